@@ -1,0 +1,1 @@
+"""realignd: everything of the cluster that performs. Decisions live in realign_planner."""

@@ -1,0 +1,277 @@
+"""Tasks an engine performs and the results it gives back: the vocabulary shared by curation, work and engine.
+
+A task holds everything its result depends on, so its canonical bytes name the result (see work/units.py). Nothing
+positional and nothing of a job may enter a task.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal, NewType, Protocol
+
+Sha256 = NewType("Sha256", str)  # 64 lower-case hex digits
+ModelId = NewType("ModelId", str)  # hash of config and weights: Sha256 of a LocalModel
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Message:
+    """One chat turn."""
+
+    role: Literal["system", "user", "assistant"]
+    content: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sampler:
+    """How tokens are drawn. temperature 0 is greedy and ignores the seed."""
+
+    temperature: float = 1.0
+    top_p: float = 1.0
+    max_tokens: int = 256
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Generate:
+    """One completion of one conversation, sampled with its own seed whatever else is in the batch."""
+
+    kind: Literal["generate"] = "generate"
+    model: ModelId
+    adapter: Sha256 | None = None
+    messages: tuple[Message, ...]
+    sampler: Sampler
+    seed: int
+    template: str  # id and version of the prompt template, for the key and the provenance
+    thinking: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Slot:
+    """A place in a form where the model chooses one of several strings of one token each, after some fixed text."""
+
+    before: str  # text the model is made to have written since the previous slot
+    choices: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fill:
+    """The answer to a conversation written into a form: the probabilities of each choice at each slot.
+
+    Slots are filled in order; a later slot sees the most probable choice of the earlier ones.
+    """
+
+    kind: Literal["fill"] = "fill"
+    model: ModelId
+    adapter: Sha256 | None = None
+    messages: tuple[Message, ...]
+    form: tuple[Slot, ...]
+    template: str
+    thinking: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Score:
+    """The log-probability of a given completion, its end-of-sequence token included (teacher forcing)."""
+
+    kind: Literal["score"] = "score"
+    model: ModelId
+    adapter: Sha256 | None = None
+    messages: tuple[Message, ...]  # may be empty: the completion alone
+    completion: str
+    thinking: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrainSettings:
+    """A LoRA run. Learning rate warms up over a tenth of the steps and decays by a cosine to a tenth."""
+
+    rank: int = 8
+    scale: float = 10.0
+    learning_rate: float = 1e-4
+    steps: int = 100
+    batch_size: int = 32
+    max_tokens: int = 2048  # longer rows are refused, never cut silently
+    beta: float = 0.1  # DPO only
+    nll_weight: float = 1.0  # DPO only: weight of the chosen answer's NLL (RPO)
+    evaluate_every: int = 25
+    patience: int = 0  # evaluations without improvement before stopping; 0 = run all steps
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Train:
+    """A LoRA adapter trained from a base and, where given, from an earlier adapter.
+
+    The data set is a blob of JSON lines: `{"split": "train"|"valid"|"replay", "messages": [...]}` rows (loss on the
+    last assistant turn only) and, for method "dpo", `{"split", "prompt": [messages], "chosen": str, "rejected": str}`
+    rows. Replay rows are "messages" rows mixed into every batch in their share of the training data.
+    """
+
+    kind: Literal["train"] = "train"
+    model: ModelId
+    adapter: Sha256 | None = None
+    method: Literal["sft", "dpo"]
+    dataset: Sha256
+    settings: TrainSettings
+    seed: int
+
+
+Task = Generate | Fill | Score | Train
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Generated:
+    """A completion. Log-probabilities are the model's own at temperature 1, before the sampler."""
+
+    kind: Literal["generated"] = "generated"
+    text: str  # without the end-of-sequence token; reasoning removed when the task said so
+    reasoning: str = ""
+    finish_reason: Literal["stop", "length"]
+    prompt_tokens: int
+    completion_tokens: int
+    logprob: float  # summed over the sampled tokens, end-of-sequence included when it was sampled
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Filled:
+    """For each slot the probability of each choice, normalised over the choices, and their share of all mass."""
+
+    kind: Literal["filled"] = "filled"
+    probabilities: tuple[tuple[float, ...], ...]
+    mass: tuple[float, ...]  # 0..1: how much of the model's probability fell on the choices at all
+    prompt_tokens: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Scored:
+    """Summed log-probability of a completion and its number of tokens, end-of-sequence included."""
+
+    kind: Literal["scored"] = "scored"
+    logprob: float
+    tokens: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrainPoint:
+    """One evaluation during training. For DPO the pair figures are per example, never means of a batch."""
+
+    step: int
+    train_loss: float
+    valid_loss: float | None = None
+    reward_accuracy: float | None = None
+    reward_margin: float | None = None
+    chosen_logratio: float | None = None  # mean of log pi(y+) - log ref(y+): its fall is displacement
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Trained:
+    """A finished LoRA run. The adapter is a blob: a tar of adapters.safetensors and adapter_config.json."""
+
+    kind: Literal["trained"] = "trained"
+    adapter: Sha256
+    steps: int
+    points: tuple[TrainPoint, ...]
+    step_losses: tuple[float, ...]
+    valid_margins: tuple[float, ...] = ()  # DPO: r(y+) - r(y-) of every held-out pair after training
+    trained_tokens: int
+
+
+Result = Generated | Filled | Scored | Trained
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LocalModel:
+    """A model whose weights are on this machine."""
+
+    name: str  # "pocket", a hub id, or a folder's name
+    model: ModelId
+    path: Path
+    params_b: float
+    active_params_b: float
+    bits: int
+    weight_bytes: int
+    templates: str = "standard"  # prompt template set
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BatchPoint:
+    """A batch size and what it gave over the whole batch."""
+
+    batch_size: int
+    decode_tps: float
+    examples_per_s: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ModelBenchmark:
+    """A model's measured speed on this machine. peak_batch_size is the size with the highest examples_per_s."""
+
+    prefill_tps: float
+    decode_tps: float
+    peak_batch_size: int
+    examples_per_s: float
+    points: tuple[BatchPoint, ...]
+    noisy: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ComputeBenchmark:
+    """GFLOPS by dtype of a chained square matrix product, and bytes read per second by a matrix-vector product."""
+
+    gflops: dict[str, float] = field(default_factory=dict[str, float])
+    bandwidth_gbs: float
+    noisy: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EngineStatus:
+    """The engine child as a value: what it is doing, and the last words of the one before it."""
+
+    state: Literal["absent", "starting", "ready", "busy", "benchmarking", "failed"]
+    model: str = ""
+    pid: int = 0
+    rss_bytes: int = 0
+    last_error: str = ""
+
+
+Progress = Callable[[int, int, str], None]  # done, total, note
+
+
+class Engine(Protocol):
+    """One model on this machine. Many tasks may be in flight; the engine batches them as it likes.
+
+    Raises (all from engine/errors.py): EngineDied when the child ended under the task (the caller may try again),
+    OutOfMemory when the model does not fit the memory that is free now, BadTask when this task can never work.
+    """
+
+    async def load(self, model: LocalModel) -> None:
+        """Ends the child of another model, checks live free memory, starts a child and loads. No-op when loaded."""
+        ...
+
+    async def perform(self, task: Task, *, progress: Progress | None = None) -> Result:
+        """The task's result. Train tasks run alone; everything else is batched continuously."""
+        ...
+
+    async def benchmark_model(self, model: LocalModel, *, budget_s: float) -> ModelBenchmark: ...
+
+    async def benchmark_compute(self, *, budget_s: float) -> ComputeBenchmark: ...
+
+    def status(self) -> EngineStatus: ...
+
+    async def close(self) -> None: ...
+
+
+class Blobs(Protocol):
+    """Files by content hash on local disk."""
+
+    def path(self, sha256: Sha256) -> Path:
+        """Where the blob is; the file exists only if `has` says so."""
+        ...
+
+    def has(self, sha256: Sha256) -> bool: ...
+
+    def put_file(self, source: Path) -> Sha256:
+        """Moves a file in and makes it durable."""
+        ...
+
+    def put_bytes(self, data: bytes) -> Sha256: ...

@@ -1,0 +1,65 @@
+"""Tasks and results as canonical msgpack bytes: the same value gives the same bytes on every machine."""
+
+from __future__ import annotations
+
+from typing import Any, cast
+
+import cattrs
+import msgpack
+
+from realign_daemon.engine.api import Fill, Filled, Generate, Generated, Result, Score, Scored, Task, Train, Trained
+
+MAX_BYTES = 64 * 1024 * 1024  # no task or result comes near; a longer one is damage or an attack
+
+_TASKS: dict[str, type[Task]] = {"generate": Generate, "fill": Fill, "score": Score, "train": Train}
+_RESULTS: dict[str, type[Result]] = {"generated": Generated, "filled": Filled, "scored": Scored, "trained": Trained}
+_converter = cattrs.Converter(forbid_extra_keys=True)
+
+
+def pack(value: object) -> bytes:
+    """Plain data as msgpack with sorted map keys, so that equal values are equal bytes."""
+    return cast("bytes", msgpack.packb(_sorted(value), use_bin_type=True))
+
+
+def unpack(data: bytes) -> Any:
+    """Plain data from msgpack. Raises ValueError on anything malformed or too long."""
+    if len(data) > MAX_BYTES:
+        message = f"a frame of {len(data)} bytes is longer than {MAX_BYTES}"
+        raise ValueError(message)
+    return msgpack.unpackb(data, raw=False, strict_map_key=True)
+
+
+def encode(value: Task | Result) -> bytes:
+    """The canonical bytes of a task or result."""
+    return pack(_converter.unstructure(value))
+
+
+def decode_task(data: bytes) -> Task:
+    """The task in the bytes. Raises ValueError when they hold none."""
+    return cast("Task", _decode(data, _TASKS))
+
+
+def decode_result(data: bytes) -> Result:
+    """The result in the bytes. Raises ValueError when they hold none."""
+    return cast("Result", _decode(data, _RESULTS))
+
+
+def _decode(data: bytes, kinds: dict[str, Any]) -> object:
+    plain = unpack(data)
+    kind = plain.get("kind") if isinstance(plain, dict) else None
+    if kind not in kinds:
+        message = f"unknown kind {kind!r}"
+        raise ValueError(message)
+    try:
+        return _converter.structure(plain, kinds[kind])
+    except (cattrs.BaseValidationError, TypeError, KeyError) as error:
+        message = f"a malformed {kind}"
+        raise ValueError(message) from error
+
+
+def _sorted(value: object) -> object:
+    if isinstance(value, dict):
+        return {key: _sorted(item) for key, item in sorted(cast("dict[str, object]", value).items())}
+    if isinstance(value, list | tuple):
+        return [_sorted(item) for item in cast("list[object]", value)]
+    return value

@@ -1,0 +1,142 @@
+from google.protobuf.internal import containers as _containers
+from google.protobuf import descriptor as _descriptor
+from google.protobuf import message as _message
+from collections.abc import Iterable as _Iterable, Mapping as _Mapping
+from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
+
+DESCRIPTOR: _descriptor.FileDescriptor
+
+class BatchPoint(_message.Message):
+    __slots__ = ("batch_size", "decode_tps", "examples_per_s")
+    BATCH_SIZE_FIELD_NUMBER: _ClassVar[int]
+    DECODE_TPS_FIELD_NUMBER: _ClassVar[int]
+    EXAMPLES_PER_S_FIELD_NUMBER: _ClassVar[int]
+    batch_size: int
+    decode_tps: float
+    examples_per_s: float
+    def __init__(self, batch_size: _Optional[int] = ..., decode_tps: _Optional[float] = ..., examples_per_s: _Optional[float] = ...) -> None: ...
+
+class ModelBenchmark(_message.Message):
+    __slots__ = ("model", "model_sha256", "params_b", "bits", "prefill_tps", "decode_tps", "peak_batch_size", "examples_per_s", "points", "measured_at", "noisy")
+    MODEL_FIELD_NUMBER: _ClassVar[int]
+    MODEL_SHA256_FIELD_NUMBER: _ClassVar[int]
+    PARAMS_B_FIELD_NUMBER: _ClassVar[int]
+    BITS_FIELD_NUMBER: _ClassVar[int]
+    PREFILL_TPS_FIELD_NUMBER: _ClassVar[int]
+    DECODE_TPS_FIELD_NUMBER: _ClassVar[int]
+    PEAK_BATCH_SIZE_FIELD_NUMBER: _ClassVar[int]
+    EXAMPLES_PER_S_FIELD_NUMBER: _ClassVar[int]
+    POINTS_FIELD_NUMBER: _ClassVar[int]
+    MEASURED_AT_FIELD_NUMBER: _ClassVar[int]
+    NOISY_FIELD_NUMBER: _ClassVar[int]
+    model: str
+    model_sha256: str
+    params_b: float
+    bits: int
+    prefill_tps: float
+    decode_tps: float
+    peak_batch_size: int
+    examples_per_s: float
+    points: _containers.RepeatedCompositeFieldContainer[BatchPoint]
+    measured_at: str
+    noisy: bool
+    def __init__(self, model: _Optional[str] = ..., model_sha256: _Optional[str] = ..., params_b: _Optional[float] = ..., bits: _Optional[int] = ..., prefill_tps: _Optional[float] = ..., decode_tps: _Optional[float] = ..., peak_batch_size: _Optional[int] = ..., examples_per_s: _Optional[float] = ..., points: _Optional[_Iterable[_Union[BatchPoint, _Mapping]]] = ..., measured_at: _Optional[str] = ..., noisy: _Optional[bool] = ...) -> None: ...
+
+class HostBenchmark(_message.Message):
+    __slots__ = ("gflops", "bandwidth_gbs", "models", "measured_at", "version")
+    class GflopsEntry(_message.Message):
+        __slots__ = ("key", "value")
+        KEY_FIELD_NUMBER: _ClassVar[int]
+        VALUE_FIELD_NUMBER: _ClassVar[int]
+        key: str
+        value: float
+        def __init__(self, key: _Optional[str] = ..., value: _Optional[float] = ...) -> None: ...
+    GFLOPS_FIELD_NUMBER: _ClassVar[int]
+    BANDWIDTH_GBS_FIELD_NUMBER: _ClassVar[int]
+    MODELS_FIELD_NUMBER: _ClassVar[int]
+    MEASURED_AT_FIELD_NUMBER: _ClassVar[int]
+    VERSION_FIELD_NUMBER: _ClassVar[int]
+    gflops: _containers.ScalarMap[str, float]
+    bandwidth_gbs: float
+    models: _containers.RepeatedCompositeFieldContainer[ModelBenchmark]
+    measured_at: str
+    version: str
+    def __init__(self, gflops: _Optional[_Mapping[str, float]] = ..., bandwidth_gbs: _Optional[float] = ..., models: _Optional[_Iterable[_Union[ModelBenchmark, _Mapping]]] = ..., measured_at: _Optional[str] = ..., version: _Optional[str] = ...) -> None: ...
+
+class LocalModel(_message.Message):
+    __slots__ = ("name", "sha256", "weight_bytes", "params_b", "active_params_b", "bits")
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    SHA256_FIELD_NUMBER: _ClassVar[int]
+    WEIGHT_BYTES_FIELD_NUMBER: _ClassVar[int]
+    PARAMS_B_FIELD_NUMBER: _ClassVar[int]
+    ACTIVE_PARAMS_B_FIELD_NUMBER: _ClassVar[int]
+    BITS_FIELD_NUMBER: _ClassVar[int]
+    name: str
+    sha256: str
+    weight_bytes: int
+    params_b: float
+    active_params_b: float
+    bits: int
+    def __init__(self, name: _Optional[str] = ..., sha256: _Optional[str] = ..., weight_bytes: _Optional[int] = ..., params_b: _Optional[float] = ..., active_params_b: _Optional[float] = ..., bits: _Optional[int] = ...) -> None: ...
+
+class Power(_message.Message):
+    __slots__ = ("source", "battery_fraction")
+    SOURCE_FIELD_NUMBER: _ClassVar[int]
+    BATTERY_FRACTION_FIELD_NUMBER: _ClassVar[int]
+    source: str
+    battery_fraction: float
+    def __init__(self, source: _Optional[str] = ..., battery_fraction: _Optional[float] = ...) -> None: ...
+
+class EngineState(_message.Message):
+    __slots__ = ("state", "model", "pid", "rss_bytes", "last_error")
+    STATE_FIELD_NUMBER: _ClassVar[int]
+    MODEL_FIELD_NUMBER: _ClassVar[int]
+    PID_FIELD_NUMBER: _ClassVar[int]
+    RSS_BYTES_FIELD_NUMBER: _ClassVar[int]
+    LAST_ERROR_FIELD_NUMBER: _ClassVar[int]
+    state: str
+    model: str
+    pid: int
+    rss_bytes: int
+    last_error: str
+    def __init__(self, state: _Optional[str] = ..., model: _Optional[str] = ..., pid: _Optional[int] = ..., rss_bytes: _Optional[int] = ..., last_error: _Optional[str] = ...) -> None: ...
+
+class NodeFacts(_message.Message):
+    __slots__ = ("node_id", "name", "version", "chip", "os", "memory_bytes", "usable_bytes", "free_bytes", "cpu_cores", "gpu_cores", "portable", "power", "duty_fraction", "benchmark", "engine", "models", "paused", "disk_free_bytes")
+    NODE_ID_FIELD_NUMBER: _ClassVar[int]
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    VERSION_FIELD_NUMBER: _ClassVar[int]
+    CHIP_FIELD_NUMBER: _ClassVar[int]
+    OS_FIELD_NUMBER: _ClassVar[int]
+    MEMORY_BYTES_FIELD_NUMBER: _ClassVar[int]
+    USABLE_BYTES_FIELD_NUMBER: _ClassVar[int]
+    FREE_BYTES_FIELD_NUMBER: _ClassVar[int]
+    CPU_CORES_FIELD_NUMBER: _ClassVar[int]
+    GPU_CORES_FIELD_NUMBER: _ClassVar[int]
+    PORTABLE_FIELD_NUMBER: _ClassVar[int]
+    POWER_FIELD_NUMBER: _ClassVar[int]
+    DUTY_FRACTION_FIELD_NUMBER: _ClassVar[int]
+    BENCHMARK_FIELD_NUMBER: _ClassVar[int]
+    ENGINE_FIELD_NUMBER: _ClassVar[int]
+    MODELS_FIELD_NUMBER: _ClassVar[int]
+    PAUSED_FIELD_NUMBER: _ClassVar[int]
+    DISK_FREE_BYTES_FIELD_NUMBER: _ClassVar[int]
+    node_id: str
+    name: str
+    version: str
+    chip: str
+    os: str
+    memory_bytes: int
+    usable_bytes: int
+    free_bytes: int
+    cpu_cores: int
+    gpu_cores: int
+    portable: bool
+    power: Power
+    duty_fraction: float
+    benchmark: HostBenchmark
+    engine: EngineState
+    models: _containers.RepeatedCompositeFieldContainer[LocalModel]
+    paused: bool
+    disk_free_bytes: int
+    def __init__(self, node_id: _Optional[str] = ..., name: _Optional[str] = ..., version: _Optional[str] = ..., chip: _Optional[str] = ..., os: _Optional[str] = ..., memory_bytes: _Optional[int] = ..., usable_bytes: _Optional[int] = ..., free_bytes: _Optional[int] = ..., cpu_cores: _Optional[int] = ..., gpu_cores: _Optional[int] = ..., portable: _Optional[bool] = ..., power: _Optional[_Union[Power, _Mapping]] = ..., duty_fraction: _Optional[float] = ..., benchmark: _Optional[_Union[HostBenchmark, _Mapping]] = ..., engine: _Optional[_Union[EngineState, _Mapping]] = ..., models: _Optional[_Iterable[_Union[LocalModel, _Mapping]]] = ..., paused: _Optional[bool] = ..., disk_free_bytes: _Optional[int] = ...) -> None: ...

@@ -1,0 +1,137 @@
+from google.protobuf.internal import containers as _containers
+from google.protobuf import descriptor as _descriptor
+from google.protobuf import message as _message
+from collections.abc import Iterable as _Iterable, Mapping as _Mapping
+from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
+
+DESCRIPTOR: _descriptor.FileDescriptor
+
+class Unit(_message.Message):
+    __slots__ = ("key", "payload", "blobs", "cost")
+    KEY_FIELD_NUMBER: _ClassVar[int]
+    PAYLOAD_FIELD_NUMBER: _ClassVar[int]
+    BLOBS_FIELD_NUMBER: _ClassVar[int]
+    COST_FIELD_NUMBER: _ClassVar[int]
+    key: str
+    payload: bytes
+    blobs: _containers.RepeatedScalarFieldContainer[str]
+    cost: float
+    def __init__(self, key: _Optional[str] = ..., payload: _Optional[bytes] = ..., blobs: _Optional[_Iterable[str]] = ..., cost: _Optional[float] = ...) -> None: ...
+
+class Assign(_message.Message):
+    __slots__ = ("units", "term", "home", "model")
+    UNITS_FIELD_NUMBER: _ClassVar[int]
+    TERM_FIELD_NUMBER: _ClassVar[int]
+    HOME_FIELD_NUMBER: _ClassVar[int]
+    MODEL_FIELD_NUMBER: _ClassVar[int]
+    units: _containers.RepeatedCompositeFieldContainer[Unit]
+    term: int
+    home: str
+    model: str
+    def __init__(self, units: _Optional[_Iterable[_Union[Unit, _Mapping]]] = ..., term: _Optional[int] = ..., home: _Optional[str] = ..., model: _Optional[str] = ...) -> None: ...
+
+class Revoke(_message.Message):
+    __slots__ = ("count",)
+    COUNT_FIELD_NUMBER: _ClassVar[int]
+    count: int
+    def __init__(self, count: _Optional[int] = ...) -> None: ...
+
+class Drop(_message.Message):
+    __slots__ = ()
+    def __init__(self) -> None: ...
+
+class WorkCommand(_message.Message):
+    __slots__ = ("assign", "revoke", "drop")
+    ASSIGN_FIELD_NUMBER: _ClassVar[int]
+    REVOKE_FIELD_NUMBER: _ClassVar[int]
+    DROP_FIELD_NUMBER: _ClassVar[int]
+    assign: Assign
+    revoke: Revoke
+    drop: Drop
+    def __init__(self, assign: _Optional[_Union[Assign, _Mapping]] = ..., revoke: _Optional[_Union[Revoke, _Mapping]] = ..., drop: _Optional[_Union[Drop, _Mapping]] = ...) -> None: ...
+
+class UnitResult(_message.Message):
+    __slots__ = ("key", "result", "started_unix_s", "busy_s", "tokens", "remembered", "blobs")
+    KEY_FIELD_NUMBER: _ClassVar[int]
+    RESULT_FIELD_NUMBER: _ClassVar[int]
+    STARTED_UNIX_S_FIELD_NUMBER: _ClassVar[int]
+    BUSY_S_FIELD_NUMBER: _ClassVar[int]
+    TOKENS_FIELD_NUMBER: _ClassVar[int]
+    REMEMBERED_FIELD_NUMBER: _ClassVar[int]
+    BLOBS_FIELD_NUMBER: _ClassVar[int]
+    key: str
+    result: bytes
+    started_unix_s: float
+    busy_s: float
+    tokens: int
+    remembered: bool
+    blobs: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, key: _Optional[str] = ..., result: _Optional[bytes] = ..., started_unix_s: _Optional[float] = ..., busy_s: _Optional[float] = ..., tokens: _Optional[int] = ..., remembered: _Optional[bool] = ..., blobs: _Optional[_Iterable[str]] = ...) -> None: ...
+
+class UnitFailure(_message.Message):
+    __slots__ = ("key", "kind", "message")
+    KEY_FIELD_NUMBER: _ClassVar[int]
+    KIND_FIELD_NUMBER: _ClassVar[int]
+    MESSAGE_FIELD_NUMBER: _ClassVar[int]
+    key: str
+    kind: str
+    message: str
+    def __init__(self, key: _Optional[str] = ..., kind: _Optional[str] = ..., message: _Optional[str] = ...) -> None: ...
+
+class Returned(_message.Message):
+    __slots__ = ("keys",)
+    KEYS_FIELD_NUMBER: _ClassVar[int]
+    keys: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, keys: _Optional[_Iterable[str]] = ...) -> None: ...
+
+class UnitProgress(_message.Message):
+    __slots__ = ("key", "done", "total", "note")
+    KEY_FIELD_NUMBER: _ClassVar[int]
+    DONE_FIELD_NUMBER: _ClassVar[int]
+    TOTAL_FIELD_NUMBER: _ClassVar[int]
+    NOTE_FIELD_NUMBER: _ClassVar[int]
+    key: str
+    done: int
+    total: int
+    note: str
+    def __init__(self, key: _Optional[str] = ..., done: _Optional[int] = ..., total: _Optional[int] = ..., note: _Optional[str] = ...) -> None: ...
+
+class Capacity(_message.Message):
+    __slots__ = ("slots", "model", "accepting", "reason")
+    SLOTS_FIELD_NUMBER: _ClassVar[int]
+    MODEL_FIELD_NUMBER: _ClassVar[int]
+    ACCEPTING_FIELD_NUMBER: _ClassVar[int]
+    REASON_FIELD_NUMBER: _ClassVar[int]
+    slots: int
+    model: str
+    accepting: bool
+    reason: str
+    def __init__(self, slots: _Optional[int] = ..., model: _Optional[str] = ..., accepting: _Optional[bool] = ..., reason: _Optional[str] = ...) -> None: ...
+
+class WorkEvent(_message.Message):
+    __slots__ = ("result", "failure", "returned", "progress", "capacity")
+    RESULT_FIELD_NUMBER: _ClassVar[int]
+    FAILURE_FIELD_NUMBER: _ClassVar[int]
+    RETURNED_FIELD_NUMBER: _ClassVar[int]
+    PROGRESS_FIELD_NUMBER: _ClassVar[int]
+    CAPACITY_FIELD_NUMBER: _ClassVar[int]
+    result: UnitResult
+    failure: UnitFailure
+    returned: Returned
+    progress: UnitProgress
+    capacity: Capacity
+    def __init__(self, result: _Optional[_Union[UnitResult, _Mapping]] = ..., failure: _Optional[_Union[UnitFailure, _Mapping]] = ..., returned: _Optional[_Union[Returned, _Mapping]] = ..., progress: _Optional[_Union[UnitProgress, _Mapping]] = ..., capacity: _Optional[_Union[Capacity, _Mapping]] = ...) -> None: ...
+
+class BlobRequest(_message.Message):
+    __slots__ = ("sha256", "offset")
+    SHA256_FIELD_NUMBER: _ClassVar[int]
+    OFFSET_FIELD_NUMBER: _ClassVar[int]
+    sha256: str
+    offset: int
+    def __init__(self, sha256: _Optional[str] = ..., offset: _Optional[int] = ...) -> None: ...
+
+class BlobChunk(_message.Message):
+    __slots__ = ("data",)
+    DATA_FIELD_NUMBER: _ClassVar[int]
+    data: bytes
+    def __init__(self, data: _Optional[bytes] = ...) -> None: ...
