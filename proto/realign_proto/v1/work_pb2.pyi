@@ -36,22 +36,16 @@ class Revoke(_message.Message):
     count: int
     def __init__(self, count: _Optional[int] = ...) -> None: ...
 
-class Drop(_message.Message):
-    __slots__ = ()
-    def __init__(self) -> None: ...
-
 class WorkCommand(_message.Message):
-    __slots__ = ("assign", "revoke", "drop")
+    __slots__ = ("assign", "revoke")
     ASSIGN_FIELD_NUMBER: _ClassVar[int]
     REVOKE_FIELD_NUMBER: _ClassVar[int]
-    DROP_FIELD_NUMBER: _ClassVar[int]
     assign: Assign
     revoke: Revoke
-    drop: Drop
-    def __init__(self, assign: _Optional[_Union[Assign, _Mapping]] = ..., revoke: _Optional[_Union[Revoke, _Mapping]] = ..., drop: _Optional[_Union[Drop, _Mapping]] = ...) -> None: ...
+    def __init__(self, assign: _Optional[_Union[Assign, _Mapping]] = ..., revoke: _Optional[_Union[Revoke, _Mapping]] = ...) -> None: ...
 
 class UnitResult(_message.Message):
-    __slots__ = ("key", "result", "started_unix_s", "busy_s", "tokens", "remembered", "blobs")
+    __slots__ = ("key", "result", "started_unix_s", "busy_s", "tokens", "remembered", "blobs", "kind", "node")
     KEY_FIELD_NUMBER: _ClassVar[int]
     RESULT_FIELD_NUMBER: _ClassVar[int]
     STARTED_UNIX_S_FIELD_NUMBER: _ClassVar[int]
@@ -59,6 +53,8 @@ class UnitResult(_message.Message):
     TOKENS_FIELD_NUMBER: _ClassVar[int]
     REMEMBERED_FIELD_NUMBER: _ClassVar[int]
     BLOBS_FIELD_NUMBER: _ClassVar[int]
+    KIND_FIELD_NUMBER: _ClassVar[int]
+    NODE_FIELD_NUMBER: _ClassVar[int]
     key: str
     result: bytes
     started_unix_s: float
@@ -66,7 +62,9 @@ class UnitResult(_message.Message):
     tokens: int
     remembered: bool
     blobs: _containers.RepeatedScalarFieldContainer[str]
-    def __init__(self, key: _Optional[str] = ..., result: _Optional[bytes] = ..., started_unix_s: _Optional[float] = ..., busy_s: _Optional[float] = ..., tokens: _Optional[int] = ..., remembered: _Optional[bool] = ..., blobs: _Optional[_Iterable[str]] = ...) -> None: ...
+    kind: str
+    node: str
+    def __init__(self, key: _Optional[str] = ..., result: _Optional[bytes] = ..., started_unix_s: _Optional[float] = ..., busy_s: _Optional[float] = ..., tokens: _Optional[int] = ..., remembered: _Optional[bool] = ..., blobs: _Optional[_Iterable[str]] = ..., kind: _Optional[str] = ..., node: _Optional[str] = ...) -> None: ...
 
 class UnitFailure(_message.Message):
     __slots__ = ("key", "kind", "message")

@@ -1,0 +1,211 @@
+"""Assignment: one job under way on its home: measures, plans, runs the stages, plans again when nodes come or go."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import structlog
+
+from realign_daemon.clock import Clock
+from realign_daemon.curation import intake
+from realign_daemon.curation.colleague import Colleague, Colleagues
+from realign_daemon.curation.computations import Computations
+from realign_daemon.curation.desk import Desk, Surroundings
+from realign_daemon.curation.events import JobNews
+from realign_daemon.curation.intake import Frozen, Request
+from realign_daemon.curation.job import Job
+from realign_daemon.curation.material import Material
+from realign_daemon.curation.output import Output
+from realign_daemon.curation.record import record_to_json
+from realign_daemon.curation.run import Ending, run_stages
+from realign_daemon.curation.spec import JobSpec, ModelPin
+from realign_daemon.errors import BadInput, NothingFits, RealignError
+from realign_daemon.work.blobs import BlobStore
+from realign_daemon.work.dispatcher import Crew, Dispatcher
+from realign_daemon.work.ledger import Ledger
+from realign_daemon.worker.errors import WorkerError
+from realign_planner.errors import PlannerError
+from realign_planner.plan import Role
+
+log = structlog.get_logger()
+
+MEASURE_TIMEOUT_S = 120.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JobNode:
+    """What jobs need of the node they are homed on."""
+
+    node_id: str
+    version: str
+    ledger: Ledger
+    blobs: BlobStore
+    computations: Computations
+    dispatcher: Dispatcher
+    colleagues: Colleagues
+    clock: Clock
+    output: Output
+    freeze: Callable[[dict[Role, ModelPin]], Frozen]
+
+
+class Assignment:
+    """One run of one job, from the beginning: what is remembered passes at once."""
+
+    def __init__(self, node: JobNode, job: Job) -> None:
+        self._node = node
+        self._job = job
+        self._crew: tuple[tuple[str, float], ...] = ()  # node id, examples per second that the plan assumed
+
+    async def run(self) -> None:
+        """Runs the job to an end and records it. Cancelled: the record is saved and the job can be run again."""
+        record, clock = self._job.record, self._node.clock
+        record.state = "running"
+        record.started_unix_s = clock.unix()
+        await self._save("stage_started", f"{self._job.spec.job_id} is running")
+        try:
+            await self._work()
+        except asyncio.CancelledError:
+            self._stop_watch()
+            await self._save("warning", f"{self._job.spec.job_id} stopped for now")
+            raise
+        except (RealignError, WorkerError, PlannerError) as error:
+            await self._fail(str(error))
+        except Exception:  # the boundary of a job: a defect in a stage must not take the daemon with it
+            log.exception("job.crashed", job=self._job.spec.job_id)
+            await self._fail("the job met a defect in realign; the daemon's log has the details")
+
+    async def _work(self) -> None:
+        await self._measure()
+        self._plan()
+        replanning = asyncio.create_task(self._keep_planned(), name=f"replan.{self._job.spec.job_id}")
+        try:
+            desk = Desk(self._job.spec, self._job.record, self._surroundings())
+            material = Material()
+            ending = await run_stages(desk, material, clock=self._node.clock, announce=self._announce)
+            await self._end(desk, material, ending)
+        finally:
+            replanning.cancel()
+            await asyncio.gather(replanning, return_exceptions=True)
+
+    async def _end(self, desk: Desk, material: Material, ending: Ending) -> None:
+        record = self._job.record
+        self._stop_watch()
+        record.ended_unix_s = self._node.clock.unix()
+        if ending.blocked_by:
+            record.state = "blocked"
+            first = ending.blocked_by[0]
+            record.error = f"the gate {first.metric} rejects after {first.stage}: {first.remedy}"
+        else:
+            record.state = "completed_with_errors" if ending.has_errors else "completed"
+        await self._node.output.write(desk, material)
+        await self._save("ended", record.error or f"{self._job.spec.job_id} is complete: {record.output}")
+
+    async def _fail(self, error: str) -> None:
+        record = self._job.record
+        self._stop_watch()
+        record.state, record.error, record.ended_unix_s = "failed", error, self._node.clock.unix()
+        await self._save("ended", error)
+
+    def _stop_watch(self) -> None:
+        record = self._job.record
+        record.worked_s += max(0.0, self._node.clock.unix() - record.started_unix_s)
+        record.started_unix_s = 0.0
+
+    async def _measure(self) -> None:
+        """Has every node that could work, and never measured this job's models, measure them now."""
+        pins = {pin.name: pin.model for pin in self._job.spec.roles.values()}
+        wanted = [
+            (colleague.node_id, name)
+            for colleague in self._able()
+            for name, model in pins.items()
+            if not colleague.has_measured(model)
+        ]
+        if wanted:
+            self._announce("progress", "measuring the nodes")
+        outcomes = await asyncio.gather(
+            *(asyncio.wait_for(self._node.colleagues.measure(node, name), MEASURE_TIMEOUT_S) for node, name in wanted),
+            return_exceptions=True,
+        )
+        for (node, name), outcome in zip(wanted, outcomes, strict=True):
+            if isinstance(outcome, Exception):  # a prior serves; the run itself will show the speed
+                log.warning("job.unmeasured", job=self._job.spec.job_id, node=node, model=name, reason=str(outcome))
+
+    def _able(self) -> list[Colleague]:
+        needs = {pin.model for pin in self._job.spec.roles.values()}
+        return [peer for peer in self._node.colleagues.alive() if all(peer.holds(model) for model in needs)]
+
+    def _plan(self) -> None:
+        """Plans over the living nodes. Keeps the plan in force when no living node will do."""
+        alive = self._node.colleagues.alive()
+        ids = {colleague.facts.name: colleague.node_id for colleague in alive}
+        try:
+            prepared = intake.prepare_plan(request_of(self._job.spec), alive)
+        except (NothingFits, BadInput) as error:
+            self._crew = ()
+            self._warn(f"no living node can go on: {error}")
+            return
+        crew = tuple((ids[node.name], node.examples_per_s or 0.0) for node in prepared.plan.nodes)
+        before = {node for node, _ in self._crew}
+        self._crew = crew
+        self._job.record.plan = prepared.document
+        if before and before != {node for node, _ in crew}:
+            names = ", ".join(node.name for node in prepared.plan.nodes)
+            self._announce("replanned", f"planned again: {names}")
+
+    def _warn(self, text: str) -> None:
+        if text not in self._job.record.warnings:
+            self._job.record.warnings.append(text)
+            self._announce("warning", text)
+
+    async def _keep_planned(self) -> None:
+        while True:
+            await self._node.colleagues.changed()
+            self._plan()
+
+    def _living_crew(self) -> Sequence[Crew]:
+        alive = {colleague.node_id for colleague in self._node.colleagues.alive()}
+        crew = [Crew(node=node, examples_per_s=speed) for node, speed in self._crew if node in alive]
+        for node_id, node in self._job.record.nodes.items():
+            node.state = "working" if node_id in {c.node for c in crew} else "lost"
+        return crew
+
+    def _surroundings(self) -> Surroundings:
+        node = self._node
+        return Surroundings(
+            dispatcher=node.dispatcher,
+            ledger=node.ledger,
+            blobs=node.blobs,
+            computations=node.computations,
+            crew=self._living_crew,
+            term=node.colleagues.term,
+            home=node.node_id,
+            node_names=lambda: {c.node_id: c.facts.name for c in node.colleagues.alive()},
+            changed=lambda: self._announce("progress", ""),
+        )
+
+    def _announce(self, kind: str, text: str) -> None:
+        self._job.bulletin.post(JobNews(kind=kind, text=text, at_unix_s=self._node.clock.unix()))
+        if kind != "progress":
+            log.info(f"job.{kind}", job=self._job.spec.job_id, text=text)
+
+    async def _save(self, kind: str, text: str) -> None:
+        await self._node.ledger.save_record(self._job.spec.job_id, record_to_json(self._job.record))
+        self._announce(kind, text)
+
+
+def request_of(spec: JobSpec) -> Request:
+    """The request that plans a frozen spec again: every role by the weights it is pinned to."""
+    return Request(
+        text=spec.request,
+        data_type=spec.data_type,
+        target=spec.roles["target"].name,
+        generator=spec.roles["generator"].name,
+        judge=spec.roles["judge"].name,
+        count=spec.count,
+        seed=spec.seed,
+        nodes=spec.nodes,
+        exclude_nodes=spec.exclude_nodes,
+        until=spec.until or "",
+    )

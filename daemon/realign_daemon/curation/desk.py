@@ -1,0 +1,175 @@
+"""Desk: what a stage works at. Hands tasks to the cluster and computations to the worker child, and keeps the record.
+
+A stage is a function from the spec to tasks and from results to more tasks. Results are remembered by key, so running
+a stage again costs nothing: that is how a job resumes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, TypeVar, cast
+
+from realign_daemon.curation.computations import Computations
+from realign_daemon.curation.documents.chunks import Chunking
+from realign_daemon.curation.documents.reading import Reading
+from realign_daemon.curation.record import JobRecord, StageRecord
+from realign_daemon.curation.sources import read_source
+from realign_daemon.curation.spec import JobSpec, ModelPin, SourceSpec
+from realign_daemon.engine.api import (
+    Fill,
+    Filled,
+    Generate,
+    Generated,
+    Result,
+    Score,
+    Scored,
+    Task,
+    Train,
+    Trained,
+)
+from realign_daemon.engine.codec import decode_result
+from realign_daemon.work.blobs import BlobStore
+from realign_daemon.work.dispatcher import Crew, Dispatcher, Order, Progress
+from realign_daemon.work.ledger import Ledger, StoredResult
+from realign_daemon.work.units import Unit, UnitKey, make_unit
+from realign_planner.plan import Role
+
+R = TypeVar("R", bound=Result)
+
+COMPUTE_TIMEOUT_S = 600.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Surroundings:
+    """What a desk borrows from the node for one job."""
+
+    dispatcher: Dispatcher
+    ledger: Ledger
+    blobs: BlobStore
+    computations: Computations
+    crew: Callable[[], Sequence[Crew]]
+    term: Callable[[], int]
+    home: str
+    node_names: Callable[[], dict[str, str]]
+    changed: Callable[[], None]  # the record has changed
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Made:
+    """A result and where it came from, for the provenance of rows."""
+
+    key: UnitKey
+    node: str
+
+
+class Desk:
+    """One job's desk."""
+
+    def __init__(self, spec: JobSpec, record: JobRecord, surroundings: Surroundings) -> None:
+        self.spec = spec
+        self.record = record
+        self.stage: StageRecord = record.stages[0]
+        self._with = surroundings
+        self._counted: set[UnitKey] = set()
+        self._made: dict[UnitKey, str] = {}  # unit -> node that computed it
+
+    @property
+    def blobs(self) -> BlobStore:
+        """Files of this node by content hash."""
+        return self._with.blobs
+
+    def pin(self, role: Role) -> ModelPin:
+        """The model in a role."""
+        return self.spec.roles[role]
+
+    def say(self, activity: str) -> None:
+        """Shows what the stage is doing, in a few words."""
+        self.stage.activity = activity
+        self._with.changed()
+
+    def warn(self, text: str) -> None:
+        """Adds a warning to the job, once."""
+        if text not in self.record.warnings:
+            self.record.warnings.append(text)
+            self._with.changed()
+
+    def made(self, task: Task) -> Made:
+        """Which unit a task was and which node computed it. The task must have been performed at this desk."""
+        key = make_unit(task).key
+        return Made(key=key, node=self._with.node_names().get(self._made[key], self._made[key]))
+
+    async def generate(self, role: Role, tasks: Sequence[Generate]) -> list[Generated | None]:
+        """Results in the order of the tasks; None where the unit was given up."""
+        return await self._perform(role, tasks, Generated)
+
+    async def fill(self, role: Role, tasks: Sequence[Fill]) -> list[Filled | None]:
+        """Like generate."""
+        return await self._perform(role, tasks, Filled)
+
+    async def score(self, role: Role, tasks: Sequence[Score]) -> list[Scored | None]:
+        """Like generate."""
+        return await self._perform(role, tasks, Scored)
+
+    async def train(self, role: Role, task: Train) -> Trained | None:
+        """The trained adapter, in this node's blob store."""
+        return (await self._perform(role, [task], Trained))[0]
+
+    async def compute(self, function: str, arguments: dict[str, object]) -> Any:
+        """What a registered worker function gives for plain arguments, computed once for ever.
+
+        Raises:
+            WorkerError: see worker/errors.py.
+        """
+        return await self._with.computations.call(function, arguments, timeout_s=COMPUTE_TIMEOUT_S)
+
+    async def read(self, source: SourceSpec, chunking: Chunking) -> Reading:
+        """The source's chunks; it was read once already, at submit.
+
+        Raises:
+            BadInput: it can no longer be read.
+        """
+        return await read_source(self._with.computations, self.blobs, source, chunking)
+
+    async def _perform(self, role: Role, tasks: Sequence[Task], result_type: type[R]) -> list[R | None]:
+        units = [make_unit(task) for task in tasks]
+        once: dict[UnitKey, Unit] = {unit.key: unit for unit in units}
+        if not once:
+            return []
+        order = Order(
+            job_id=self.spec.job_id,
+            stage=self.stage.name,
+            model=self.pin(role).name,
+            units=tuple(once.values()),
+            crew=self._with.crew,
+            term=self._with.term,
+            home=self._with.home,
+            changed=self._follow(),
+        )
+        outcome = await self._with.dispatcher.run(order)
+        self._made.update((key, stored.node) for key, stored in outcome.results.items())
+        results = {key: cast("R", decode_result(stored.result)) for key, stored in outcome.results.items()}
+        assert all(isinstance(result, result_type) for result in results.values()), "a key names one kind of result"
+        return [results.get(unit.key) for unit in units]
+
+    def _follow(self) -> Callable[[Progress], None]:
+        """Adds an order's progress to what the stage had before it."""
+        stage = self.stage
+        before = (stage.total, stage.done, stage.retried, stage.quarantined)
+
+        def changed(progress: Progress) -> None:
+            stage.total = before[0] + progress.total
+            stage.done = before[1] + progress.done
+            stage.retried = before[2] + progress.retried
+            stage.quarantined = before[3] + progress.quarantined
+            if progress.waiting_because or progress.note:
+                stage.activity = progress.note or f"waiting: {progress.waiting_because}"
+            self._count(progress.finished)
+            self._with.changed()
+
+        return changed
+
+    def _count(self, finished: Sequence[StoredResult]) -> None:
+        fresh = [result for result in finished if result.key not in self._counted]
+        self._counted.update(result.key for result in fresh)
+        self.record.count(fresh, names=self._with.node_names())

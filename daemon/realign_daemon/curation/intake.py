@@ -1,0 +1,224 @@
+"""Intake: turns a request into a frozen spec and a first plan, or into one sentence that says why not."""
+
+from __future__ import annotations
+
+import datetime
+import re
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import PurePath
+from typing import Any, get_args
+
+from realign_daemon.curation.colleague import Colleague, Holding, cluster_facts
+from realign_daemon.curation.spec import JobSpec, ModelPin, SourceSpec
+from realign_daemon.engine.api import Sha256
+from realign_daemon.errors import Ambiguous, BadInput, NothingFits
+from realign_planner.data_types import DATA_TYPES, TITLES, DataType, as_data_type
+from realign_planner.document import plan_document
+from realign_planner.models import UnknownModel
+from realign_planner.plan import BadRequest, Plan, PlanRequest, Role
+from realign_planner.strategy import make_plan
+from realign_planner.workflow import for_type
+
+STEM_LENGTH = 60  # of a source's name in the output folder's name
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Request:
+    """What a client asked for, as it came."""
+
+    text: str
+    data_type: str = ""
+    model: str = ""
+    target: str = ""
+    generator: str = ""
+    judge: str = ""
+    bits: int | None = None
+    count: int | None = None
+    seed: int = 0
+    nodes: tuple[str, ...] = ()
+    exclude_nodes: tuple[str, ...] = ()
+    until: str = ""
+    settings: Mapping[str, str] = field(default_factory=dict[str, str])
+    sources: tuple[SourceSpec, ...] = ()
+    client_token: str = ""
+    assume_yes: bool = False
+    output_hint: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Prepared:
+    """A request that can run: everything but the job's identity."""
+
+    plan: Plan
+    document: dict[str, Any]
+    roles: dict[Role, ModelPin]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Frozen:
+    """Data of this version that a job keeps to its end."""
+
+    template_versions: dict[str, str]
+    suites: Sha256
+    replay: Sha256 | None
+
+
+def prepare_plan(request: Request, colleagues: Sequence[Colleague]) -> Prepared:
+    """The plan for a request on the living nodes and the weights for its roles.
+
+    Raises:
+        BadInput: an unknown data type, model, node or stage, or a count below one.
+        NothingFits: no living node has the weights, or none has the memory.
+    """
+    wish = _wish(request)
+    roles = resolve_roles(wish, colleagues)
+    facts = cluster_facts(colleagues, needs=[pin.model for pin in roles.values()])
+    plan = make_plan(wish, facts)
+    if isinstance(plan, UnknownModel | BadRequest):
+        raise BadInput(plan.message)
+    if not plan.fits:
+        raise NothingFits("; ".join(plan.reasons))
+    return Prepared(plan=plan, document=plan_document(plan), roles=roles)
+
+
+def preview(request: Request, colleagues: Sequence[Colleague]) -> Plan:
+    """The plan on the living nodes, whether or not weights are there or anything fits.
+
+    Raises:
+        BadInput: as prepare_plan.
+    """
+    plan = make_plan(_wish(request), cluster_facts(colleagues, needs=()))
+    if isinstance(plan, UnknownModel | BadRequest):
+        raise BadInput(plan.message)
+    return plan
+
+
+def check(request: Request, plan: Plan, *, runnable: Collection[DataType]) -> None:
+    """Raises BadInput or Ambiguous when the request may not become a job."""
+    if plan.ambiguous and not request.data_type and not request.assume_yes:
+        choices = ", ".join(TITLES[data_type] for data_type in DATA_TYPES)
+        message = f"the request does not say which data to make ({choices}); name one with --type, or accept with --yes"
+        raise Ambiguous(message)
+    if plan.data_type not in runnable:
+        message = f"the {TITLES[plan.data_type]} workflow can be planned but not run by this version; use --type dpo"
+        raise BadInput(message)
+    workflow = for_type(plan.data_type)
+    if request.until and workflow.stage(request.until) is None:
+        names = ", ".join(stage.name for stage in workflow.stages)
+        message = (
+            f"there is no stage {request.until!r} in the {TITLES[plan.data_type]} workflow; its stages are {names}"
+        )
+        raise BadInput(message)
+    if not request.sources:
+        message = "the request names no source; give at least one file with --source"
+        raise BadInput(message)
+
+
+def freeze(
+    request: Request,
+    prepared: Prepared,
+    *,
+    job_id: str,
+    now_unix_s: float,
+    version: str,
+    frozen: Frozen,
+) -> JobSpec:
+    """The spec of a prepared request."""
+    plan = prepared.plan
+    return JobSpec(
+        job_id=job_id,
+        request=request.text,
+        data_type=plan.data_type,
+        skill=plan.skill,
+        roles=prepared.roles,
+        template_versions=frozen.template_versions,
+        sources=request.sources,
+        suites=frozen.suites,
+        replay=frozen.replay,
+        count=request.count,
+        seed=request.seed,
+        until=request.until or None,
+        nodes=request.nodes,
+        exclude_nodes=request.exclude_nodes,
+        settings=dict(request.settings),
+        created_unix_s=now_unix_s,
+        folder_name=request.output_hint or folder_name(plan.data_type, request.sources[0].name, now_unix_s),
+        realign_version=version,
+    )
+
+
+def folder_name(data_type: DataType, source: str, now_unix_s: float) -> str:
+    """`{type}_{source stem}_{YYYYMMDD}`, UTC, with nothing in it that a file system minds."""
+    stem = re.sub(r"[^A-Za-z0-9._-]+", "_", PurePath(source).stem).strip("._")[:STEM_LENGTH] or "source"
+    day = datetime.datetime.fromtimestamp(now_unix_s, tz=datetime.UTC).strftime("%Y%m%d")
+    return f"{data_type}_{stem}_{day}"
+
+
+def resolve_roles(wish: PlanRequest, colleagues: Sequence[Colleague]) -> dict[Role, ModelPin]:
+    """The weights for each role.
+
+    Raises:
+        BadInput: a name that is no model at all.
+        NothingFits: a model that no living node holds.
+    """
+    plan = make_plan(wish, cluster_facts(colleagues, needs=()))
+    if isinstance(plan, UnknownModel | BadRequest):
+        raise BadInput(plan.message)
+    wanted = {planned.role: (planned.name, planned.repo) for planned in plan.models}
+    target = wanted["target"]
+    return {role: _pin(*wanted.get(role, target), colleagues) for role in get_args(Role)}
+
+
+def _pin(name: str, repo: str | None, colleagues: Sequence[Colleague]) -> ModelPin:
+    holding = _holding(name, repo, colleagues)
+    if holding is None:
+        weights = repo or name
+        message = (
+            f"no living node has the weights of {weights}; download them on one (hf download {weights}), "
+            "or put the folder under [models] dirs, or try --model pocket"
+        )
+        raise NothingFits(message)
+    return ModelPin(
+        name=holding.name,
+        model=holding.model,
+        params_b=holding.params_b,
+        bits=holding.bits,
+        weight_bytes=holding.weight_bytes,
+        templates=holding.templates,
+    )
+
+
+def _holding(name: str, repo: str | None, colleagues: Sequence[Colleague]) -> Holding | None:
+    """The model by name, hub id or last part of either; where nodes differ, the weights that most nodes hold."""
+    asked = {text.lower() for text in (name, repo or name, PurePath(name).name)}
+    found: dict[str, list[Holding]] = {}
+    for colleague in colleagues:
+        for holding in colleague.holdings:
+            if {holding.name.lower(), PurePath(holding.name).name.lower()} & asked:
+                found.setdefault(holding.model, []).append(holding)
+    return max(found.values(), key=lambda copies: (len(copies), copies[0].model))[0] if found else None
+
+
+def _wish(request: Request) -> PlanRequest:
+    data_type = as_data_type(request.data_type) if request.data_type else None
+    if request.data_type and data_type is None:
+        message = f"{request.data_type!r} is not a type of data; use one of {', '.join(DATA_TYPES)}"
+        raise BadInput(message)
+    if request.count is not None and request.count < 1:
+        message = f"a job of {request.count} rows is none; give --count at least 1"
+        raise BadInput(message)
+    return PlanRequest(
+        text=request.text,
+        data_type=data_type,
+        model=request.model or None,
+        target=request.target or None,
+        generator=request.generator or None,
+        judge=request.judge or None,
+        bits=request.bits,
+        count=request.count,
+        nodes=request.nodes,
+        exclude_nodes=request.exclude_nodes,
+        until=request.until or None,
+        seed=request.seed,
+    )

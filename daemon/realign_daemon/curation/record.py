@@ -1,0 +1,115 @@
+"""Job record: where a job is: its state, stages, gates, and what each node did. The only mutable view of a job."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+import cattrs
+
+from realign_daemon.work.ledger import StoredResult
+from realign_planner.gates import Verdict
+
+JobState = Literal[
+    "queued", "pilot", "running", "paused", "blocked", "completed", "completed_with_errors", "failed", "cancelled"
+]
+StageState = Literal["waiting", "running", "done", "blocked", "skipped"]
+
+ENDED: frozenset[JobState] = frozenset({"blocked", "completed", "completed_with_errors", "failed", "cancelled"})
+EXIT_CODES: dict[JobState, int] = {"blocked": 3, "failed": 1, "cancelled": 1}
+
+
+@dataclass(slots=True, kw_only=True)
+class StageRecord:
+    """One stage of a job."""
+
+    name: str
+    title: str
+    state: StageState = "waiting"
+    total: int = 0
+    done: int = 0
+    retried: int = 0
+    quarantined: int = 0
+    started_unix_s: float = 0.0
+    ended_unix_s: float = 0.0
+    activity: str = ""
+
+
+@dataclass(slots=True, kw_only=True)
+class NodeRecord:
+    """What one node did for a job. Training counts as a unit and not as an example: it has no comparable speed."""
+
+    node_id: str
+    name: str
+    units: int = 0
+    examples: int = 0
+    busy_s: float = 0.0  # engine time of the examples
+    state: str = "idle"
+
+    @property
+    def examples_per_s(self) -> float:
+        """Examples per second of engine time; 0 before the first."""
+        return self.examples / self.busy_s if self.busy_s > 0 else 0.0
+
+
+@dataclass(slots=True, kw_only=True)
+class JobRecord:
+    """A job's state. Written to the ledger at every change of stage or state."""
+
+    state: JobState = "queued"
+    stages: list[StageRecord] = field(default_factory=list[StageRecord])
+    nodes: dict[str, NodeRecord] = field(default_factory=dict[str, NodeRecord])
+    gates: list[Verdict] = field(default_factory=list[Verdict])
+    warnings: list[str] = field(default_factory=list[str])
+    reports: dict[str, float | None] = field(default_factory=dict[str, float | None])
+    error: str = ""
+    output: str = ""
+    plan: dict[str, Any] | None = None  # the plan document in force
+    summary: dict[str, Any] | None = None
+    started_unix_s: float = 0.0
+    ended_unix_s: float = 0.0
+    worked_s: float = 0.0  # wall time spent running before the last start: pauses and restarts do not count
+
+    def stage(self, name: str) -> StageRecord:
+        """The stage of that name. Raises StopIteration when the workflow has none."""
+        return next(stage for stage in self.stages if stage.name == name)
+
+    def count(self, results: Iterable[StoredResult], *, names: dict[str, str]) -> None:
+        """Adds finished units to the totals of the nodes that computed them."""
+        for result in results:
+            node = self.nodes.setdefault(
+                result.node, NodeRecord(node_id=result.node, name=names.get(result.node, result.node))
+            )
+            node.units += 1
+            if result.kind != "trained":
+                node.examples += 1
+                node.busy_s += result.busy_s
+
+    @property
+    def exit_code(self) -> int:
+        """What a shell that waits for this job exits with."""
+        return EXIT_CODES.get(self.state, 0)
+
+    @property
+    def is_ended(self) -> bool:
+        """True when nothing more happens by itself."""
+        return self.state in ENDED
+
+
+_converter = cattrs.Converter()
+
+
+def record_to_json(record: JobRecord) -> str:
+    """The record as JSON text."""
+    return json.dumps(_converter.unstructure(record), sort_keys=True, ensure_ascii=False)
+
+
+def record_from_json(text: str) -> JobRecord:
+    """The record in the text. Raises ValueError when there is none."""
+    try:
+        return _converter.structure(json.loads(text), JobRecord)
+    except (cattrs.BaseValidationError, TypeError, KeyError) as error:
+        message = "this is not a job record that this version understands"
+        raise ValueError(message) from error

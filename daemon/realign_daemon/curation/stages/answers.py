@@ -1,0 +1,76 @@
+"""Answers: sampled responses to prompts, each with its own seed."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Literal
+
+from realign_daemon.curation.desk import Desk
+from realign_daemon.curation.material import Material, Prompt, Response
+from realign_daemon.curation.pairs import normalise
+from realign_daemon.curation.stages.measures import Measures, rate
+from realign_daemon.curation.templates import load
+from realign_daemon.engine.api import Generate, Sha256
+from realign_daemon.work.units import seed_for
+from realign_planner.plan import Role
+
+AnswerKind = Literal["answer", "response"]  # with the passage at hand, or from the question alone
+
+
+async def generate_responses(desk: Desk, material: Material) -> Measures:
+    """Stage 2: several responses of the baseline to every prompt. Measures valid, truncated and distinct fractions."""
+    temperatures = load(desk.pin("target").templates).temperatures
+    desk.say(f"{len(temperatures)} responses to each of {len(material.prompts)} prompts")
+    material.responses = await sample(
+        desk, material.prompts, role="target", kind="response", temperatures=temperatures, adapter=material.adapter
+    )
+    asked = len(material.prompts) * len(temperatures)
+    valid = [response for response in material.responses if normalise(response.text) and not response.is_truncated]
+    by_prompt: dict[str, set[str]] = defaultdict(set)
+    for response in valid:
+        by_prompt[response.prompt.id].add(normalise(response.text))
+    several = sum(len(texts) > 1 for texts in by_prompt.values())
+    truncated = sum(response.is_truncated for response in material.responses)
+    return {
+        "valid_fraction": rate("valid_fraction", len(valid), asked),
+        "truncated_fraction": rate("truncated_fraction", truncated, asked),
+        # A prompt is distinct when its samples are not all the same: the least that a preference needs.
+        "distinct_fraction": rate("distinct_fraction", several, len(material.prompts)),
+    }
+
+
+async def sample(
+    desk: Desk,
+    prompts: Sequence[Prompt],
+    *,
+    role: Role,
+    kind: AnswerKind,
+    temperatures: Sequence[float],
+    adapter: Sha256 | None,
+) -> list[Response]:
+    """A response for every prompt and temperature, in that order; units that were given up are left out."""
+    template = load(desk.pin(role).templates).template(kind)
+    asked = [(prompt, number, temperature) for prompt in prompts for number, temperature in enumerate(temperatures)]
+    tasks = [
+        Generate(
+            model=desk.pin(role).model,
+            adapter=adapter,
+            messages=(
+                template.render(question=prompt.question, chunk=prompt.chunk.text)
+                if kind == "answer"
+                else template.render(question=prompt.question)
+            ),
+            sampler=replace(template.sampler, temperature=temperature),
+            seed=seed_for(desk.spec.seed, prompt.id, number) if temperature else 0,
+            template=template.id,
+        )
+        for prompt, number, temperature in asked
+    ]
+    results = await desk.generate(role, tasks)
+    return [
+        Response(prompt=prompt, text=result.text.strip(), task=task, is_truncated=result.finish_reason == "length")
+        for (prompt, _, _), task, result in zip(asked, tasks, results, strict=True)
+        if result is not None
+    ]

@@ -1,0 +1,167 @@
+"""Jobs to and from the wire. Pure."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from realign_daemon.curation.intake import Request
+from realign_daemon.curation.job import Job
+from realign_daemon.curation.record import JobRecord, NodeRecord, StageRecord
+from realign_daemon.curation.spec import SourceSpec, to_json
+from realign_daemon.engine.api import Sha256
+from realign_planner.gates import Verdict
+from realign_proto.v1 import curation_pb2 as pb
+
+
+def request_from_wire(wire: pb.JobRequest) -> Request:
+    """The request in the message; where it carries a whole spec, the message's own fields win over it."""
+    asked: dict[str, Any] = json.loads(wire.spec_json) if wire.spec_json else {}
+
+    def text(name: str) -> str:
+        return str(getattr(wire, name) or asked.get(name) or "")
+
+    def names(name: str) -> tuple[str, ...]:
+        return tuple(str(item) for item in (getattr(wire, name) or asked.get(name) or ()))
+
+    def number(name: str) -> int | None:
+        value = getattr(wire, name) if wire.HasField(name) else asked.get(name)
+        return value if isinstance(value, int) else None
+
+    return Request(
+        text=text("text") or str(asked.get("request") or ""),
+        data_type=text("data_type"),
+        model=text("model"),
+        target=text("target"),
+        generator=text("generator"),
+        judge=text("judge"),
+        bits=number("bits"),
+        count=number("count"),
+        seed=wire.seed or int(asked.get("seed", 0)),
+        nodes=names("nodes"),
+        exclude_nodes=names("exclude_nodes"),
+        until=text("until"),
+        settings={**asked.get("settings", {}), **wire.settings},
+        sources=tuple(
+            SourceSpec(name=source.name, sha256=Sha256(source.sha256), size_bytes=source.size_bytes)
+            for source in wire.sources
+        ),
+        client_token=wire.client_token,
+        assume_yes=wire.assume_yes,
+        output_hint=wire.output_hint,
+    )
+
+
+def job_to_wire(job: Job, *, home: str, now_unix_s: float) -> pb.Job:
+    """The job as a message."""
+    record, spec = job.record, job.spec
+    plan = record.plan or {}
+    return pb.Job(
+        id=spec.job_id,
+        state=record.state,
+        home=home,
+        output=record.output,
+        stages=[_stage(stage) for stage in record.stages],
+        nodes=[_node(node) for node in sorted(record.nodes.values(), key=lambda node: -node.units)],
+        gates=[_gate(verdict, spec.overrides.get(verdict.metric, "")) for verdict in record.gates],
+        predicted_json=json.dumps(plan.get("predicted")),
+        actual_json=json.dumps(actual(record, now_unix_s)),
+        error=record.error,
+        request=spec.request,
+        data_type=spec.data_type,
+        created_unix_s=spec.created_unix_s,
+        ended_unix_s=record.ended_unix_s,
+        examples_per_s=speed(record),
+        eta_s=eta_s(record, now_unix_s),
+        warnings=record.warnings,
+        spec_json=to_json(spec),
+        exit_code=record.exit_code,
+        summary_json=json.dumps(record.summary) if record.summary else "",
+        folder_name=spec.folder_name,
+        plan_json=json.dumps(plan),
+    )
+
+
+def progress_of(job: Job, *, now_unix_s: float) -> dict[str, object]:
+    """The few figures that `status` shows of a job, by field of pb.JobProgress."""
+    record = job.record
+    current = next((stage for stage in record.stages if stage.state == "running"), None)
+    return {
+        "id": job.spec.job_id,
+        "state": record.state,
+        "stage": current.title if current else "",
+        "stages_total": len(record.stages),
+        "units_done": sum(stage.done for stage in record.stages),
+        "units_total": sum(stage.total for stage in record.stages),
+        "examples_per_s": speed(record),
+        "eta_s": eta_s(record, now_unix_s),
+    }
+
+
+def actual(record: JobRecord, now_unix_s: float) -> dict[str, float]:
+    """Measured so far: wall seconds at work and examples per second of wall time."""
+    worked_s = record.worked_s + (now_unix_s - record.started_unix_s if record.started_unix_s else 0.0)
+    examples = sum(node.examples for node in record.nodes.values())
+    return {"makespan_s": worked_s, "examples_per_s": examples / worked_s if worked_s > 0 else 0.0}
+
+
+def speed(record: JobRecord) -> float:
+    """Examples per second of all nodes together, while they had work."""
+    return sum(node.examples_per_s for node in record.nodes.values())
+
+
+def eta_s(record: JobRecord, now_unix_s: float) -> float | None:
+    """Seconds to the end if the rest goes as the plan predicted it, scaled by how the finished part went."""
+    predicted: dict[str, Any] = (record.plan or {}).get("predicted") or {}
+    expected: dict[str, float] = {
+        stage["stage"]: (stage["low_s"] + stage["high_s"]) / 2 for stage in predicted.get("stages", [])
+    }
+    total_s = sum(expected.values())
+    if record.state != "running" or not total_s:
+        return None
+    done_s = 0.0
+    for stage in record.stages:
+        share = 1.0 if stage.state == "done" else stage.done / stage.total if stage.total else 0.0
+        done_s += expected.get(stage.name, 0.0) * share
+    fraction = done_s / total_s
+    worked_s = actual(record, now_unix_s)["makespan_s"]
+    # Before a fiftieth is done the ratio is noise, and the prediction itself is the better figure.
+    return max(0.0, total_s - worked_s) if fraction < 0.02 else worked_s * (1 - fraction) / fraction  # noqa: PLR2004
+
+
+def _stage(stage: StageRecord) -> pb.JobStage:
+    return pb.JobStage(
+        name=stage.name,
+        title=stage.title,
+        state=stage.state,
+        units=pb.UnitCounts(total=stage.total, done=stage.done, retried=stage.retried, quarantined=stage.quarantined),
+        started_unix_s=stage.started_unix_s,
+        ended_unix_s=stage.ended_unix_s,
+        activity=stage.activity,
+    )
+
+
+def _node(node: NodeRecord) -> pb.JobNode:
+    return pb.JobNode(
+        name=node.name,
+        units=node.units,
+        examples=node.examples,
+        examples_per_s=node.examples_per_s,
+        node_id=node.node_id,
+        state=node.state,
+    )
+
+
+def _gate(verdict: Verdict, overridden_because: str) -> pb.GateVerdict:
+    return pb.GateVerdict(
+        stage=verdict.stage,
+        metric=verdict.metric,
+        tier=verdict.tier,
+        value=verdict.value,
+        low=verdict.low,
+        high=verdict.high,
+        n=verdict.n,
+        undecided=verdict.undecided,
+        remedy=verdict.remedy,
+        overridden_because=overridden_because,
+    )

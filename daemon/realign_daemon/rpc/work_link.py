@@ -1,0 +1,82 @@
+"""Work link: this home's connections to the executors of nodes, its own included, over gRPC."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from contextlib import asynccontextmanager
+
+import grpc
+import grpc.aio
+
+from realign_daemon.engine.api import Sha256
+from realign_daemon.rpc.work_convert import command_to_wire, event_from_wire
+from realign_daemon.work.blobs import BlobStore
+from realign_daemon.work.messages import Command, Event
+from realign_proto.v1 import work_pb2 as pb
+from realign_proto.v1.work_pb2_grpc import WorkAsyncStub, WorkStub
+
+FETCH_TIMEOUT_S = 600.0  # a large adapter over a slow link
+
+Channel = Callable[[str], grpc.aio.Channel | None]  # node id -> open channel; None when the node is not connected
+
+
+class WorkLink:
+    """One Attend call."""
+
+    def __init__(self, call: grpc.aio.StreamStreamCall[pb.WorkCommand, pb.WorkEvent]) -> None:
+        self._call = call
+
+    async def send(self, command: Command) -> None:
+        """Sends a command. Raises ConnectionError when the node has gone."""
+        try:
+            await self._call.write(command_to_wire(command))
+        except (grpc.aio.AioRpcError, grpc.aio.UsageError) as error:
+            raise ConnectionError("the node ended the connection") from error  # noqa: EM101, TRY003
+
+    async def events(self) -> AsyncIterator[Event]:
+        """What the node says, until it goes. Raises ConnectionError when that was not in good order."""
+        try:
+            async for wire in self._call:
+                event = event_from_wire(wire)
+                if event is not None:
+                    yield event
+        except grpc.aio.AioRpcError as error:
+            raise ConnectionError(error.details() or "the node can't be reached") from error
+
+
+class WorkLinks:
+    """Links by node id."""
+
+    def __init__(self, *, node_id: str, channel: Channel, blobs: BlobStore) -> None:
+        self._node_id = node_id
+        self._channel = channel
+        self._blobs = blobs
+
+    @asynccontextmanager
+    async def connect(self, node: str) -> AsyncGenerator[WorkLink]:
+        """A link that is cancelled on leaving. Raises ConnectionError when the node is not connected."""
+        call = self._stub(node).Attend()
+        try:
+            yield WorkLink(call)
+        finally:
+            call.cancel()
+
+    async def fetch_blob(self, node: str, sha256: Sha256) -> None:
+        """Puts a blob of the node on local disk. Raises ConnectionError or DamagedBlob."""
+        if node == self._node_id or self._blobs.has(sha256):
+            return
+        incoming = self._blobs.incoming(sha256)
+        try:
+            async for chunk in self._stub(node).FetchBlob(pb.BlobRequest(sha256=sha256), timeout=FETCH_TIMEOUT_S):
+                incoming.write(chunk.data)
+        except grpc.aio.AioRpcError as error:
+            incoming.discard()
+            raise ConnectionError(error.details() or "the node can't be reached") from error
+        incoming.finish()
+
+    def _stub(self, node: str) -> WorkAsyncStub:
+        channel = self._channel(node)
+        if channel is None:
+            message = f"node {node} is not connected"
+            raise ConnectionError(message)
+        return WorkStub(channel)

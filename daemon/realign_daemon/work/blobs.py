@@ -1,0 +1,105 @@
+"""Blob store: files named by the hash of their content, written so that a name never holds anything else."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+from realign_daemon.durable_file import flush_folder, flush_to_disk
+from realign_daemon.engine.api import Sha256
+from realign_daemon.errors import DamagedBlob
+
+CHUNK_BYTES = 1024 * 1024
+
+
+class BlobStore:
+    """A folder of blobs. Writes are atomic and durable before they return."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+
+    def path(self, sha256: Sha256) -> Path:
+        """Where the blob is or would be. Raises ValueError when the name is no hash: names come from the wire."""
+        if len(sha256) != 64 or set(sha256) - set("0123456789abcdef"):  # noqa: PLR2004 - hex digits of SHA-256
+            message = "not a SHA-256 in lower-case hex"
+            raise ValueError(message)
+        return self.folder / sha256[:2] / sha256
+
+    def has(self, sha256: Sha256) -> bool:
+        """True when the blob is here."""
+        return self.path(sha256).is_file()
+
+    def put_bytes(self, data: bytes) -> Sha256:
+        """Stores bytes and gives their hash."""
+        incoming = self.incoming()
+        incoming.write(data)
+        return incoming.finish()
+
+    def put_file(self, source: Path) -> Sha256:
+        """Copies a file in, removes the source, and gives the hash."""
+        incoming = self.incoming()
+        with source.open("rb") as file:
+            while data := file.read(CHUNK_BYTES):
+                incoming.write(data)
+        sha256 = incoming.finish()
+        source.unlink()
+        return sha256
+
+    def incoming(self, expected: Sha256 | None = None) -> Incoming:
+        """A blob that arrives in pieces."""
+        return Incoming(self, expected)
+
+    def chunks(self, sha256: Sha256, *, offset: int = 0) -> Iterator[bytes]:
+        """The blob's bytes from an offset on, at most 1 MiB each. Raises FileNotFoundError."""
+        with self.path(sha256).open("rb") as file:
+            file.seek(offset)
+            while data := file.read(CHUNK_BYTES):
+                yield data
+
+    def read(self, sha256: Sha256) -> bytes:
+        """The blob's bytes. Raises FileNotFoundError, or DamagedBlob when they are not what the name says."""
+        data = self.path(sha256).read_bytes()
+        if hashlib.sha256(data).hexdigest() != sha256:
+            raise DamagedBlob(sha256=sha256)
+        return data
+
+
+class Incoming:
+    """A blob under way: hashed as it comes, visible only when whole."""
+
+    def __init__(self, store: BlobStore, expected: Sha256 | None) -> None:
+        self._store = store
+        self._expected = expected
+        self._hash = hashlib.sha256()
+        descriptor, name = tempfile.mkstemp(prefix="incoming-", dir=store.folder)
+        self._file = os.fdopen(descriptor, "wb")
+        self._temporary = Path(name)
+
+    def write(self, data: bytes) -> None:
+        """Adds the next piece."""
+        self._hash.update(data)
+        self._file.write(data)
+
+    def finish(self) -> Sha256:
+        """Makes the blob durable under its name. Raises DamagedBlob when it is not what was announced."""
+        sha256 = Sha256(self._hash.hexdigest())
+        if self._expected is not None and sha256 != self._expected:
+            self.discard()
+            raise DamagedBlob(sha256=self._expected)
+        self._file.flush()
+        flush_to_disk(self._file.fileno())
+        self._file.close()
+        target = self._store.path(sha256)
+        target.parent.mkdir(mode=0o700, exist_ok=True)
+        self._temporary.replace(target)
+        flush_folder(target.parent)
+        return sha256
+
+    def discard(self) -> None:
+        """Forgets the pieces."""
+        self._file.close()
+        self._temporary.unlink(missing_ok=True)

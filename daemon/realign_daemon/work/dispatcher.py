@@ -1,0 +1,322 @@
+"""Dispatcher: the home's side of work. Has an order's units computed by whatever nodes there are."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass, field
+from typing import Protocol, assert_never
+
+import structlog
+
+from realign_daemon.clock import Clock
+from realign_daemon.engine.api import Sha256
+from realign_daemon.work.board import Board
+from realign_daemon.work.ledger import Execution, Ledger, StoredResult
+from realign_daemon.work.messages import (
+    Assign,
+    Capacity,
+    Command,
+    Event,
+    Returned,
+    Revoke,
+    UnitDone,
+    UnitFailed,
+    UnitProgress,
+)
+from realign_daemon.work.units import Unit, UnitKey
+from realign_planner import schedule
+
+log = structlog.get_logger()
+
+LOOK_EVERY_S = 0.25  # how soon a node that came or went is noticed
+RECONNECT_S = 0.5
+
+
+class Link(Protocol):
+    """An open connection to a node's executor."""
+
+    async def send(self, command: Command) -> None: ...
+
+    def events(self) -> AsyncIterator[Event]:
+        """Ends when the connection does."""
+        ...
+
+
+class Connections(Protocol):
+    """Where links to nodes come from, this node included."""
+
+    def connect(self, node: str) -> AbstractAsyncContextManager[Link]:
+        """Raises ConnectionError when the node can't be reached, on entry or from the link's methods."""
+        ...
+
+    async def fetch_blob(self, node: str, sha256: Sha256) -> None:
+        """Puts a blob of the node on local disk."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Crew:
+    """A node that may work on an order now, and the speed the plan assumed for it."""
+
+    node: str
+    examples_per_s: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Order:
+    """Units that all use one model, for one stage of one job."""
+
+    job_id: str
+    stage: str
+    model: str  # registry name
+    units: tuple[Unit, ...]
+    crew: Callable[[], Sequence[Crew]]  # asked again and again: nodes come and go
+    term: Callable[[], int]
+    home: str
+    changed: Callable[[Progress], None]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Progress:
+    """How far an order is. `finished` holds what became durable since the last call."""
+
+    total: int
+    done: int
+    retried: int
+    quarantined: int
+    finished: tuple[StoredResult, ...] = ()
+    note: str = ""
+    waiting_because: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outcome:
+    """What came of an order: a result or a reason for every unit."""
+
+    results: dict[UnitKey, StoredResult]
+    quarantined: dict[UnitKey, str]
+
+
+@dataclass(slots=True, kw_only=True)
+class _Connection:
+    outbox: asyncio.Queue[Command] = field(default_factory=lambda: asyncio.Queue[Command](maxsize=64))
+    capacity: Capacity | None = None  # None until the node has said what it can take
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Heard:
+    node: str
+    event: Event | None  # None: the connection has ended
+
+
+class Dispatcher:
+    """Runs orders, one at a time."""
+
+    def __init__(self, *, ledger: Ledger, connections: Connections, clock: Clock) -> None:
+        self._ledger = ledger
+        self._connections = connections
+        self._clock = clock
+
+    async def run(self, order: Order) -> Outcome:
+        """Every unit's result or the reason there is none. Waits as long as no node can take the work."""
+        keys = [unit.key for unit in order.units]
+        known = await self._ledger.results(keys)
+        given_up = await self._ledger.quarantined(order.job_id)
+        await self._ledger.set_job_units(
+            order.job_id,
+            order.stage,
+            ((k, "done" if k in known else "quarantined" if k in given_up else "wanted") for k in dict.fromkeys(keys)),
+        )
+        wanted = [unit for unit in order.units if unit.key not in known and unit.key not in given_up]
+        outcome = Outcome(results=dict(known), quarantined=dict.fromkeys(given_up & set(keys), "given up before"))
+        run = _Run(order, outcome, self._ledger, self._connections, self._clock)
+        run.board.add(wanted, failures=await self._ledger.failures([unit.key for unit in wanted]))
+        run.tell(finished=tuple(known.values()))
+        if wanted:
+            await run.to_the_end()
+        return outcome
+
+
+class _Run:
+    """One order under way."""
+
+    def __init__(self, order: Order, outcome: Outcome, ledger: Ledger, connections: Connections, clock: Clock) -> None:
+        self.board = Board()
+        self._order = order
+        self._outcome = outcome
+        self._ledger = ledger
+        self._links = connections
+        self._clock = clock
+        self._inbox = asyncio.Queue[_Heard]()  # bounded by the units in flight
+        self._open: dict[str, _Connection] = {}
+        self._before = len(outcome.results) + len(outcome.quarantined)
+        self._refused: dict[str, str] = {}  # node -> why it can't do this order
+        self._note = ""
+
+    async def to_the_end(self) -> None:
+        tasks: dict[str, asyncio.Task[None]] = {}
+        try:
+            while not self.board.is_complete:
+                self._keep_connected(tasks)
+                await self._decide()
+                await self._listen()
+        finally:
+            for task in tasks.values():
+                task.cancel()
+            await asyncio.gather(*tasks.values(), return_exceptions=True)
+
+    def tell(self, *, finished: tuple[StoredResult, ...] = (), waiting_because: str = "") -> None:
+        board = self.board
+        self._order.changed(
+            Progress(
+                total=len(board.units) + self._before,
+                done=len(self._outcome.results),
+                retried=len(board.retried),
+                quarantined=len(self._outcome.quarantined),
+                finished=finished,
+                note=self._note,
+                waiting_because=waiting_because,
+            )
+        )
+
+    def _keep_connected(self, tasks: dict[str, asyncio.Task[None]]) -> None:
+        crew = {member.node: member for member in self._order.crew()}
+        for node, member in crew.items():
+            self.board.expect(node, member.examples_per_s)
+            if node not in tasks or tasks[node].done():
+                tasks[node] = asyncio.create_task(self._attend(node), name=f"link.{node[:8]}")
+        for node in [node for node in tasks if node not in crew]:
+            tasks.pop(node).cancel()
+            self._lose(node)
+
+    async def _attend(self, node: str) -> None:
+        """One connection to a node, for as long as it lasts."""
+        connection = _Connection()
+        try:
+            async with self._links.connect(node) as link, asyncio.TaskGroup() as group:
+                self._open[node] = connection
+                sender = group.create_task(self._send(link, connection), name=f"send.{node[:8]}")
+                async for event in link.events():
+                    await self._inbox.put(_Heard(node=node, event=event))
+                sender.cancel()
+        except* ConnectionError as errors:
+            log.info("link.lost", node=node, reason=str(errors.exceptions[0]))
+        await self._inbox.put(_Heard(node=node, event=None))
+        await self._clock.sleep(RECONNECT_S)
+
+    async def _send(self, link: Link, connection: _Connection) -> None:
+        while True:
+            await link.send(await connection.outbox.get())
+
+    async def _decide(self) -> None:
+        loads = tuple(
+            schedule.NodeLoad(
+                node_id=node,
+                examples_per_s=self.board.speed(node),
+                slots=connection.capacity.slots,
+                in_flight=self.board.flying(node),
+                unstarted=max(0, self.board.flying(node) - connection.capacity.slots),
+                accepting=connection.capacity.accepting and node not in self._refused,
+            )
+            for node, connection in sorted(self._open.items())
+            if connection.capacity is not None
+        )
+        accepting = frozenset(load.node_id for load in loads if load.accepting)
+        reason = ""
+        for decision in schedule.decide(schedule.Snapshot(pending=len(self.board.waiting), nodes=loads)):
+            match decision:
+                case schedule.Assign(node_id=node, count=count):
+                    units = self.board.take(node, count, others=accepting - {node})
+                    if units:
+                        await self._open[node].outbox.put(
+                            Assign(
+                                units=units,
+                                model=self._order.model,
+                                term=self._order.term(),
+                                home=self._order.home,
+                            )
+                        )
+                case schedule.Revoke(node_id=node, count=count):
+                    await self._open[node].outbox.put(Revoke(count=count))
+                case schedule.Wait(reason=why):
+                    reason = why
+                case _:
+                    assert_never(decision)
+        if not accepting:
+            self.tell(waiting_because=self._why_nobody_works() or reason)
+
+    def _why_nobody_works(self) -> str:
+        reasons = [
+            connection.capacity.reason
+            for connection in self._open.values()
+            if connection.capacity is not None and connection.capacity.reason
+        ]
+        return "; ".join((*self._refused.values(), *reasons)) or "no node of the plan can be reached"
+
+    async def _listen(self) -> None:
+        """Waits for news at most for a moment, then takes in all that came."""
+        heard: list[_Heard] = []
+        try:
+            async with asyncio.timeout(LOOK_EVERY_S):
+                heard.append(await self._inbox.get())
+        except TimeoutError:
+            return
+        while not self._inbox.empty():
+            heard.append(self._inbox.get_nowait())
+        if finished := [(news.node, news.event) for news in heard if isinstance(news.event, UnitDone)]:
+            await self._keep(finished)
+        for news in heard:
+            await self._take_in(news.node, news.event)
+
+    async def _keep(self, finished: list[tuple[str, UnitDone]]) -> None:
+        """Makes results durable here, then counts them."""
+        for node, event in finished:
+            for sha256 in event.blobs:
+                await self._links.fetch_blob(node, sha256)
+        results = [event.result for _, event in finished]
+        await self._ledger.add_results(results, now_unix_s=self._clock.unix(), computed=False)
+        fresh = [r for r in results if self.board.finish(r.key, node=r.node, busy_s=r.busy_s)]
+        for result in fresh:
+            self._outcome.results[result.key] = result
+        await self._ledger.set_job_units(
+            self._order.job_id, self._order.stage, ((result.key, "done") for result in fresh)
+        )
+        self.tell(finished=tuple(fresh))
+
+    async def _take_in(self, node: str, event: Event | None) -> None:
+        match event:
+            case None:
+                self._lose(node)
+            case Capacity():
+                if node in self._open:
+                    self._open[node].capacity = event
+            case UnitDone():
+                pass  # kept already
+            case Returned(keys=keys):
+                self.board.put_back(node, keys)
+            case UnitProgress(done=done, total=total, note=note):
+                self._note = f"{note} {done}/{total}"
+                self.tell()
+            case UnitFailed(key=key, kind=kind, message=message):
+                await self._take_failure(node, key, kind, message)
+            case _:
+                assert_never(event)
+
+    async def _take_failure(self, node: str, key: UnitKey, kind: str, message: str) -> None:
+        if kind in ("out_of_memory", "model_missing", "blob_missing"):
+            self._refused[node] = message  # the node's trouble, not the unit's
+            self.board.put_back(node)
+            return
+        if node != self._order.home:  # this node's own executor notes its own attempts
+            attempt = Execution(key=key, node=node, outcome=kind, message=message, ended_unix_s=self._clock.unix())
+            await self._ledger.note_executions([attempt])
+        if self.board.fail(key, node=node, message=message, is_hopeless=kind == "bad_unit"):
+            self._outcome.quarantined[key] = message
+            await self._ledger.set_job_units(self._order.job_id, self._order.stage, [(key, "quarantined")])
+        self.tell()
+
+    def _lose(self, node: str) -> None:
+        self._open.pop(node, None)
+        self.board.put_back(node)

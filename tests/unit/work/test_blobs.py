@@ -1,0 +1,42 @@
+"""The blob store's promises: a name never holds anything else than it says."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+
+import pytest
+
+from realign_daemon.engine.api import Sha256
+from realign_daemon.errors import DamagedBlob
+from realign_daemon.work.blobs import BlobStore
+
+
+def test_bytes_come_back_from_any_offset(tmp_path: Path) -> None:
+    store = BlobStore(tmp_path)
+    name = store.put_bytes(b"0123456789")
+    assert name == hashlib.sha256(b"0123456789").hexdigest()
+    assert b"".join(store.chunks(name, offset=4)) == b"456789"
+
+
+def test_bytes_that_are_not_what_was_announced_are_not_kept(tmp_path: Path) -> None:
+    store = BlobStore(tmp_path)
+    incoming = store.incoming(Sha256("0" * 64))
+    incoming.write(b"something else")
+    with pytest.raises(DamagedBlob):
+        incoming.finish()
+    assert not [path for path in tmp_path.rglob("*") if path.is_file()]
+
+
+def test_damage_on_disk_is_noticed_on_reading(tmp_path: Path) -> None:
+    store = BlobStore(tmp_path)
+    name = store.put_bytes(b"whole")
+    store.path(name).write_bytes(b"damaged")
+    with pytest.raises(DamagedBlob):
+        store.read(name)
+
+
+@pytest.mark.parametrize("name", ["../../etc/passwd", "A" * 64, "0" * 63, ""])
+def test_a_name_that_is_no_hash_is_refused(tmp_path: Path, name: str) -> None:
+    with pytest.raises(ValueError, match="SHA-256"):
+        BlobStore(tmp_path).path(Sha256(name))

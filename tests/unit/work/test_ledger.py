@@ -1,0 +1,105 @@
+"""The ledger's promises: nothing acknowledged is lost, nothing is stored twice."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from realign_daemon.errors import LedgerTooNew
+from realign_daemon.work.database import Database
+from realign_daemon.work.ledger import Execution, Ledger, StoredJob, StoredResult
+from realign_daemon.work.units import UnitKey
+
+
+def result(key: str, *, value: bytes = b"v", node: str = "left") -> StoredResult:
+    return StoredResult(
+        key=UnitKey(key), kind="generated", result=value, node=node, started_unix_s=1.0, busy_s=0.5, tokens=7
+    )
+
+
+def job(name: str, token: str) -> StoredJob:
+    return StoredJob(job_id=name, client_token=token, spec="{}", record="{}", created_unix_s=1.0)
+
+
+@pytest.fixture
+async def ledger(tmp_path: Path) -> AsyncIterator[Ledger]:
+    database = Database(tmp_path / "ledger.sqlite")
+    await database.open()
+    yield Ledger(database)
+    await database.close()
+
+
+async def test_a_result_is_stored_once_and_the_first_one_stays(ledger: Ledger) -> None:
+    await ledger.add_results([result("a", value=b"first")], now_unix_s=2.0, computed=True)
+    await ledger.add_results([result("a", value=b"second", node="right")], now_unix_s=3.0, computed=False)
+    assert await ledger.results([UnitKey("a"), UnitKey("b")]) == {UnitKey("a"): result("a", value=b"first")}
+
+
+async def test_results_of_more_keys_than_one_query_takes_are_found(ledger: Ledger) -> None:
+    keys = [f"k{number}" for number in range(1_201)]
+    await ledger.add_results([result(key) for key in keys], now_unix_s=2.0, computed=False)
+    assert len(await ledger.results([UnitKey(key) for key in keys])) == len(keys)
+
+
+async def test_computing_a_unit_twice_shows(ledger: Ledger) -> None:
+    await ledger.add_results([result("a"), result("b")], now_unix_s=2.0, computed=True)
+    await ledger.add_results([result("a")], now_unix_s=3.0, computed=True)
+    assert dict(await ledger.counts()) == {"results": 2, "repeated": 1}
+
+
+async def test_only_failures_of_the_unit_itself_count_against_it(ledger: Ledger) -> None:
+    await ledger.note_executions(
+        [
+            Execution(key=UnitKey("a"), node="left", outcome="engine_died", ended_unix_s=1.0),
+            Execution(key=UnitKey("a"), node="right", outcome="out_of_memory", ended_unix_s=1.0),
+            Execution(key=UnitKey("b"), node="left", outcome="done", ended_unix_s=1.0),
+        ]
+    )
+    assert await ledger.failures([UnitKey("a"), UnitKey("b")]) == {UnitKey("a"): ["left"]}
+
+
+async def test_a_submit_with_the_same_token_gives_the_same_job(ledger: Ledger) -> None:
+    first = await ledger.add_job(job("one", "token"))
+    assert await ledger.add_job(job("two", "token")) == first
+    assert await ledger.jobs() == (first,)
+
+
+async def test_what_was_stored_is_there_after_opening_again(tmp_path: Path) -> None:
+    path = tmp_path / "ledger.sqlite"
+    database = Database(path)
+    await database.open()
+    await Ledger(database).add_job(job("one", "token"))
+    await database.close()
+    again = Database(path)
+    await again.open()
+    assert [stored.job_id for stored in await Ledger(again).jobs()] == ["one"]
+    await again.close()
+
+
+async def test_a_ledger_of_a_newer_version_is_left_alone(tmp_path: Path) -> None:
+    path = tmp_path / "ledger.sqlite"
+    connection = sqlite3.connect(path)
+    connection.execute("PRAGMA user_version=99")
+    connection.close()
+    database = Database(path)
+    with pytest.raises(LedgerTooNew, match="upgrade realign"):
+        await database.open()
+    await database.close()
+
+
+async def test_a_transaction_that_fails_leaves_nothing(tmp_path: Path) -> None:
+    database = Database(tmp_path / "ledger.sqlite")
+    await database.open()
+
+    def fail(connection: sqlite3.Connection) -> None:
+        connection.execute("INSERT INTO computations VALUES ('k', x'00')")
+        message = "disk trouble"
+        raise OSError(message)
+
+    with pytest.raises(OSError, match="disk trouble"):
+        await database.run(fail)
+    assert await Ledger(database).computation("k") is None
+    await database.close()
