@@ -91,8 +91,6 @@ class Assignment:
 
     async def _end(self, desk: Desk, material: Material, ending: Ending) -> None:
         record = self._job.record
-        self._stop_watch()
-        record.ended_unix_s = self._node.clock.unix()
         if ending.blocked_by:
             record.state = "blocked"
             first = ending.blocked_by[0]
@@ -100,6 +98,8 @@ class Assignment:
         else:
             record.state = "completed_with_errors" if ending.has_errors else "completed"
         await self._node.output.write(desk, material)
+        self._stop_watch()
+        record.ended_unix_s = self._node.clock.unix()
         await self._save("ended", record.error or f"{self._job.spec.job_id} is complete: {record.output}")
 
     async def _fail(self, error: str) -> None:
@@ -188,7 +188,7 @@ class Assignment:
     def _announce(self, kind: str, text: str) -> None:
         self._job.bulletin.post(JobNews(kind=kind, text=text, at_unix_s=self._node.clock.unix()))
         if kind != "progress":
-            log.info(f"job.{kind}", job=self._job.spec.job_id, text=text)
+            log.info(f"job.{kind}", job=self._job.spec.job_id, detail=text)
 
     async def _save(self, kind: str, text: str) -> None:
         await self._node.ledger.save_record(self._job.spec.job_id, record_to_json(self._job.record))

@@ -156,14 +156,15 @@ class Desk:
         """Adds an order's progress to what the stage had before it."""
         stage = self.stage
         before = (stage.total, stage.done, stage.retried, stage.quarantined)
+        activity = stage.activity
 
         def changed(progress: Progress) -> None:
             stage.total = before[0] + progress.total
             stage.done = before[1] + progress.done
             stage.retried = before[2] + progress.retried
             stage.quarantined = before[3] + progress.quarantined
-            if progress.waiting_because or progress.note:
-                stage.activity = progress.note or f"waiting: {progress.waiting_because}"
+            waiting = f"waiting: {progress.waiting_because}" if progress.waiting_because else ""
+            stage.activity = waiting or progress.note or activity
             self._count(progress.finished)
             self._with.changed()
 

@@ -3,13 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Generator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
 
 WATCHER_QUEUE = 256  # a watcher that lags loses progress events, never the last one
 
@@ -39,7 +35,7 @@ class Bulletin:
             watcher.put_nowait(news)
 
     @contextmanager
-    def watch(self) -> Iterator[AsyncIterator[JobNews]]:
+    def watch(self) -> Generator[AsyncIterator[JobNews]]:
         """News from now on."""
         queue = asyncio.Queue[JobNews](maxsize=WATCHER_QUEUE)
         self._watchers.append(queue)

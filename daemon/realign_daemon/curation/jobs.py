@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import secrets
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Generator
 from contextlib import contextmanager
 
 import structlog
@@ -20,7 +20,7 @@ from realign_daemon.curation.sources import read_source
 from realign_daemon.curation.spec import spec_from_json, to_json, with_changes
 from realign_daemon.curation.templates import load as load_templates
 from realign_daemon.errors import BadInput, Full, NotFound, WrongState
-from realign_daemon.work.ledger import Ledger, StoredJob
+from realign_daemon.work.ledger import StoredJob
 from realign_planner.document import plan_document
 from realign_planner.workflow import for_type
 
@@ -140,7 +140,7 @@ class Jobs:
         return job
 
     @contextmanager
-    def watch(self, job: Job) -> Iterator[AsyncIterator[JobNews]]:
+    def watch(self, job: Job) -> Generator[AsyncIterator[JobNews]]:
         """The job's news from now on."""
         with job.bulletin.watch() as news:
             yield news

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, cast
+from typing import Any, TypeVar, cast
 
 import cattrs
 import msgpack
@@ -11,6 +11,7 @@ from realign_daemon.engine.api import Fill, Filled, Generate, Generated, Result,
 
 MAX_BYTES = 64 * 1024 * 1024  # no task or result comes near; a longer one is damage or an attack
 
+_T = TypeVar("_T")
 _TASKS: dict[str, type[Task]] = {"generate": Generate, "fill": Fill, "score": Score, "train": Train}
 _RESULTS: dict[str, type[Result]] = {"generated": Generated, "filled": Filled, "scored": Scored, "trained": Trained}
 _converter = cattrs.Converter(forbid_extra_keys=True)
@@ -18,7 +19,7 @@ _converter = cattrs.Converter(forbid_extra_keys=True)
 
 def pack(value: object) -> bytes:
     """Plain data as msgpack with sorted map keys, so that equal values are equal bytes."""
-    return cast("bytes", msgpack.packb(_sorted(value), use_bin_type=True))
+    return cast("Any", msgpack).packb(_sorted(value), use_bin_type=True)
 
 
 def unpack(data: bytes) -> Any:
@@ -26,7 +27,7 @@ def unpack(data: bytes) -> Any:
     if len(data) > MAX_BYTES:
         message = f"a frame of {len(data)} bytes is longer than {MAX_BYTES}"
         raise ValueError(message)
-    return msgpack.unpackb(data, raw=False, strict_map_key=True)
+    return cast("Any", msgpack).unpackb(data, raw=False, strict_map_key=True)
 
 
 def encode(value: Task | Result) -> bytes:
@@ -44,17 +45,22 @@ def decode_result(data: bytes) -> Result:
     return cast("Result", _decode(data, _RESULTS))
 
 
+def structured(plain: object, kind: type[_T]) -> _T:
+    """A dataclass from plain data, as dataclasses.asdict makes it. Raises ValueError when it does not fit."""
+    try:
+        return _converter.structure(plain, kind)
+    except (cattrs.BaseValidationError, TypeError, KeyError) as error:
+        message = f"a malformed {kind.__name__}"
+        raise ValueError(message) from error
+
+
 def _decode(data: bytes, kinds: dict[str, Any]) -> object:
     plain = unpack(data)
-    kind = plain.get("kind") if isinstance(plain, dict) else None
+    kind = cast("dict[str, Any]", plain).get("kind") if isinstance(plain, dict) else None
     if kind not in kinds:
         message = f"unknown kind {kind!r}"
         raise ValueError(message)
-    try:
-        return _converter.structure(plain, kinds[kind])
-    except (cattrs.BaseValidationError, TypeError, KeyError) as error:
-        message = f"a malformed {kind}"
-        raise ValueError(message) from error
+    return structured(cast("object", plain), kinds[kind])
 
 
 def _sorted(value: object) -> object:

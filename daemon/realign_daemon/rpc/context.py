@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-if TYPE_CHECKING:
-    import grpc.aio
+import grpc.aio
 
-    Context = grpc.aio.ServicerContext[Any, Any]
-else:
-    Context = Any  # grpc's own class takes no parameters at run time
+Context = grpc.aio.ServicerContext[Any, Any]

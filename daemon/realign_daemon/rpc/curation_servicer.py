@@ -7,7 +7,7 @@ import json
 from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 import grpc
 import grpc.aio
@@ -22,8 +22,11 @@ from realign_daemon.rpc.faults import error_of_call
 from realign_daemon.rpc.job_convert import job_to_wire, request_from_wire
 from realign_daemon.work.blobs import CHUNK_BYTES, BlobStore, Incoming
 from realign_proto.v1 import curation_pb2 as pb
-from realign_proto.v1.curation_pb2_grpc import CurationAsyncStub, CurationStub
+from realign_proto.v1.curation_pb2_grpc import CurationStub
 from realign_proto.v1.curation_pb2_grpc import CurationServicer as CurationService
+
+if TYPE_CHECKING:
+    from realign_proto.v1.curation_pb2_grpc import CurationAsyncStub
 
 FORWARD_TIMEOUT_S = 600.0  # a submit carries files and waits until they are parsed
 CALL_TIMEOUT_S = 30.0
@@ -56,6 +59,7 @@ class CurationServicer(CurationService):
         self._routes = routes
         self._node_name = node_name
         self._max_source_bytes = max_source_bytes
+        self._passed_to: dict[str, Channel] = {}  # jobs whose home's next beat may not have come yet
 
     async def Submit(  # noqa: N802 - the wire's name
         self, request_iterator: AsyncIterator[pb.SubmitRequest], context: Context
@@ -63,9 +67,11 @@ class CurationServicer(CurationService):
         """Takes a job in, or has the leader do it."""
         leader = None if _is_forwarded(context) else self._routes.leader()
         if leader is not None:
-            return await _passed_on(
+            reply = await _passed_on(
                 CurationStub(leader).Submit(request_iterator, timeout=FORWARD_TIMEOUT_S, metadata=PASSED_ON)
             )
+            self._passed_to[reply.job_id] = leader
+            return reply
         wire = await self._receive(request_iterator)
         job = await self._jobs.submit(request_from_wire(wire))
         return pb.SubmitReply(
@@ -196,7 +202,9 @@ class CurationServicer(CurationService):
         return await _passed_on(there(self._stub(reference, context)))
 
     def _stub(self, reference: str, context: Context) -> CurationAsyncStub:
-        channel = None if _is_forwarded(context) else self._routes.home_of(reference)
+        channel = None
+        if not _is_forwarded(context):
+            channel = self._routes.home_of(reference) or self._passed_to.get(reference)
         if channel is None:
             message = f"no node that can be reached has a job {reference!r}; `realignctl jobs` lists them"
             raise NotFound(message)

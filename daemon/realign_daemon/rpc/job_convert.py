@@ -10,6 +10,7 @@ from realign_daemon.curation.job import Job
 from realign_daemon.curation.record import JobRecord, NodeRecord, StageRecord
 from realign_daemon.curation.spec import SourceSpec, to_json
 from realign_daemon.engine.api import Sha256
+from realign_daemon.rpc.status_servicer import JobProgress
 from realign_planner.gates import Verdict
 from realign_proto.v1 import curation_pb2 as pb
 
@@ -82,20 +83,20 @@ def job_to_wire(job: Job, *, home: str, now_unix_s: float) -> pb.Job:
     )
 
 
-def progress_of(job: Job, *, now_unix_s: float) -> dict[str, object]:
-    """The few figures that `status` shows of a job, by field of pb.JobProgress."""
+def progress_of(job: Job, *, now_unix_s: float) -> JobProgress:
+    """The few figures that `status` shows of a job."""
     record = job.record
     current = next((stage for stage in record.stages if stage.state == "running"), None)
-    return {
-        "id": job.spec.job_id,
-        "state": record.state,
-        "stage": current.title if current else "",
-        "stages_total": len(record.stages),
-        "units_done": sum(stage.done for stage in record.stages),
-        "units_total": sum(stage.total for stage in record.stages),
-        "examples_per_s": speed(record),
-        "eta_s": eta_s(record, now_unix_s),
-    }
+    return JobProgress(
+        job_id=job.spec.job_id,
+        state=record.state,
+        stage=current.title if current else "",
+        stages_total=len(record.stages),
+        units_done=sum(stage.done for stage in record.stages),
+        units_total=sum(stage.total for stage in record.stages),
+        examples_per_s=speed(record),
+        eta_s=eta_s(record, now_unix_s),
+    )
 
 
 def actual(record: JobRecord, now_unix_s: float) -> dict[str, float]:

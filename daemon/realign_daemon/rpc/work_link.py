@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING
 
 import grpc
 import grpc.aio
@@ -13,7 +14,10 @@ from realign_daemon.rpc.work_convert import command_to_wire, event_from_wire
 from realign_daemon.work.blobs import BlobStore
 from realign_daemon.work.messages import Command, Event
 from realign_proto.v1 import work_pb2 as pb
-from realign_proto.v1.work_pb2_grpc import WorkAsyncStub, WorkStub
+from realign_proto.v1.work_pb2_grpc import WorkStub
+
+if TYPE_CHECKING:
+    from realign_proto.v1.work_pb2_grpc import WorkAsyncStub
 
 FETCH_TIMEOUT_S = 600.0  # a large adapter over a slow link
 

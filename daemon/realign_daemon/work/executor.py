@@ -84,6 +84,7 @@ class _Meter:
 
 @dataclass(slots=True, kw_only=True)
 class _Queue:
+    arrived: list[_Item] = field(default_factory=list[_Item])  # not yet looked up in the ledger
     waiting: deque[_Item] = field(default_factory=deque[_Item])
     suspects: deque[_Item] = field(default_factory=deque[_Item])  # ran when the engine died; now run alone
     running: dict[UnitKey, _Item] = field(default_factory=dict[UnitKey, _Item])
@@ -135,6 +136,7 @@ class Executor:
             while True:
                 await self._changed.wait()
                 self._changed.clear()
+                await self._admit()
                 while (item := await self._next()) is not None:
                     self._queue.running[item.unit.key] = item
                     tasks.create_task(self._perform(item), name=f"unit.{item.unit.key[:12]}")
@@ -161,7 +163,7 @@ class Executor:
         """Forgets what the home had queued. Units already running go on: their results are kept for when it asks."""
         session.is_open = False
         self._sessions.remove(session)
-        for items in (self._queue.waiting, self._queue.suspects):
+        for items in (self._queue.arrived, self._queue.waiting, self._queue.suspects):
             kept = [item for item in items if item.session is not session]
             items.clear()
             items.extend(kept)
@@ -170,11 +172,24 @@ class Executor:
         """Takes a command of a home."""
         match command:
             case Assign(units=units, model=model, home=home):
-                for unit in units:
-                    self._take(_Item(session=session, unit=unit, model=model, home=home))
+                self._queue.arrived.extend(_Item(session=session, unit=u, model=model, home=home) for u in units)
                 self._changed.set()
             case Revoke(count=count):
                 session.emit(Returned(keys=self._take_back(session, count)))
+
+    async def _admit(self) -> None:
+        """Answers at once what this node has computed before; queues the rest."""
+        arrived, self._queue.arrived = self._queue.arrived, []
+        known = await self._ledger.results([item.unit.key for item in arrived])
+        for item in arrived:
+            if item.unit.key in known:
+                self._answer(item, known[item.unit.key])
+            elif item.session.is_open:
+                self._take(item)
+
+    def _answer(self, item: _Item, stored: StoredResult) -> None:
+        blobs = _blobs(decode_result(stored.result))
+        item.session.emit(UnitDone(result=stored, remembered=True, blobs=blobs))
 
     def _take(self, item: _Item) -> None:
         """Queues a unit, unless it is being computed for a connection that has gone: then the answer goes here."""
@@ -243,12 +258,6 @@ class Executor:
         share_s = self._meter.change(+1, self._clock.continuous())
         started_unix_s = self._clock.unix()
         try:
-            known = await self._ledger.results([item.unit.key])
-            if item.unit.key in known:
-                stored = known[item.unit.key]
-                blobs = _blobs(decode_result(stored.result))
-                item.session.emit(UnitDone(result=stored, remembered=True, blobs=blobs))
-                return
             for sha256 in item.unit.blobs:
                 if not self._blobs.has(sha256):
                     await self._fetch_blob(item.home, sha256)
@@ -316,6 +325,9 @@ class Executor:
             for item, stored, blobs in finished:
                 del self._queue.storing[item.unit.key]
                 item.session.emit(UnitDone(result=stored, remembered=False, blobs=blobs))
+                for same in [waiting for waiting in self._queue.waiting if waiting.unit.key == stored.key]:
+                    self._queue.waiting.remove(same)  # another home asked for it, too
+                    self._answer(same, stored)
             self._changed.set()
 
 

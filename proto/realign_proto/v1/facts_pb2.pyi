@@ -64,20 +64,22 @@ class HostBenchmark(_message.Message):
     def __init__(self, gflops: _Optional[_Mapping[str, float]] = ..., bandwidth_gbs: _Optional[float] = ..., models: _Optional[_Iterable[_Union[ModelBenchmark, _Mapping]]] = ..., measured_at: _Optional[str] = ..., version: _Optional[str] = ...) -> None: ...
 
 class LocalModel(_message.Message):
-    __slots__ = ("name", "sha256", "weight_bytes", "params_b", "active_params_b", "bits")
+    __slots__ = ("name", "sha256", "weight_bytes", "params_b", "active_params_b", "bits", "templates")
     NAME_FIELD_NUMBER: _ClassVar[int]
     SHA256_FIELD_NUMBER: _ClassVar[int]
     WEIGHT_BYTES_FIELD_NUMBER: _ClassVar[int]
     PARAMS_B_FIELD_NUMBER: _ClassVar[int]
     ACTIVE_PARAMS_B_FIELD_NUMBER: _ClassVar[int]
     BITS_FIELD_NUMBER: _ClassVar[int]
+    TEMPLATES_FIELD_NUMBER: _ClassVar[int]
     name: str
     sha256: str
     weight_bytes: int
     params_b: float
     active_params_b: float
     bits: int
-    def __init__(self, name: _Optional[str] = ..., sha256: _Optional[str] = ..., weight_bytes: _Optional[int] = ..., params_b: _Optional[float] = ..., active_params_b: _Optional[float] = ..., bits: _Optional[int] = ...) -> None: ...
+    templates: str
+    def __init__(self, name: _Optional[str] = ..., sha256: _Optional[str] = ..., weight_bytes: _Optional[int] = ..., params_b: _Optional[float] = ..., active_params_b: _Optional[float] = ..., bits: _Optional[int] = ..., templates: _Optional[str] = ...) -> None: ...
 
 class Power(_message.Message):
     __slots__ = ("source", "battery_fraction")

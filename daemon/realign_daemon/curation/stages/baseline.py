@@ -4,28 +4,23 @@ from __future__ import annotations
 
 from realign_daemon.curation.desk import Desk
 from realign_daemon.curation.material import Material, Prompt
-from realign_daemon.curation.stages import answers, grounding, judging, suites
-from realign_daemon.curation.stages.answers import AnswerKind
+from realign_daemon.curation.stages import answers, grounding, suites
 from realign_daemon.curation.stages.dataset import replay_rows, sft_row, store
 from realign_daemon.curation.stages.measures import Measures
 from realign_daemon.curation.stages.training import loss_change, settings
-from realign_daemon.curation.templates import load
+from realign_daemon.curation.templates import TemplateSet, load
 from realign_daemon.engine.api import Train
 from realign_daemon.work.units import seed_for
 
-# Answers below MEDIUM of the seed table's quality score are not worth imitating.
-IMITABLE_QUALITY = 6.0
-WRITTEN: AnswerKind = "answer"
-
 
 async def sft_baseline(desk: Desk, material: Material) -> Measures:
-    """Prompts, a LoRA baseline on judged answers, and the frozen suites. Measures text_ratio and training_loss."""
+    """Prompts, a LoRA baseline on written answers, and the frozen suites. Measures text_ratio and training_loss."""
     templates = load(desk.pin("target").templates)
     measures = await grounding.read_sources(desk, material, templates)
     await grounding.draw_prompts(desk, material, templates)
     desk.say("freezing the regression suites")
     material.suites_before = await suites.run(desk, adapter=None)
-    rows = await _imitable(desk, material, [prompt for prompt in material.prompts if not prompt.is_held_out])
+    rows = await _written(desk, templates, [prompt for prompt in material.prompts if not prompt.is_held_out])
     if not rows:
         return measures | loss_change(None)
     dataset = store(desk, [*rows, *replay_rows(desk, len(rows))])
@@ -43,22 +38,11 @@ async def sft_baseline(desk: Desk, material: Material) -> Measures:
     return measures | loss_change(material.baseline)
 
 
-async def _imitable(desk: Desk, material: Material, prompts: list[Prompt]) -> list[dict[str, object]]:
-    """One written answer a prompt, those of them that the judge finds worth imitating, as training rows."""
+async def _written(desk: Desk, templates: TemplateSet, prompts: list[Prompt]) -> list[dict[str, object]]:
+    """One answer a prompt, written with the passage at hand, as training rows."""
     desk.say(f"writing {len(prompts)} answers")
-    written = await answers.sample(desk, prompts, role="generator", kind=WRITTEN, temperatures=(0.0,), adapter=None)
-    rated = await judging.rate_responses(desk, written, template="rubric")
-    for one in rated:
-        if one.quality < IMITABLE_QUALITY:
-            material.drop(
-                "sft_baseline",
-                "the judge finds the written answer poor",
-                question=one.response.prompt.question,
-                answer=one.response.text,
-                quality=round(one.quality, 3),
-            )
-    return [
-        sft_row("train", one.response.prompt.question, one.response.text)
-        for one in rated
-        if one.quality >= IMITABLE_QUALITY and not one.response.is_truncated
-    ]
+    temperature = templates.template("answer").sampler.temperature
+    written = await answers.sample(
+        desk, prompts, role="generator", kind="answer", temperatures=(temperature,), adapter=None
+    )
+    return [sft_row("train", one.prompt.question, one.text) for one in written if one.text and not one.is_truncated]

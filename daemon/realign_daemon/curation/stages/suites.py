@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import defaultdict
+from pathlib import Path
 
 from realign_daemon.curation.desk import Desk
 from realign_daemon.curation.material import Material
@@ -15,6 +16,8 @@ from realign_daemon.engine.api import Generate, Message, Sampler, Sha256
 from realign_planner.gates import Measure
 
 TEMPLATE = "suite@1"
+# For targets that bring no suites of their own.
+STANDARD_SUITES = Path(__file__).parents[1] / "suites" / "standard.jsonl"
 
 
 async def monitor_regression(desk: Desk, material: Material) -> Measures:

@@ -1,0 +1,1 @@
+"""The commands of realignctl, each thin: options in, one call of the library, lines or JSON out."""

@@ -1,0 +1,67 @@
+"""Daemon commands: realignd as a service of this machine, under launchd on macOS and systemd on Linux."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from contextlib import suppress
+from typing import Annotated
+
+import typer
+
+from realign_client.errors import BadUsage
+from realign_client.service import launchd, systemd
+from realign_client.service.machine import this_machine
+from realign_client.service.steps import RunProgram, Step, perform
+
+app = typer.Typer(rich_markup_mode=None, help="Run realignd as a service of this machine.")
+DryRun = Annotated[bool, typer.Option("--dry-run", help="Print what would be written and run; change nothing.")]
+
+
+@app.command()
+def install(*, dry_run: DryRun = False) -> None:
+    """Install realignd for this user, start it now and at every boot."""
+    machine = this_machine()
+    _perform(launchd.install(machine), systemd.install(machine), dry_run=dry_run)
+
+
+@app.command()
+def uninstall(*, dry_run: DryRun = False) -> None:
+    """Stop realignd and remove the service; the data directory stays."""
+    _perform(launchd.uninstall(), systemd.uninstall(), dry_run=dry_run)
+
+
+@app.command()
+def start(*, dry_run: DryRun = False) -> None:
+    """Start the installed service."""
+    _perform(launchd.start(), systemd.start(), dry_run=dry_run)
+
+
+@app.command()
+def stop(*, dry_run: DryRun = False) -> None:
+    """Stop the service; running jobs go on when it starts again."""
+    _perform(launchd.stop(), systemd.stop(), dry_run=dry_run)
+
+
+@app.command()
+def status(*, dry_run: DryRun = False) -> None:
+    """Show what the operating system says of the service."""
+    _perform(launchd.status(), systemd.status(), dry_run=dry_run)
+
+
+@app.command()
+def logs(*, dry_run: DryRun = False) -> None:
+    """Show the end of the log and follow it until Ctrl-C."""
+    with suppress(KeyboardInterrupt):
+        follow_log = (RunProgram(arguments=("tail", "-n", "100", "-F", str(this_machine().log)), as_root=False),)
+        _perform(follow_log, follow_log, dry_run=dry_run)
+
+
+def _perform(on_macos: Sequence[Step], on_linux: Sequence[Step], *, dry_run: bool) -> None:
+    match sys.platform:
+        case "darwin":
+            perform(on_macos, dry_run=dry_run)
+        case "linux":
+            perform(on_linux, dry_run=dry_run)
+        case other:
+            raise BadUsage(f"there is no service for {other}; run `realignd` by hand")

@@ -1,0 +1,139 @@
+"""Plan command: what would run where, on the live cluster or on machines that a file describes."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, cast
+
+import typer
+
+from realign_client import options
+from realign_client.api import connect
+from realign_client.errors import BadUsage
+from realign_client.job_file import gather
+from realign_client.render.plan import plan_lines
+from realign_client.sources import collect
+from realign_client.terminal import emit, say
+from realign_client.wish import Wish, model_folder, read_settings, split_names
+from realign_planner.cluster_file import parse
+from realign_planner.data_types import as_data_type
+from realign_planner.document import plan_document
+from realign_planner.errors import PlannerError
+from realign_planner.models import UnknownModel
+from realign_planner.plan import BadRequest, PlanRequest
+from realign_planner.strategy import make_plan
+
+NOTHING_FITS = 1
+
+
+def plan(
+    request: options.Request = None,
+    *,
+    cluster: Annotated[
+        str | None, typer.Option("--cluster", metavar="FILE", help="Plan for the machines in this TOML file, offline.")
+    ] = None,
+    spec: options.Spec = None,
+    source: options.Sources = None,
+    data_type: options.DataTypeName = None,
+    model: options.Model = None,
+    target: options.Target = None,
+    generator: options.Generator = None,
+    judge: options.Judge = None,
+    bits: options.Bits = None,
+    count: options.Count = None,
+    seed: options.Seed = None,
+    nodes: options.Nodes = None,
+    exclude_node: options.ExcludeNodes = None,
+    until: options.Until = None,
+    settings: options.Settings = None,
+    endpoint: options.Endpoint = None,
+    as_json: options.AsJson = False,
+) -> None:
+    """Show what a request would run where, how long it should take, and why; nothing is started."""
+    given = Wish(
+        request=request or "",
+        sources=tuple(source or ()),
+        data_type=data_type or "",
+        model=model or "",
+        target=target or "",
+        generator=generator or "",
+        judge=judge or "",
+        bits=bits,
+        count=count,
+        seed=seed,
+        nodes=split_names(nodes),
+        exclude_nodes=split_names(exclude_node),
+        until=until or "",
+        settings=read_settings(settings),
+    )
+    asked = gather(given, spec)
+    wish = asked.wish.checked()
+    if cluster is not None:
+        collect(wish.sources)  # a source that was named must be there, though nothing of it is needed
+        document = plan_offline(wish, Path(cluster).expanduser())
+    else:
+        document = asyncio.run(_plan_live(wish, endpoint))
+    if as_json:
+        emit(document)
+    else:
+        say(plan_lines(document))
+    if document["strategy"] is None:
+        raise typer.Exit(NOTHING_FITS)
+
+
+def plan_offline(wish: Wish, cluster: Path) -> Mapping[str, Any]:
+    """The plan document for the machines that the file describes.
+
+    Raises:
+        BadUsage: the file cannot be read, or the request cannot be planned for as it stands.
+    """
+    try:
+        facts = parse(cluster.read_text("utf-8"))
+    except (OSError, UnicodeDecodeError) as error:
+        raise BadUsage(f"the cluster file {cluster} cannot be read ({error}); check the path") from error
+    except PlannerError as error:
+        raise BadUsage(f"{cluster}: {error}") from error
+    request = PlanRequest(
+        text=wish.request,
+        data_type=as_data_type(wish.data_type),
+        model=wish.model or None,
+        target=wish.target or None,
+        generator=wish.generator or None,
+        judge=wish.judge or None,
+        bits=wish.bits,
+        count=wish.count,
+        nodes=wish.nodes,
+        exclude_nodes=wish.exclude_nodes,
+        until=wish.until or None,
+        seed=wish.seed or 0,
+    )
+    made = make_plan(request, facts, configs=_configs(wish))
+    if isinstance(made, UnknownModel | BadRequest):
+        raise BadUsage(made.message)
+    return plan_document(made)
+
+
+async def _plan_live(wish: Wish, endpoint: str | None) -> Mapping[str, Any]:
+    message = wish.message()
+    message.sources.extend(source.announcement() for source in collect(wish.sources))
+    async with connect(endpoint) as client:
+        return json.loads((await client.plan(message)).plan_json)
+
+
+def _configs(wish: Wish) -> dict[str, Mapping[str, object]]:
+    """The config.json of every model that is named by a folder of this machine."""
+    folders = {name: model_folder(name) for name in (wish.model, wish.target, wish.generator, wish.judge)}
+    return {name: _config(folder) for name, folder in folders.items() if folder is not None}
+
+
+def _config(folder: Path) -> Mapping[str, object]:
+    try:
+        config = json.loads((folder / "config.json").read_text("utf-8"))
+    except (OSError, ValueError) as error:
+        raise BadUsage(f"the config.json in {folder} cannot be read ({error}); name a model's folder") from error
+    if not isinstance(config, dict):
+        raise BadUsage(f"the config.json in {folder} is no JSON object; name a model's folder")
+    return cast("Mapping[str, object]", config)

@@ -1,0 +1,192 @@
+"""Submit command: a request and its sources become a job, which is then followed to its end."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from contextlib import nullcontext
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from realign_client import options
+from realign_client.api import Client, connect
+from realign_client.commands.jobs import default_folder, finish
+from realign_client.errors import INTERRUPTED, Ambiguous, BadUsage, NoCluster
+from realign_client.job_file import JobFile, gather
+from realign_client.local import embedded_daemon
+from realign_client.render.plan import plan_lines
+from realign_client.sources import SourceFile
+from realign_client.terminal import emit, is_interactive, note, say
+from realign_client.watching import Style, follow, style_for
+from realign_client.wish import Wish, read_settings, split_names
+from realign_planner.data_types import DATA_TYPES, TITLES
+from realign_planner.intent import detect
+from realign_proto.v1 import curation_pb2 as pb
+
+DECLINED = 1
+
+
+@dataclass(slots=True, kw_only=True)
+class Submission:
+    """What is to be submitted and what happens around it; the job's id once it has one."""
+
+    request: pb.JobRequest
+    sources: tuple[SourceFile, ...]
+    output: str | None
+    waits: bool
+    asks: bool
+    local: bool
+    as_json: bool
+    job_id: str | None = None
+
+    @property
+    def style(self) -> Style:
+        """How the job is shown: `--json` promises the job's id on stdout and nothing else."""
+        return "silent" if self.as_json else style_for(as_json=False)
+
+
+def submit(
+    request: options.Request = None,
+    *,
+    spec: options.Spec = None,
+    source: options.Sources = None,
+    data_type: options.DataTypeName = None,
+    model: options.Model = None,
+    target: options.Target = None,
+    generator: options.Generator = None,
+    judge: options.Judge = None,
+    bits: options.Bits = None,
+    count: options.Count = None,
+    seed: options.Seed = None,
+    nodes: options.Nodes = None,
+    exclude_node: options.ExcludeNodes = None,
+    until: options.Until = None,
+    settings: options.Settings = None,
+    output: options.Output = None,
+    watch: Annotated[
+        bool | None, typer.Option("--watch/--detach", help="Follow the job to its end, or leave once it is taken.")
+    ] = None,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Ask nothing; take the likeliest type of data.")] = False,
+    local: Annotated[bool, typer.Option("--local", help="Run this one job here, with a daemon of its own.")] = False,
+    endpoint: options.Endpoint = None,
+    as_json: options.AsJson = False,
+) -> None:
+    """Turn documents into training data: submit a job, and follow it to its end. Ctrl-C leaves the job running."""
+    given = Wish(
+        request=request or "",
+        sources=tuple(source or ()),
+        data_type=data_type or "",
+        model=model or "",
+        target=target or "",
+        generator=generator or "",
+        judge=judge or "",
+        bits=bits,
+        count=count,
+        seed=seed,
+        nodes=split_names(nodes),
+        exclude_nodes=split_names(exclude_node),
+        until=until or "",
+        settings=read_settings(settings),
+    )
+    if local and watch is False:
+        raise BadUsage("--local ends its daemon with the command, so it cannot --detach; leave one of them out")
+    asked = gather(given, spec)
+    waits = local or (watch if watch is not None else output is not None or not as_json)
+    submission = _prepare(asked, output=output, yes=yes, waits=waits, local=local, as_json=as_json)
+    try:
+        code = asyncio.run(_run(submission, endpoint))
+    except KeyboardInterrupt:
+        note(_farewell(submission))
+        code = INTERRUPTED
+    raise typer.Exit(code)
+
+
+def _prepare(asked: JobFile, *, output: str | None, yes: bool, waits: bool, local: bool, as_json: bool) -> Submission:
+    """Everything that can be refused before a daemon is asked."""
+    wish = asked.wish.checked()
+    sources = wish.source_files() if wish.sources or not asked.known_sources else ()
+    asks = is_interactive() and not yes and not as_json
+    wish = _with_data_type(wish, asks=asks, yes=yes)
+    message = wish.message(assume_yes=yes, output_hint=Path(output).name if output else "")
+    message.spec_json = asked.spec_json
+    message.sources.extend(() if sources else asked.known_sources)
+    return Submission(
+        request=message, sources=sources, output=output, waits=waits, asks=asks, local=local, as_json=as_json
+    )
+
+
+def _with_data_type(wish: Wish, *, asks: bool, yes: bool) -> Wish:
+    """The wish, its type of data asked for where the request does not say it clearly.
+
+    Raises:
+        Ambiguous: it does not, and there is nobody to ask.
+    """
+    if wish.data_type or yes or not (intent := detect(wish.request)).is_ambiguous:
+        return wish
+    likeliest = f"{TITLES[intent.data_type]} is the likeliest, at {intent.confidence:.0%}"
+    if not asks:
+        raise Ambiguous(
+            f"the request does not say clearly which data to make ({likeliest}); say --type, or accept that with --yes"
+        )
+    say(f"The request does not say clearly which data to make; {likeliest}.")
+    while (answer := typer.prompt(f"Which one ({', '.join(DATA_TYPES)})", default=intent.data_type)) not in DATA_TYPES:
+        say(f"{answer!r} is none of them.")
+    return replace(wish, data_type=answer)
+
+
+async def _run(submission: Submission, endpoint: str | None) -> int:
+    with embedded_daemon() if submission.local else nullcontext(endpoint) as address:
+        try:
+            async with connect(address) as client:
+                if submission.asks and not await _is_wanted(client, submission):
+                    say("nothing was submitted")
+                    return DECLINED
+                reply = await client.submit(submission.request, submission.sources)
+                submission.job_id = reply.job_id
+                _report(reply, submission)
+                return await _follow(client, submission, reply.job_id) if submission.waits else 0
+        except NoCluster as error:
+            if submission.job_id is not None or submission.local:
+                raise
+            raise NoCluster(f"{error}, or add --local to run this one job here") from error
+
+
+async def _is_wanted(client: Client, submission: Submission) -> bool:
+    message = pb.JobRequest()
+    message.CopyFrom(submission.request)
+    message.sources.extend(source.announcement() for source in submission.sources)
+    planned = await client.plan(message)
+    say(plan_lines(json.loads(planned.plan_json)))
+    return planned.fits and typer.confirm("Submit this job?", default=True)
+
+
+def _report(reply: pb.SubmitReply, submission: Submission) -> None:
+    if submission.as_json:
+        emit({"job_id": reply.job_id})
+    else:
+        say(f"job {reply.job_id}")
+    for warning in reply.warnings:
+        note(f"warning: {warning}")
+    if not submission.waits and not submission.as_json:
+        say(f"follow it with: realignctl watch {reply.job_id}")
+        if submission.output:
+            say(f"fetch it with: realignctl fetch {reply.job_id} --output {submission.output}")
+
+
+async def _follow(client: Client, submission: Submission, job_id: str) -> int:
+    ended = await follow(client.watch(job_id), submission.style)
+    output = submission.output
+    if submission.local and output is None:
+        output = str(default_folder(ended))  # the daemon that could be asked later is about to end
+    return await finish(client, ended, output=output, as_json=submission.as_json)
+
+
+def _farewell(submission: Submission) -> str:
+    if submission.job_id is None:
+        return "interrupted before a job was confirmed; `realignctl jobs` says whether there is one"
+    if submission.local:
+        return "the job ended with its daemon; what it made is reused when you submit it again with --local"
+    return f"the job goes on; realignctl watch {submission.job_id}"

@@ -1,0 +1,97 @@
+"""Endpoint: where a daemon answers, as gRPC dials it, and how one is found when nobody names it."""
+
+from __future__ import annotations
+
+import os
+import socket
+from collections.abc import Iterator
+from pathlib import Path
+
+from realign_client.errors import BadUsage, NoCluster
+
+ENDPOINT_VARIABLE = "REALIGN_ENDPOINT"
+DATA_DIR_VARIABLE = "REALIGN_DATA_DIR"
+CONNECT_TIMEOUT_S = 0.5  # for a daemon of this machine: one that takes longer is not there
+HIGHEST_PORT = 65535
+
+
+def data_dir() -> Path:
+    """The data directory of this user's daemon."""
+    return Path(os.environ.get(DATA_DIR_VARIABLE) or Path.home() / ".realign").expanduser().absolute()
+
+
+def parse_endpoint(text: str) -> str:
+    """The gRPC target for what a person writes: HOST:PORT, unix:PATH or the path of a socket.
+
+    Raises:
+        BadUsage: it is none of these.
+    """
+    text = text.strip()
+    if text.startswith("unix:"):
+        return text
+    if "/" in text:
+        return f"unix:{Path(text).expanduser().absolute()}"
+    host, colon, port = text.rpartition(":")
+    if not (host and colon and port.isascii() and port.isdigit() and int(port) <= HIGHEST_PORT):
+        raise BadUsage(f"{text!r} is no endpoint; write HOST:PORT or the path of a socket")
+    return text
+
+
+def find_endpoint(named: str | None = None) -> str:
+    """The target to dial: the one named, else in the environment, else this user's daemon, else one on the network.
+
+    A named one is not tried here. A local one counts when something accepts a connection at it, so that the socket
+    of a daemon that was killed is passed over. The network is browsed for two seconds at most.
+
+    Raises:
+        BadUsage: the name is no endpoint.
+        NoCluster: nothing answers.
+    """
+    named = named or os.environ.get(ENDPOINT_VARIABLE)
+    if named:
+        return parse_endpoint(named)
+    folder = data_dir()
+    for candidate in _local(folder):
+        if accepts(candidate):
+            return candidate
+    from realign_client.bonjour import browse
+
+    if found := browse():
+        return found
+    raise NoCluster(
+        f"no daemon answers in {folder} and none was found on the network; start one with `realignctl daemon start` "
+        "or `realignd`, or name one with --endpoint HOST:PORT"
+    )
+
+
+def _local(folder: Path) -> Iterator[str]:
+    """Where this user's daemon may listen, nearest first."""
+    yield f"unix:{folder / 'realignd.sock'}"
+    # A socket's path holds about a hundred bytes; below a deep folder the daemon puts it elsewhere and says where.
+    if moved := _first_line(folder / "socket"):
+        yield parse_endpoint(moved)
+    if address := _first_line(folder / "endpoint"):
+        yield parse_endpoint(address)
+
+
+def accepts(target: str) -> bool:
+    """Whether something on this machine accepts connections at the target."""
+    try:
+        if target.startswith("unix:"):
+            with socket.socket(socket.AF_UNIX) as probe:
+                probe.settimeout(CONNECT_TIMEOUT_S)
+                probe.connect(target.removeprefix("unix:"))
+        else:
+            host, _, port = target.rpartition(":")
+            socket.create_connection((host.strip("[]"), int(port)), CONNECT_TIMEOUT_S).close()
+    except OSError:
+        return False
+    return True
+
+
+def _first_line(path: Path) -> str | None:
+    try:
+        lines = path.read_text("utf-8").splitlines()
+    except (OSError, UnicodeDecodeError):
+        return None
+    return lines[0].strip() if lines and lines[0].strip() else None

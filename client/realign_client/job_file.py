@@ -1,0 +1,100 @@
+"""Job file: a job written down, as TOML or JSON with the options' names as keys, or as `show JOB --spec` prints it."""
+
+from __future__ import annotations
+
+import json
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, cast
+
+from realign_client.errors import BadUsage
+from realign_client.wish import Wish
+from realign_proto.v1 import curation_pb2 as pb
+
+ROLES = ("target", "generator", "judge")
+TEXTS = ("request", "type", "model", *ROLES, "until")
+NUMBERS = ("bits", "count", "seed")
+LISTS = ("source", "nodes", "exclude_node")
+KEYS = (*TEXTS, *NUMBERS, *LISTS, "set")
+FIELD_OF_KEY = {"type": "data_type", "source": "sources", "exclude_node": "exclude_nodes", "set": "settings"}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JobFile:
+    """What a file asks for. A frozen spec names its sources by content; the cluster still has their bytes."""
+
+    wish: Wish
+    spec_json: str = ""
+    known_sources: tuple[pb.Source, ...] = ()
+
+
+def read_job_file(path: Path) -> JobFile:
+    """The job in the file. Relative sources are looked for beside the file.
+
+    Raises:
+        BadUsage: it cannot be read, has a key that no option has, or a value of the wrong kind.
+    """
+    try:
+        text = path.read_text("utf-8")
+        document: dict[str, Any] = json.loads(text) if path.suffix.lower() == ".json" else tomllib.loads(text)
+    except OSError as error:
+        raise BadUsage(f"the job file {path} cannot be read ({error.strerror}); check the path") from error
+    except ValueError as error:
+        raise BadUsage(f"the job file {path} is neither TOML nor, with the ending .json, JSON: {error}") from error
+    if "roles" in document:
+        return _frozen(document)
+    for key, value in document.items():
+        _check(path, key, value)
+    given = {FIELD_OF_KEY.get(key, key): _as_field(key, value) for key, value in document.items()}
+    if "sources" in given:
+        given["sources"] = tuple(str(path.parent / Path(source).expanduser()) for source in given["sources"])
+    return JobFile(wish=Wish(**given))
+
+
+def gather(given: Wish, spec: str | None) -> JobFile:
+    """The options filled up from the job file, where one is named. Raises BadUsage as `read_job_file` does."""
+    if spec is None:
+        return JobFile(wish=given)
+    file = read_job_file(Path(spec).expanduser())
+    return replace(file, wish=given.over(file.wish))
+
+
+def _frozen(document: Mapping[str, Any]) -> JobFile:
+    roles = cast("Mapping[str, Mapping[str, Any]]", document["roles"])
+    names: dict[str, Any] = {
+        role: str(pin.get("name", "")) for role, pin in roles.items() if role in ("target", "generator", "judge")
+    }
+    sources = cast("list[Mapping[str, Any]]", document.get("sources") or [])
+    return JobFile(
+        wish=Wish(request=str(document.get("request", "")), data_type=str(document.get("data_type", "")), **names),
+        spec_json=json.dumps(document),
+        known_sources=tuple(pb.Source(name=s["name"], sha256=s["sha256"], size_bytes=s["size_bytes"]) for s in sources),
+    )
+
+
+def _check(path: Path, key: str, value: object) -> None:
+    if key in TEXTS:
+        right, wanted = isinstance(value, str), "a text"
+    elif key in NUMBERS:
+        right, wanted = isinstance(value, int) and not isinstance(value, bool), "a whole number"
+    elif key in LISTS:
+        items = cast("list[object]", value) if isinstance(value, list) else [value]
+        right, wanted = all(isinstance(item, str) for item in items), "a list of texts"
+    elif key == "set":
+        right, wanted = isinstance(value, dict), "a table"
+    else:
+        raise BadUsage(f"the job file {path} has a key {key!r} that is no option; there are {', '.join(KEYS)}")
+    if not right:
+        raise BadUsage(f"{key} in the job file {path} is {value!r}; it must be {wanted}")
+
+
+def _as_field(key: str, value: Any) -> Any:  # noqa: ANN401 - checked above
+    if key == "nodes" and isinstance(value, str):
+        return tuple(name.strip() for name in value.split(","))
+    if key in LISTS:
+        return (value,) if isinstance(value, str) else tuple(value)
+    if key == "set":
+        return {str(name): str(setting) for name, setting in value.items()}
+    return value

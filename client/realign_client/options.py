@@ -1,0 +1,55 @@
+"""Options that several commands share, as typer declares them."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from realign_client.endpoint import ENDPOINT_VARIABLE
+
+Endpoint = Annotated[
+    str | None,
+    typer.Option(
+        "--endpoint",
+        envvar=ENDPOINT_VARIABLE,
+        show_envvar=False,
+        metavar="HOST:PORT|SOCKET",
+        help="The daemon to talk to; else the one of this machine, else one found by Bonjour. Also REALIGN_ENDPOINT.",
+    ),
+]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON on stdout and nothing else.")]
+JobId = Annotated[str, typer.Argument(metavar="JOB", help="The job's id, or the beginning of it.")]
+Output = Annotated[str | None, typer.Option("--output", metavar="DIR", help="Folder for the files of the job.")]
+
+Request = Annotated[str | None, typer.Argument(metavar="REQUEST", help="What you want, in your own words.")]
+Spec = Annotated[
+    str | None,
+    typer.Option("--spec", metavar="FILE", help="The job as a TOML or JSON file; its keys are these options' names."),
+]
+Sources = Annotated[
+    list[str] | None,
+    typer.Option("--source", metavar="PATH", help="A .pdf, .txt or .md file, or a folder of them. Repeatable."),
+]
+DataTypeName = Annotated[
+    str | None,
+    typer.Option("--type", metavar="TYPE", help="dpo, sft, rlvr or antihallucination; else read from the request."),
+]
+Model = Annotated[
+    str | None,
+    typer.Option("--model", metavar="NAME", help="For all roles: a hub id, a name with a size, a folder, or pocket."),
+]
+Target = Annotated[str | None, typer.Option("--target", metavar="NAME", help="The model that the data is for.")]
+Generator = Annotated[str | None, typer.Option("--generator", metavar="NAME", help="The model that writes.")]
+Judge = Annotated[str | None, typer.Option("--judge", metavar="NAME", help="The model that grades.")]
+Bits = Annotated[int | None, typer.Option("--bits", help="Bits a weight; else as the model's name or config says.")]
+Count = Annotated[int | None, typer.Option("--count", help="Rows wanted; else as many as the sources give.")]
+Seed = Annotated[int | None, typer.Option("--seed", help="The same seed gives the same rows.")]
+Nodes = Annotated[list[str] | None, typer.Option("--nodes", metavar="A,B", help="Use only these nodes. Repeatable.")]
+ExcludeNodes = Annotated[
+    list[str] | None, typer.Option("--exclude-node", metavar="NAME", help="Do not use this node. Repeatable.")
+]
+Until = Annotated[str | None, typer.Option("--until", metavar="STAGE", help="End after this stage.")]
+Settings = Annotated[
+    list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="A threshold or setting. Repeatable.")
+]

@@ -1,0 +1,84 @@
+"""Output: the files that a job wrote, received into a folder of this machine and checked against their hashes."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import BinaryIO
+
+from realign_client.errors import Damaged
+from realign_proto.v1 import curation_pb2 as pb
+
+PART_SUFFIX = ".part"  # a file bears it until its hash was found right
+
+
+async def receive(chunks: AsyncIterator[pb.FileChunk], folder: Path) -> tuple[Path, ...]:
+    """Writes the files below `folder` and returns their paths in the order in which they came.
+
+    A file appears under its name only when it is whole and right; one that was there before is replaced then.
+
+    Raises:
+        Damaged: a file is not what its hash says, ends early, or would lie outside the folder.
+        OSError: this machine cannot write it.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    written: list[Path] = []
+    current: _Arriving | None = None
+    try:
+        async for chunk in chunks:
+            if current is None or current.chunk.path != chunk.path:
+                if current is not None:
+                    written.append(current.finish())
+                current = _Arriving(chunk, safe_path(folder, chunk.path))
+            current.write(chunk.data)
+        if current is not None:
+            written.append(current.finish())
+            current = None
+    finally:
+        if current is not None:
+            current.discard()
+    return tuple(written)
+
+
+def safe_path(folder: Path, name: str) -> Path:
+    """Where a file of this name goes.
+
+    Raises:
+        Damaged: the name is not made of plain parts, or a link in the folder leads out of it.
+    """
+    parts = name.split("/")
+    plain = all(part not in ("", ".", "..") and "\\" not in part and part.isprintable() for part in parts)
+    target = folder.joinpath(*parts) if plain else folder
+    if not plain or not target.resolve().is_relative_to(folder.resolve()):
+        raise Damaged(f"the daemon sent a file called {name!r}, which could lie outside {folder}; nothing was written")
+    return target
+
+
+class _Arriving:
+    """One file on its way."""
+
+    def __init__(self, chunk: pb.FileChunk, target: Path) -> None:
+        self.chunk = chunk
+        self._target = target
+        self._part = target.with_name(target.name + PART_SUFFIX)
+        self._digest = hashlib.sha256()
+        target.parent.mkdir(parents=True, exist_ok=True)
+        self._file: BinaryIO = self._part.open("wb")
+
+    def write(self, data: bytes) -> None:
+        self._digest.update(data)
+        self._file.write(data)
+
+    def finish(self) -> Path:
+        size_bytes = self._file.tell()
+        if size_bytes != self.chunk.size_bytes or self._digest.hexdigest() != self.chunk.sha256:
+            self.discard()
+            raise Damaged(f"{self.chunk.path} arrived damaged; fetch the job again")
+        self._file.close()
+        self._part.replace(self._target)
+        return self._target
+
+    def discard(self) -> None:
+        self._file.close()
+        self._part.unlink(missing_ok=True)

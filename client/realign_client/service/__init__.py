@@ -1,0 +1,1 @@
+"""realignd as a service of the operating system."""

@@ -1,0 +1,98 @@
+"""Source: a document that travels with a request, known by its content."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from realign_client.errors import BadUsage
+from realign_proto.v1 import curation_pb2 as pb
+
+SUPPORTED = (".pdf", ".txt", ".md")
+# What people call a document: with one of these endings a word in a request is taken for a file's name.
+_DOCUMENT_ENDINGS = (*SUPPORTED, ".docx", ".doc", ".epub", ".html", ".htm", ".rtf", ".odt", ".tex", ".pptx", ".csv")
+_ENDING = "|".join(re.escape(ending) for ending in sorted(_DOCUMENT_ENDINGS, key=len, reverse=True))
+_QUOTED = re.compile(rf"[\"'`]([^\"'`]+(?:{_ENDING}))[\"'`]", re.IGNORECASE)
+_BARE = re.compile(rf"(?<![^\s\"'`(,])([^\s\"'`(),;]+(?:{_ENDING}))(?=$|[\s\"'`),;:!?]|\.(?:\s|$))", re.IGNORECASE)
+CHUNK_BYTES = 1024 * 1024  # the wire's limit for one piece
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SourceFile:
+    """A file on this machine and what the daemon knows it by."""
+
+    path: Path
+    name: str
+    sha256: str
+    size_bytes: int
+
+    def announcement(self) -> pb.Source:
+        """The source as a request names it."""
+        return pb.Source(name=self.name, sha256=self.sha256, size_bytes=self.size_bytes)
+
+
+def collect(given: Sequence[str]) -> tuple[SourceFile, ...]:
+    """The files that `given` names, in order; a folder stands for the supported files below it, sorted by path.
+
+    Raises:
+        BadUsage: a path is missing, unreadable, empty, or of a kind that is not supported.
+    """
+    return tuple(source for text in given for source in _expand(Path(text).expanduser()))
+
+
+def named_in(text: str) -> tuple[str, ...]:
+    """File names of documents in a request, in order, each once; an address on the web is not one."""
+    quoted = [(match.start(1), match.group(1)) for match in _QUOTED.finditer(text)]
+    rest = _QUOTED.sub(lambda match: " " * len(match.group()), text)
+    bare = [(match.start(1), match.group(1)) for match in _BARE.finditer(rest)]
+    names = [name for _, name in sorted(quoted + bare) if "://" not in name]
+    return tuple(dict.fromkeys(names))
+
+
+def pieces(sources: Sequence[SourceFile]) -> Iterator[pb.SourceBytes]:
+    """The bytes of the sources in order, at most 1 MiB a piece, a content that occurs twice only once.
+
+    Raises:
+        BadUsage: a file cannot be read any more.
+    """
+    for source in {source.sha256: source for source in sources}.values():
+        try:
+            with source.path.open("rb") as file:
+                while data := file.read(CHUNK_BYTES):
+                    yield pb.SourceBytes(sha256=source.sha256, data=data)
+        except OSError as error:
+            raise _unreadable(source.path, error) from error
+
+
+def _expand(path: Path) -> Iterator[SourceFile]:
+    if path.is_dir():
+        files = sorted(file for file in path.rglob("*") if file.suffix.lower() in SUPPORTED and file.is_file())
+        if not files:
+            raise BadUsage(f"the folder {path} holds no source; supported are {' '.join(SUPPORTED)}")
+        for file in files:
+            yield _read(file, file.relative_to(path).as_posix())
+    elif not path.exists():
+        raise BadUsage(f"the source {path} does not exist; check the path")
+    elif path.suffix.lower() not in SUPPORTED:
+        raise BadUsage(f"the source {path} cannot be read as a document; supported are {' '.join(SUPPORTED)}")
+    else:
+        yield _read(path, path.name)
+
+
+def _read(path: Path, name: str) -> SourceFile:
+    try:
+        with path.open("rb") as file:
+            sha256 = hashlib.file_digest(file, "sha256").hexdigest()
+            size_bytes = file.tell()
+    except OSError as error:
+        raise _unreadable(path, error) from error
+    if size_bytes == 0:
+        raise BadUsage(f"the source {path} is empty; name a file with text in it")
+    return SourceFile(path=path, name=name, sha256=sha256, size_bytes=size_bytes)
+
+
+def _unreadable(path: Path, error: OSError) -> BadUsage:
+    return BadUsage(f"the source {path} cannot be read ({error.strerror}); check its permissions")

@@ -1,0 +1,34 @@
+"""The terminal: what commands print, to whom, and whether somebody can be asked."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterable
+
+
+def is_interactive() -> bool:
+    """Whether a person reads stdout and can answer on stdin."""
+    return sys.stdin.isatty() and sys.stdout.isatty()
+
+
+def say(lines: str | Iterable[str]) -> None:
+    """Prints lines for a person."""
+    for line in lines.splitlines() if isinstance(lines, str) else lines:
+        print(printable(line), flush=True)
+
+
+def note(text: str) -> None:
+    """Prints what is no result: to stderr, so that stdout stays clean for programs."""
+    for line in text.splitlines():
+        print(printable(line), file=sys.stderr, flush=True)
+
+
+def emit(document: object) -> None:
+    """Prints one JSON document on one line, as `--json` promises."""
+    print(json.dumps(document), flush=True)
+
+
+def printable(text: str) -> str:
+    """The text without control characters: a job's words come from another machine and must not steer this terminal."""
+    return "".join(character if character.isprintable() else " " for character in text)

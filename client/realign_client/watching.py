@@ -1,0 +1,78 @@
+"""Watching: a job followed to its end, shown live on a terminal, line by line elsewhere, or as JSON lines."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from typing import Literal
+
+from realign_client.errors import NoCluster
+from realign_client.plain import plain
+from realign_client.render.figures import duration, rate
+from realign_client.render.jobs import job_lines, stage_now
+from realign_client.terminal import emit, is_interactive, printable, say
+from realign_proto.v1 import curation_pb2 as pb
+
+Style = Literal["live", "lines", "json", "silent"]
+
+
+def style_for(*, as_json: bool) -> Style:
+    """How to show a job to whoever reads stdout."""
+    if as_json:
+        return "json"
+    return "live" if is_interactive() else "lines"
+
+
+async def follow(events: AsyncIterator[pb.JobEvent], style: Style) -> pb.Job:
+    """Shows the events until there are no more; the job as it was in the last one.
+
+    Raises:
+        NoCluster: the daemon ended the stream without saying anything.
+    """
+    match style:
+        case "live":
+            return await _follow_live(events)
+        case "lines" | "json" | "silent":
+            job: pb.Job | None = None
+            async for event in events:
+                job = event.job
+                _show(event, style)
+            return _ended(job)
+
+
+def event_line(event: pb.JobEvent) -> str:
+    """The event on one line: what it says, or for progress the stage, its units, the speed and the time left."""
+    if event.text:
+        return event.text
+    job = event.job
+    stage = next((stage for stage in job.stages if stage.state == "running"), None)
+    units = f" {stage.units.done}/{stage.units.total}" if stage else ""
+    left = f", about {duration(job.eta_s)} left" if job.HasField("eta_s") else ""
+    nodes = "".join(f", {node.name} {rate(node.examples_per_s)}" for node in job.nodes)
+    return f"{job.id} {job.state}: {stage_now(job)}{units}{left}{nodes}"
+
+
+def _show(event: pb.JobEvent, style: Style) -> None:
+    if style == "json":
+        emit(plain(event))
+    elif style == "lines":
+        say(event_line(event))
+
+
+async def _follow_live(events: AsyncIterator[pb.JobEvent]) -> pb.Job:
+    from rich.live import Live
+    from rich.text import Text
+
+    job: pb.Job | None = None
+    with Live(auto_refresh=False) as live:
+        async for event in events:
+            job = event.job
+            if event.text:
+                live.console.print(Text(printable(event.text)))
+            live.update(Text("\n".join(printable(line) for line in job_lines(job))), refresh=True)
+    return _ended(job)
+
+
+def _ended(job: pb.Job | None) -> pb.Job:
+    if job is None:
+        raise NoCluster("the daemon says nothing about this job; look at `realignctl jobs`")
+    return job

@@ -1,0 +1,116 @@
+"""Wish: what a person asks for, from options and a job file, before anything is looked up or sent."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, fields, replace
+from pathlib import Path
+
+from realign_client.errors import BadUsage
+from realign_client.sources import SourceFile, collect, named_in
+from realign_planner.data_types import DATA_TYPES, as_data_type
+from realign_proto.v1 import curation_pb2 as pb
+
+HIGHEST_COUNT = 2**32 - 1  # what the wire holds
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wish:
+    """A job as it was asked for. Empty means: not said."""
+
+    request: str = ""
+    sources: tuple[str, ...] = ()
+    data_type: str = ""
+    model: str = ""
+    target: str = ""
+    generator: str = ""
+    judge: str = ""
+    bits: int | None = None
+    count: int | None = None
+    seed: int | None = None
+    nodes: tuple[str, ...] = ()
+    exclude_nodes: tuple[str, ...] = ()
+    until: str = ""
+    settings: Mapping[str, str] = field(default_factory=dict[str, str])
+
+    def over(self, other: Wish) -> Wish:
+        """This wish, filled up from the other where this one does not say; settings are merged."""
+        said = {
+            one.name: getattr(self, one.name) for one in fields(self) if getattr(self, one.name) not in (None, "", ())
+        }
+        return replace(other, **said | {"settings": {**other.settings, **self.settings}})
+
+    def checked(self) -> Wish:
+        """The wish, its data type spelt as the cluster spells it.
+
+        Raises:
+            BadUsage: no request, an unknown data type, or a number out of range.
+        """
+        if not self.request.strip():
+            raise BadUsage('say what you want, for example: realignctl submit "DPO pairs from book.pdf"')
+        data_type = as_data_type(self.data_type) if self.data_type else ""
+        if data_type is None:
+            raise BadUsage(f"there is no data type {self.data_type!r}; choose one of {', '.join(DATA_TYPES)}")
+        if self.count is not None and not 1 <= self.count <= HIGHEST_COUNT:
+            raise BadUsage(f"--count is {self.count}; ask for at least 1 row and at most {HIGHEST_COUNT}")
+        if self.bits is not None and self.bits < 1:
+            raise BadUsage(f"--bits is {self.bits}; choose the bits of a weight, for example 4, 8 or 16")
+        if self.seed is not None and self.seed < 0:
+            raise BadUsage(f"--seed is {self.seed}; choose zero or a positive number")
+        return replace(self, data_type=data_type)
+
+    def source_files(self) -> tuple[SourceFile, ...]:
+        """The files that travel with the job: the sources given, else those that the request names.
+
+        Raises:
+            BadUsage: one of them is missing, empty, unreadable or of a kind that is not supported.
+        """
+        return collect(self.sources or named_in(self.request))
+
+    def message(self, *, assume_yes: bool = False, output_hint: str = "") -> pb.JobRequest:
+        """The request as it travels, without sources, with a token that makes a repeated submit one job."""
+        return pb.JobRequest(
+            text=self.request,
+            data_type=self.data_type,
+            model=self.model,
+            target=self.target,
+            generator=self.generator,
+            judge=self.judge,
+            bits=self.bits,
+            count=self.count,
+            seed=self.seed or 0,
+            nodes=self.nodes,
+            exclude_nodes=self.exclude_nodes,
+            until=self.until,
+            settings=dict(self.settings),
+            client_token=uuid.uuid4().hex,
+            assume_yes=assume_yes,
+            output_hint=output_hint,
+        )
+
+
+def split_names(given: Sequence[str] | None) -> tuple[str, ...]:
+    """`--nodes A,B --nodes C` as three names."""
+    return tuple(name.strip() for text in given or () for name in text.split(",") if name.strip())
+
+
+def read_settings(given: Sequence[str] | None) -> dict[str, str]:
+    """`--set key=value` as a mapping; the last one wins.
+
+    Raises:
+        BadUsage: there is no "=" in it, or nothing before it.
+    """
+    settings: dict[str, str] = {}
+    for text in given or ():
+        key, equals, value = text.partition("=")
+        if not equals or not key.strip():
+            raise BadUsage(f"--set {text!r} is no setting; write it as KEY=VALUE")
+        settings[key.strip()] = value.strip()
+    return settings
+
+
+def model_folder(name: str) -> Path | None:
+    """The folder that a model's name means on this machine, if it has a config.json."""
+    folder = Path(name).expanduser()
+    return folder if name and (folder / "config.json").is_file() else None

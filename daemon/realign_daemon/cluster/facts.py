@@ -1,0 +1,78 @@
+"""NodeFacts: what a machine is, what was measured on it, and how it does now. One beat carries all of it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import NewType
+
+from realign_daemon.engine.api import BatchPoint, EngineStatus, ModelId
+from realign_daemon.host.power import Power
+
+NodeId = NewType("NodeId", str)  # 26 characters of base32, minted once for a data directory
+BootId = NewType("BootId", str)  # minted at every start of the daemon
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MeasuredModel:
+    """A model measured on one node. Speeds are at peak_batch_size, the size with the highest examples_per_s."""
+
+    model: str  # registry name
+    model_sha256: ModelId
+    params_b: float
+    bits: int
+    prefill_tps: float
+    decode_tps: float
+    peak_batch_size: int
+    examples_per_s: float
+    points: tuple[BatchPoint, ...] = ()
+    measured_at: str  # RFC 3339, UTC
+    noisy: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HostBenchmark:
+    """What was measured on a machine."""
+
+    gflops: Mapping[str, float] = field(default_factory=dict[str, float])  # dtype -> 1e9 operations per second
+    bandwidth_gbs: float = 0.0
+    models: tuple[MeasuredModel, ...] = ()
+    measured_at: str = ""  # RFC 3339, UTC
+    version: str = ""  # realign, mlx and OS versions that the figures belong to
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KnownModel:
+    """A model whose weights a node can load without fetching anything."""
+
+    name: str
+    sha256: ModelId
+    weight_bytes: int
+    params_b: float
+    active_params_b: float
+    bits: int
+    templates: str = "standard"  # prompt template set
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NodeFacts:
+    """One node, as it describes itself. Zero means unknown for counts and bytes of hardware."""
+
+    node_id: NodeId
+    name: str
+    version: str = ""
+    chip: str = ""
+    os: str = ""
+    memory_bytes: int = 0
+    usable_bytes: int = 0  # what a model may use at most
+    free_bytes: int = 0  # available right now
+    cpu_cores: int = 0
+    gpu_cores: int = 0
+    portable: bool = False
+    power: Power = field(default_factory=lambda: Power(source="unknown"))
+    duty_fraction: float = 1.0
+    benchmark: HostBenchmark | None = None  # None until measured
+    engine: EngineStatus = field(default_factory=lambda: EngineStatus(state="absent"))
+    models: tuple[KnownModel, ...] = ()
+    paused: bool = False
+    disk_free_bytes: int = 0

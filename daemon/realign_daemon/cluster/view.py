@@ -1,0 +1,371 @@
+"""ClusterView: the cluster as this node sees it, kept up to date for as long as `run` runs."""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import weakref
+from collections import Counter
+from collections.abc import AsyncIterator, Callable, Generator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import grpc.aio
+import structlog
+
+from realign_daemon.clock import Clock
+from realign_daemon.cluster import election, membership
+from realign_daemon.cluster.addresses import Address
+from realign_daemon.cluster.beats import Beat, JobDigest
+from realign_daemon.cluster.discovery import Discovery, Finding, PeerFound
+from realign_daemon.cluster.facts import NodeFacts, NodeId
+from realign_daemon.cluster.greeting import Greeting
+from realign_daemon.cluster.identity import Identity
+from realign_daemon.cluster.membership import Membership, MemberState, PeerEvent
+from realign_daemon.cluster.peers import Peers
+from realign_daemon.cluster.state import ClusterState, Store
+from realign_daemon.cluster.timing import DEFAULT, Timing
+from realign_daemon.rpc.channels import open_channel
+
+log = structlog.get_logger()
+
+WAITING_EVENTS = 1024  # of one subscriber; beyond it the oldest are dropped
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LeaderChanged:
+    """Another node leads, or none (while one is chosen)."""
+
+    leader: NodeId | None
+    term: int
+
+
+ClusterEvent = PeerEvent | LeaderChanged
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LeaderView:
+    """Who leads. `node` is None while one is chosen."""
+
+    node: NodeId | None
+    name: str
+    term: int
+    since_unix_s: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MemberView:
+    """A node as this one sees it. `silent_s` is the time since its last beat, 0 for this node itself."""
+
+    node: NodeId
+    state: MemberState
+    silent_s: float
+    addresses: tuple[Address, ...]
+    facts: NodeFacts
+    jobs: tuple[JobDigest, ...]
+    is_self: bool
+
+
+class Subscription:
+    """Events from the moment of subscribing on, in order. Ends never; drop it to unsubscribe."""
+
+    def __init__(self) -> None:
+        self._waiting = asyncio.Queue[ClusterEvent](maxsize=WAITING_EVENTS)
+
+    def __aiter__(self) -> AsyncIterator[ClusterEvent]:
+        """Itself."""
+        return self
+
+    async def __anext__(self) -> ClusterEvent:
+        """The next event."""
+        return await self._waiting.get()
+
+    def put(self, event: ClusterEvent) -> None:
+        """Adds an event; drops the oldest when nobody takes them."""
+        if self._waiting.full():
+            self._waiting.get_nowait()
+            log.warning("cluster.event_dropped", limit=WAITING_EVENTS)
+        self._waiting.put_nowait(event)
+
+
+class ClusterView:
+    """Membership and leadership, the beats of this node, and the channels to the others.
+
+    The server that listens at `own_addresses` must have a ClusterServicer over this view, and must be up before `run`.
+    """
+
+    def __init__(  # noqa: PLR0913 - what it is wired to, each by name
+        self,
+        *,
+        identity: Identity,
+        tag: str,
+        store: Store,
+        clock: Clock,
+        own_addresses: Callable[[], tuple[Address, ...]],
+        self_facts: Callable[[], NodeFacts],
+        jobs: Callable[[], Sequence[JobDigest]] = tuple,
+        static_peers: Sequence[Address] = (),
+        discovery: Discovery | None = None,
+        insecure_lan: bool = False,
+        timing: Timing = DEFAULT,
+    ) -> None:
+        """`self_facts` and `jobs` are asked once a beat and must answer at once. Reads the store."""
+        self.identity = identity
+        self._tag = tag
+        self._store = store
+        self._clock = clock
+        self._own_addresses = own_addresses
+        self._self_facts = self_facts
+        self._jobs = jobs
+        self._static = frozenset(static_peers)
+        self._discovery = discovery
+        self._timing = timing
+        self._peers = Peers(self, insecure_lan=insecure_lan, timing=timing)
+        self._kept = store.load()
+        self._book = dict(self._kept.addresses)
+        self._found: dict[NodeId, tuple[Address, ...]] = {}
+        self._membership = Membership()
+        self._leadership = election.restarted(
+            term=self._kept.term, knows_peers=bool(self._book), now_s=clock.continuous(), timing=timing
+        )
+        self._since_unix_s = 0.0
+        self._sequence = 0
+        self._beat: Beat | None = None
+        self._beat_due_s = 0.0
+        self._next_beat = asyncio.Event()
+        self._streams = Counter[NodeId]()
+        self._greeted: set[NodeId] = set()
+        self._self_channel: grpc.aio.Channel | None = None
+        self._subscriptions: weakref.WeakSet[Subscription] = weakref.WeakSet()
+
+    # What others of this daemon ask.
+
+    @property
+    def leader(self) -> NodeId | None:
+        """The node that plans; None while one is chosen."""
+        return self._leadership.leader
+
+    @property
+    def leads(self) -> bool:
+        """Whether this node plans."""
+        return self._leadership.leader == self.identity.node
+
+    @property
+    def term(self) -> int:
+        """The highest leadership term seen."""
+        return self._leadership.term
+
+    @property
+    def refusals(self) -> Mapping[Address, str]:
+        """Why a node that answers there is no peer: one sentence for each address."""
+        return self._peers.refusals
+
+    def leadership(self) -> LeaderView:
+        """Who leads, and since when."""
+        leader = self._leadership.leader
+        facts = self.facts(leader) if leader else None
+        return LeaderView(
+            node=leader, name=facts.name if facts else "", term=self.term, since_unix_s=self._since_unix_s
+        )
+
+    def members(self) -> tuple[MemberView, ...]:
+        """Every node that was heard since the start, this one first, the others by node id."""
+        now_s = self._clock.continuous()
+        others = (
+            MemberView(
+                node=member.node,
+                state=member.state,
+                silent_s=now_s - member.heard_at_s,
+                addresses=self._book.get(member.node, ()),
+                facts=member.beat.facts,
+                jobs=member.beat.jobs,
+                is_self=False,
+            )
+            for member in self._membership.members
+        )
+        return (self._myself(), *others)
+
+    def facts(self, node: NodeId) -> NodeFacts | None:
+        """The node's facts as of its last beat; None when it was never heard."""
+        if node == self.identity.node:
+            return self._self_facts()
+        member = self._membership.member(node)
+        return member.beat.facts if member else None
+
+    def home_of(self, job_id: str) -> NodeId | None:
+        """The node that says it is the job's home, one that is given up included; None when no node says so."""
+        jobs = (*self._jobs(), *(job for member in self._membership.members for job in member.beat.jobs))
+        return next((job.home for job in jobs if job.job_id == job_id), None)
+
+    def channel(self, node: NodeId) -> grpc.aio.Channel | None:
+        """An open channel to the node, this one included; None while it is not connected. Not the caller's to close."""
+        if node != self.identity.node:
+            return self._peers.channel(node)
+        if self._self_channel is None:
+            self._self_channel = open_channel(self._own_addresses()[-1])
+        return self._self_channel
+
+    def subscribe(self) -> Subscription:
+        """Every event from now on."""
+        subscription = Subscription()
+        self._subscriptions.add(subscription)
+        return subscription
+
+    async def run(self) -> None:
+        """Finds, meets and judges the other nodes until it is cancelled."""
+        self._follow_addresses()
+        try:
+            async with asyncio.TaskGroup() as tasks:
+                tasks.create_task(self._peers.run(), name="cluster.peers")
+                if self._discovery:
+                    tasks.create_task(self._discovery.run(self._learn), name="cluster.discovery")
+                while True:
+                    await self._tick()
+                    await self._clock.sleep(self._timing.tick_s)
+        finally:
+            if self._self_channel:
+                await self._self_channel.close()
+
+    # What the connections say (see peers.Conversation).
+
+    def greeting(self) -> Greeting:
+        """How this node introduces itself."""
+        facts = self._self_facts()
+        return Greeting(
+            tag=self._tag,
+            node=self.identity.node,
+            name=facts.name,
+            version=facts.version,
+            addresses=self._own_addresses(),
+        )
+
+    def met(self, node: NodeId, addresses: tuple[Address, ...]) -> None:
+        """A node answered or asked, and can be dialled there."""
+        self._greeted.add(node)
+        if addresses and node != self.identity.node and set(self._book.get(node, ())) != set(addresses):
+            self._book[node] = addresses
+            self._follow_addresses()
+
+    def has_met(self, node: NodeId) -> bool:
+        """Whether the node introduced itself since this daemon started."""
+        return node in self._greeted
+
+    def heard(self, beat: Beat) -> None:
+        """Another node's beat came."""
+        if beat.node != self.identity.node:
+            self._apply(membership.heard(self._membership, beat, self._clock.continuous()))
+
+    async def beats(self) -> AsyncIterator[Beat]:
+        """This node's beat now, and every new one."""
+        while True:
+            beat, following = self._beat, self._next_beat
+            if beat:
+                yield beat
+            await following.wait()
+
+    @contextmanager
+    def talking(self, node: NodeId) -> Generator[None]:
+        """Holds while beats are exchanged; when the last connection ends the node is suspected at once."""
+        self._streams[node] += 1
+        try:
+            yield
+        finally:
+            self._streams[node] -= 1
+            if not self._streams[node]:
+                self._apply(membership.doubted(self._membership, node, self._clock.continuous()))
+
+    # The loop.
+
+    async def _tick(self) -> None:
+        now_s = self._clock.continuous()
+        gap_s = now_s - (self._membership.ticked_at_s or now_s)
+        self._apply(membership.tick(self._membership, now_s, self._timing))
+        believed = self._leadership
+        if gap_s > self._timing.suspect_s:
+            log.warning("cluster.stood_still", gap_s=round(gap_s, 1), led=self.leads)
+            believed = election.paused(believed, self.identity.node, now_s, self._timing)
+        me = election.rank_of(self._self_facts())
+        voices = [
+            election.Voice(rank=election.rank_of(member.beat.facts), term=member.beat.term, leader=member.beat.leader)
+            for member in self._membership.present
+        ]
+        await self._believe(election.decide(believed, me, voices, now_s, self._timing))
+        if now_s >= self._beat_due_s:
+            self._send_beat(now_s)
+
+    async def _believe(self, believed: election.Leadership) -> None:
+        """Makes the belief this node's own: first on disk, then for all to hear."""
+        before = self._leadership
+        kept = ClusterState(term=believed.term, leader=believed.leader, addresses=dict(self._book))
+        if kept != self._kept:
+            try:
+                await asyncio.to_thread(self._store.save, kept)
+            except OSError as error:
+                if error.errno != errno.ENOSPC:
+                    raise  # a disk that fails to flush cannot be trusted with a second try
+                log.warning("cluster.disk_full", remedy="free some space; until then this node keeps its old leader")
+                return
+            self._kept = kept
+        self._leadership = believed
+        if (before.leader, before.term) != (believed.leader, believed.term):
+            if before.leader != believed.leader:
+                self._since_unix_s = self._leader_since()
+            log.info("cluster.leader", leader=believed.leader, term=believed.term, self_leads=self.leads)
+            self._tell(LeaderChanged(leader=believed.leader, term=believed.term))
+            self._beat_due_s = 0.0
+
+    def _leader_since(self) -> float:
+        leader = self._leadership.leader
+        said = (member.beat for member in self._membership.present if member.beat.leader == leader)
+        ours = self._clock.unix()
+        return ours if leader == self.identity.node else next((beat.leader_since_unix_s for beat in said), ours)
+
+    def _send_beat(self, now_s: float) -> None:
+        self._sequence += 1
+        self._beat_due_s = now_s + self._timing.beat_s
+        self._beat = Beat(
+            node=self.identity.node,
+            boot=self.identity.boot,
+            sequence=self._sequence,
+            term=self._leadership.term,
+            leader=self._leadership.announced,
+            leader_since_unix_s=self._since_unix_s,
+            facts=self._self_facts(),
+            jobs=tuple(self._jobs()),
+        )
+        self._next_beat.set()
+        self._next_beat = asyncio.Event()
+
+    def _apply(self, change: membership.Heard) -> None:
+        self._membership, events = change
+        for event in events:
+            if not isinstance(event, membership.PeerChanged):
+                log.info("cluster.member", node=event.node, event_name=type(event).__name__)
+            self._tell(event)
+
+    def _tell(self, event: ClusterEvent) -> None:
+        for subscription in tuple(self._subscriptions):
+            subscription.put(event)
+
+    def _learn(self, finding: Finding) -> None:
+        if isinstance(finding, PeerFound):
+            self._found[finding.node] = finding.addresses
+        else:
+            self._found.pop(finding.node, None)
+        self._follow_addresses()
+
+    def _follow_addresses(self) -> None:
+        known = (*self._book.values(), *self._found.values())
+        own = frozenset(self._own_addresses())
+        self._peers.want((self._static | {address for addresses in known for address in addresses}) - own)
+
+    def _myself(self) -> MemberView:
+        return MemberView(
+            node=self.identity.node,
+            state="alive",
+            silent_s=0.0,
+            addresses=self._own_addresses(),
+            facts=self._self_facts(),
+            jobs=tuple(self._jobs()),
+            is_self=True,
+        )

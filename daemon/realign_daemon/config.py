@@ -1,0 +1,226 @@
+"""Config: every setting of a daemon, read once from flags, environment, a TOML file and defaults, in that order."""
+
+from __future__ import annotations
+
+import difflib
+import os
+import socket
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import cast, get_type_hints
+
+from realign_daemon.cluster.addresses import Address
+from realign_daemon.config_values import read_value
+from realign_daemon.errors import BadConfig
+
+SHORT_NAMES = {
+    "REALIGN_DATA_DIR": "node.data_dir",
+    "REALIGN_NODE_NAME": "node.name",
+    "REALIGN_LISTEN": "network.listen",
+    "REALIGN_CLUSTER_TAG": "cluster.tag",
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NodeConfig:
+    """[node]: this machine."""
+
+    name: str = field(default_factory=lambda: socket.gethostname().partition(".")[0])
+    data_dir: Path = field(default_factory=lambda: Path.home() / ".realign")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NetworkConfig:
+    """[network]: where to listen and how to find others."""
+
+    listen: Address = field(default_factory=lambda: Address(host="127.0.0.1", port=0))
+    peers: tuple[Address, ...] = ()
+    discovery: bool = True
+    insecure_lan: bool = False  # lets the node listen and dial beyond loopback, without certificates
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClusterConfig:
+    """[cluster]: which nodes belong together."""
+
+    tag: str = field(default_factory=lambda: f"user-{os.getuid()}")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EngineConfig:
+    """[engine]: the child process that runs models."""
+
+    duty_fraction: float = 1.0  # share of the time it may work
+    env: Mapping[str, str] = field(default_factory=dict[str, str])  # over the defaults of the engine
+    idle_unload_s: float = 900.0  # an engine without work for so long gives its memory back
+    watchdog_s: float = 60.0  # least time without progress before the child is killed
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BenchmarkConfig:
+    """[benchmark]: what is measured about this machine."""
+
+    on_start: bool = True
+    budget_s: float = 20.0
+    model: str = "pocket"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ModelsConfig:
+    """[models]: folders that hold models, besides the hub's cache."""
+
+    dirs: tuple[Path, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SourcesConfig:
+    """[sources]: folders of this machine that a request may name as `node:PATH`. None unless the owner says so."""
+
+    roots: tuple[Path, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CostConfig:
+    """[cost]: what an hour of a node costs; None leaves costs out of the summary."""
+
+    usd_per_node_hour: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LimitsConfig:
+    """[limits]: what a client can ask of this node at most."""
+
+    concurrent_calls: int = 256
+    queued_jobs: int = 64
+    units_per_job: int = 1_000_000
+    source_bytes: int = 2 * 1024**3
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PowerConfig:
+    """[power]: when to spare the battery."""
+
+    battery_floor_fraction: float = 0.3
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Config:
+    """Everything that can be set, checked."""
+
+    node: NodeConfig = field(default_factory=NodeConfig)
+    network: NetworkConfig = field(default_factory=NetworkConfig)
+    cluster: ClusterConfig = field(default_factory=ClusterConfig)
+    engine: EngineConfig = field(default_factory=EngineConfig)
+    benchmark: BenchmarkConfig = field(default_factory=BenchmarkConfig)
+    models: ModelsConfig = field(default_factory=ModelsConfig)
+    sources: SourcesConfig = field(default_factory=SourcesConfig)
+    cost: CostConfig = field(default_factory=CostConfig)
+    limits: LimitsConfig = field(default_factory=LimitsConfig)
+    power: PowerConfig = field(default_factory=PowerConfig)
+
+
+def load(
+    *, file: Path | None = None, environment: Mapping[str, str] | None = None, flags: Mapping[str, object] | None = None
+) -> Config:
+    """The settings in force.
+
+    `flags` are keyed "section.key" and win; a value of None counts as not given. The environment has the short names
+    and REALIGN_SECTION__KEY for every key, lists joined by commas and tables written K=V,K=V.
+
+    Raises:
+        BadConfig: an unknown key, a value of the wrong type or range, an unreadable file, an unsafe address.
+    """
+    given: dict[str, tuple[object, str]] = {}
+    given |= _from_file(file) if file else {}
+    given |= _from_environment(environment or {})
+    given |= {key: (value, f"flag {key}") for key, value in (flags or {}).items() if value is not None}
+    config = _build(given)
+    _check(config)
+    return config
+
+
+def _from_file(file: Path) -> dict[str, tuple[object, str]]:
+    try:
+        document: dict[str, object] = tomllib.loads(file.read_text("utf-8"))
+    except OSError as error:
+        message = f"the configuration {file} cannot be read ({error.strerror}); check the path given to --config"
+        raise BadConfig(message) from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        message = f"the configuration {file} is not valid TOML: {error}"
+        raise BadConfig(message) from error
+    given: dict[str, tuple[object, str]] = {}
+    for section, content in document.items():
+        if not isinstance(content, dict):
+            message = f"{file}: {section} must be inside a section such as [node]"
+            raise BadConfig(message)
+        for key, value in cast("dict[str, object]", content).items():
+            given[f"{section}.{key}"] = (value, str(file))
+        if not content:
+            _section(section, str(file))
+    return given
+
+
+def _from_environment(environment: Mapping[str, str]) -> dict[str, tuple[object, str]]:
+    long: dict[str, tuple[object, str]] = {}
+    short: dict[str, tuple[object, str]] = {}
+    for name, value in environment.items():
+        if name in SHORT_NAMES:
+            short[SHORT_NAMES[name]] = (value, name)
+        elif name.startswith("REALIGN_") and "__" in name:
+            section, _, key = name.removeprefix("REALIGN_").lower().partition("__")
+            long[f"{section}.{key}"] = (value, name)
+    return short | long
+
+
+def _section(name: str, origin: str) -> type:
+    sections = cast("dict[str, type]", get_type_hints(Config))
+    if name not in sections:
+        message = f"{origin}: there is no section [{name}]; {_nearest(name, tuple(sections))}"
+        raise BadConfig(message)
+    return sections[name]
+
+
+def _build(given: Mapping[str, tuple[object, str]]) -> Config:
+    sections: dict[str, dict[str, object]] = {}
+    for path, (value, origin) in given.items():
+        section, _, key = path.partition(".")
+        owner = _section(section, origin)
+        hints = cast("dict[str, object]", get_type_hints(owner))
+        if key not in hints:
+            message = f"{origin}: there is no setting {key} in [{section}]; {_nearest(key, tuple(hints))}"
+            raise BadConfig(message)
+        try:
+            sections.setdefault(section, {})[key] = read_value(hints[key], value)
+        except (TypeError, ValueError) as error:
+            message = f"{origin}: {section}.{key} cannot be {value!r}: {error}"
+            raise BadConfig(message) from error
+    return Config(**{name: _section(name, "")(**values) for name, values in sections.items()})
+
+
+def _nearest(word: str, known: tuple[str, ...]) -> str:
+    match = difflib.get_close_matches(word, known, n=1, cutoff=0.0)
+    return f"the nearest one is {match[0]}"
+
+
+def _check(config: Config) -> None:
+    network = config.network
+    if not network.insecure_lan:
+        for what, address in (("listen on", network.listen), *(("dial", peer) for peer in network.peers)):
+            if not address.is_loopback:
+                message = (
+                    f"refused to {what} {address}: everybody on that network could read your documents; use 127.0.0.1, "
+                    "or say insecure_lan = true in [network] (--insecure-lan) on a network that you trust"
+                )
+                raise BadConfig(message)
+    if not 0 < config.engine.duty_fraction <= 1:
+        message = f"engine.duty_fraction is {config.engine.duty_fraction}; choose a number above 0 and up to 1"
+        raise BadConfig(message)
+    if not 0 <= config.power.battery_floor_fraction <= 1:
+        message = f"power.battery_floor_fraction is {config.power.battery_floor_fraction}; choose a number from 0 to 1"
+        raise BadConfig(message)
+    for name, value in (("cluster.tag", config.cluster.tag), ("node.name", config.node.name)):
+        if not value.strip():
+            message = f"{name} is empty; give it a name or leave it out"
+            raise BadConfig(message)

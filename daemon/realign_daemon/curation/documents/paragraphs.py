@@ -1,0 +1,106 @@
+"""Paragraphs: kept lines put together into blocks, words broken at line ends made whole."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from statistics import median
+
+from realign_daemon.curation.documents.document import Block, Run, Section
+from realign_daemon.curation.documents.lines import Line
+
+# The last line of a justified paragraph is mostly shorter than this share of a full line.
+SHORT_LINE_FRACTION = 0.85
+_SENTENCE_END = re.compile(r"""[.!?:][)"'”’»]*$""")  # noqa: RUF001
+_LIST_ITEM = re.compile(r"(?:[•◦▪*–-]|[0-9]{1,3}[.)])\s")  # noqa: RUF001
+_BROKEN_WORD = re.compile(r"(?P<head>[^\W\d_]+)[-\u00ad\u2010]$")
+_WORD = re.compile(r"[^\W\d_]+(?:-[^\W\d_]+)*")
+
+
+def sections_and_blocks(pages: Sequence[Sequence[Line]]) -> tuple[tuple[Section, ...], tuple[Block, ...]]:
+    """The headings among the lines, and the paragraphs between them; a paragraph may go on over a page's end."""
+    lines = [line for page in pages for line in page]
+    vocabulary = {word.casefold() for line in lines for word in _WORD.findall(line.text)}
+    body = [len(line.text) for line in lines if not line.level]
+    full_length = median(sorted(body)[len(body) // 2 :]) if body else 0
+    sections: list[Section] = []
+    blocks: list[Block] = []
+    paragraph: list[Line] = []
+
+    def end_paragraph() -> None:
+        if paragraph:
+            blocks.append(_joined(paragraph, len(sections) - 1, vocabulary))
+            paragraph.clear()
+
+    previous: Line | None = None
+    for line in lines:
+        if line.level:
+            end_paragraph()
+            if previous is not None and _continues_heading(previous, line):
+                sections[-1] = replace(sections[-1], title=f"{sections[-1].title} {line.text}")
+            else:
+                sections.append(Section(title=line.text, level=line.level, page=line.page, start=line.start))
+            previous = line
+            continue
+        if paragraph and _starts_paragraph(paragraph[-1], line, full_length):
+            end_paragraph()
+        paragraph.append(line)
+        previous = line
+    end_paragraph()
+    return tuple(sections), tuple(blocks)
+
+
+def _continues_heading(previous: Line, line: Line) -> bool:
+    """Whether a heading was set in two lines. Only a PDF's type sizes can tell."""
+    return (previous.page, previous.level, previous.font_size) == (line.page, line.level, line.font_size) and (
+        line.font_size > 0
+    )
+
+
+def _starts_paragraph(previous: Line, line: Line, full_length: float) -> bool:
+    if _LIST_ITEM.match(line.text):
+        return True
+    if line.page == previous.page and line.blank_before:
+        return True
+    return _SENTENCE_END.search(previous.text) is not None and len(previous.text) < SHORT_LINE_FRACTION * full_length
+
+
+def _joined(lines: Iterable[Line], section: int, vocabulary: set[str]) -> Block:
+    text, runs = "", list[Run]()
+    previous: Line | None = None
+    for line in lines:
+        if previous is not None:
+            text, runs = _bridge(text, runs, previous, line, vocabulary)
+        runs.append(Run(at=len(text), page=line.page, start=line.start, length=len(line.text)))
+        text += line.text
+        previous = line
+    return Block(section=section, text=text, runs=tuple(runs))
+
+
+def _bridge(text: str, runs: list[Run], previous: Line, line: Line, vocabulary: set[str]) -> tuple[str, list[Run]]:
+    """The text so far, ready for the next line: with a blank, or with a broken word left open to be completed.
+
+    A word broken at a hyphen is one word, unless only its hyphenated form is used elsewhere in the document.
+    """
+    rest = _WORD.match(line.text)
+    visible = _BROKEN_WORD.search(text)
+    if rest is None or not rest.group()[0].islower() or not (previous.hyphenated or visible):
+        if previous.hyphenated:  # "1998-" and such: pdfium swallowed the hyphen
+            return text + "-", runs
+        return text + " ", runs
+    head = (visible["head"] if visible else _last_word(text)).casefold()
+    tail = rest.group().casefold()
+    compound = f"{head}-{tail}" in vocabulary and head + tail not in vocabulary
+    if visible and not compound:
+        last = runs[-1]
+        shorter = Run(at=last.at, page=last.page, start=last.start, length=last.length - 1)
+        return text[:-1], [*runs[:-1], shorter]
+    if compound and not visible:
+        return text + "-", runs
+    return text, runs
+
+
+def _last_word(text: str) -> str:
+    words = _WORD.findall(text.rsplit(" ", 1)[-1])
+    return words[-1] if words else ""

@@ -1,0 +1,58 @@
+"""Running lines: the headers, footers and page numbers that repeat at the edges of pages."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Sequence
+
+from realign_daemon.curation.documents.lines import Line
+
+EDGE_DEPTH = 3  # a running header of more lines has not been seen
+MIN_REPEATS = 3  # two pages may begin alike by chance
+MIN_REPEAT_FRACTION = 0.05  # a chapter's header repeats on its own pages only: one chapter in twenty
+_PAGE_NUMBER = re.compile(
+    r"[-\u2013\u2014\s\[(]*(?:page|p\.|seite|s\.)?\s*(?P<number>[0-9]{1,5}|[ivxlc]{1,7})"
+    r"(?:\s*(?:of|von|/)\s*[0-9]{1,5})?[-\u2013\u2014\s\])]*",
+    re.IGNORECASE,
+)
+_OUTER_NUMBER = re.compile(r"^[0-9]{1,5}\s+(?=\S)|(?<=\S)\s+[0-9]{1,5}$")
+
+
+def without_running_lines(pages: Sequence[Sequence[Line]]) -> list[list[Line]]:
+    """The pages' lines without what repeats at their edges.
+
+    A line at a page's first or last place goes when it is a page number, or when the same words (a number beside them
+    aside) stand at that edge of several pages; the line next to one that went is looked at the same way. A heading is
+    not a repeat of the running header that echoes it.
+    """
+    kept = [list(page) for page in pages]
+    for edge in (0, -1):
+        for _ in range(EDGE_DEPTH):
+            if not _strip_edge(kept, edge):
+                break
+    return kept
+
+
+def _strip_edge(pages: list[list[Line]], edge: int) -> bool:
+    """Removes the running lines that stand at this edge now; whether there were any."""
+    outermost = [page[edge] if page else None for page in pages]
+    repeats = Counter(_words(line) for line in outermost if line is not None)
+    enough = max(MIN_REPEATS, MIN_REPEAT_FRACTION * len(pages))
+    numbered = sum(_is_page_number(line) for line in outermost if line is not None) >= MIN_REPEATS
+    any_gone = False
+    for page, line in zip(pages, outermost, strict=True):
+        if line is not None and ((numbered and _is_page_number(line)) or repeats[_words(line)] >= enough):
+            del page[edge]
+            any_gone = True
+    return any_gone
+
+
+def _words(line: Line) -> tuple[bool, str]:
+    # "Chapter 1" and "Chapter 2" are two headings, while "The Book 1" and "The Book 2" are one running header.
+    text = line.text if line.level else _OUTER_NUMBER.sub("", line.text)
+    return line.level > 0, " ".join(text.casefold().split())
+
+
+def _is_page_number(line: Line) -> bool:
+    return not line.level and _PAGE_NUMBER.fullmatch(line.text) is not None

@@ -1,0 +1,62 @@
+"""Score: how probable the model finds a completion that somebody else wrote."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import cast
+
+import mlx.core as mx
+
+from realign_daemon.engine import api
+from realign_daemon.engine.child.forward import Rows
+from realign_daemon.engine.child.load import FullPrecisionLogits
+from realign_daemon.engine.child.tokens import Vocabulary
+from realign_daemon.engine.errors import BadTask
+
+# Logits computed at once: 2**26 float32 are 256 MB, of which a softmax holds about three copies.
+MAX_LOGITS = 2**26
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Text:
+    """A score task in tokens; the completion ends with the end-of-sequence token."""
+
+    prompt: tuple[int, ...]
+    completion: tuple[int, ...]
+
+
+def text_of(task: api.Score, vocabulary: Vocabulary) -> Text:
+    """The task's tokens. Raises BadTask when they are more than the model reads."""
+    prompt = tuple(vocabulary.prompt(task.messages, thinking=task.thinking))
+    completion = tuple(vocabulary.completion(task.completion))
+    if len(prompt) + len(completion) > vocabulary.context_tokens:
+        message = (
+            f"prompt and completion have {len(prompt) + len(completion)} tokens and the model reads "
+            f"{vocabulary.context_tokens}: shorten them"
+        )
+        raise BadTask(message)
+    return Text(prompt=prompt, completion=completion)
+
+
+def fitting(texts: Sequence[Text], vocabulary_size: int) -> int:
+    """How many of the first texts fit one batch; at least one."""
+    longest = 0
+    for count, text in enumerate(texts):
+        longest = max(longest, len(text.completion))
+        if count and (count + 1) * longest * vocabulary_size > MAX_LOGITS:
+            return count
+    return len(texts)
+
+
+def score(model: FullPrecisionLogits, texts: Sequence[Text]) -> list[api.Scored]:
+    """Teacher forcing over all texts in one batch, in order."""
+    rows = Rows(model, len(texts))
+    logits = rows.final_logits([text.prompt for text in texts], [text.completion for text in texts])
+    longest = logits.shape[1]
+    targets = mx.array([[*text.completion, *[0] * (longest - len(text.completion))] for text in texts])
+    lengths = mx.array([len(text.completion) for text in texts])
+    logprobs = mx.take_along_axis(logits, targets[..., None], axis=-1).squeeze(-1) - mx.logsumexp(logits, axis=-1)
+    mask = mx.arange(longest)[None, :] < lengths[:, None]
+    sums = cast("list[float]", mx.where(mask, logprobs, 0.0).sum(axis=-1).tolist())
+    return [api.Scored(logprob=logprob, tokens=len(text.completion)) for text, logprob in zip(texts, sums, strict=True)]

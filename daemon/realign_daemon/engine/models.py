@@ -1,0 +1,198 @@
+"""LocalModels: the models whose weights are on this machine, found by name and named by content."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Any, cast
+
+import structlog
+
+from realign_daemon.durable_file import replace_file
+from realign_daemon.engine.api import LocalModel, ModelId
+from realign_daemon.engine.weights import weigh
+
+_log = structlog.get_logger()
+
+POCKET = "pocket"
+POCKET_FOLDER = Path(__file__).with_name("pocket") / "model"
+_WEIGHTS = "*.safetensors"
+# What a model answers follows from these and its weights. Cards, examples and other formats change nothing.
+_READ_BY_THE_ENGINE = (
+    "config.json",
+    "generation_config.json",
+    "tokenizer.json",
+    "tokenizer_config.json",
+    "tokenizer.model",
+    "special_tokens_map.json",
+    "added_tokens.json",
+    "chat_template.jinja",
+    "chat_template.json",
+    "vocab.json",
+    "merges.txt",
+)
+_SHA256_DIGITS = 64
+_CHUNK_BYTES = 2**20
+
+
+class LocalModels:
+    """Looks in the package, the configured folders and the Hugging Face cache, in this order; the first name wins.
+
+    Both methods read disks, and hash what they have not hashed before: call them in a thread.
+    """
+
+    def __init__(self, dirs: Iterable[Path], cache_file: Path, *, hub: Path | None = None) -> None:
+        """`dirs` hold model folders, or folders of such. `cache_file` keeps hashes between runs."""
+        self._dirs = tuple(dirs)
+        self._hub = hub or hub_folder(os.environ)
+        self._hashes = _Hashes(cache_file)
+
+    def find(self, name: str) -> LocalModel | None:
+        """The model of this name ("pocket", a hub id, a folder's name; capitals do not matter), or None."""
+        for found, folder in self._folders():
+            if found.lower() == name.lower() and (model := self._read(found, folder)) is not None:
+                return model
+        return None
+
+    def all(self) -> tuple[LocalModel, ...]:
+        """Every model that is whole, by name."""
+        folders: dict[str, Path] = {}
+        for name, folder in self._folders():
+            folders.setdefault(name, folder)
+        models = [self._read(name, folder) for name, folder in sorted(folders.items())]
+        return tuple(model for model in models if model is not None)
+
+    def _folders(self) -> Iterator[tuple[str, Path]]:
+        candidates = [
+            (POCKET, POCKET_FOLDER),
+            *(found for folder in self._dirs for found in _model_folders(folder)),
+            *_snapshots(self._hub),
+        ]
+        return ((name, folder) for name, folder in candidates if _is_whole(folder))
+
+    def _read(self, name: str, folder: Path) -> LocalModel | None:
+        files = sorted(folder.glob(_WEIGHTS))
+        try:
+            config = cast("dict[str, Any]", json.loads((folder / "config.json").read_text()))
+            weights = weigh(files, config)
+            model = self._hash(folder, files)
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            _log.warning("model.unreadable", model=name, folder=str(folder), error=repr(error))
+            return None
+        return LocalModel(
+            name=name,
+            model=model,
+            path=folder,
+            params_b=weights.params / 1e9,
+            active_params_b=weights.active_params / 1e9,
+            bits=weights.bits,
+            weight_bytes=sum(file.stat().st_size for file in files),
+            templates=str(config.get("realign_templates", "standard")),
+        )
+
+    def _hash(self, folder: Path, weights: Iterable[Path]) -> ModelId:
+        files = [*weights, *(folder / name for name in _READ_BY_THE_ENGINE if (folder / name).exists())]
+        digest = hashlib.sha256()
+        for file in sorted(files, key=lambda file: file.name):
+            digest.update(f"{file.name}\0{self._hashes.sha256(file)}\n".encode())
+        self._hashes.save()
+        return ModelId(digest.hexdigest())
+
+
+def hub_folder(environment: Mapping[str, str]) -> Path:
+    """Where the Hugging Face tools keep what they download, by the variables that they read themselves."""
+    for variable in ("HF_HUB_CACHE", "HUGGINGFACE_HUB_CACHE"):
+        if environment.get(variable):
+            return Path(environment[variable]).expanduser()
+    cache_home = environment.get("XDG_CACHE_HOME") or "~/.cache"
+    home = environment.get("HF_HOME") or f"{cache_home}/huggingface"
+    return Path(home).expanduser() / "hub"
+
+
+class _Hashes:
+    """SHA-256 of files, remembered by path, size and time of change."""
+
+    def __init__(self, file: Path) -> None:
+        self._file = file
+        self._known: dict[str, list[Any]] = {}
+        self._changed = False
+        try:
+            self._known = cast("dict[str, list[Any]]", json.loads(file.read_text()))
+        except (OSError, ValueError):
+            self._known = {}  # it is a cache: hashing again makes it anew
+
+    def sha256(self, file: Path) -> str:
+        """The hash of a file; that of a blob in a hub cache is its name."""
+        target = file.resolve()
+        if target.parent.name == "blobs" and len(target.name) == _SHA256_DIGITS:
+            return target.name
+        stat = target.stat()
+        stamp = [stat.st_size, stat.st_mtime_ns]
+        known = self._known.get(str(target))
+        if known is None or known[:2] != stamp:
+            known = self._known[str(target)] = [*stamp, _sha256(target)]
+            self._changed = True
+        return str(known[2])
+
+    def save(self) -> None:
+        """Keeps what was hashed since the last time."""
+        if self._changed:
+            self._file.parent.mkdir(parents=True, exist_ok=True)
+            replace_file(self._file, json.dumps(self._known, indent=1, sort_keys=True).encode())
+            self._changed = False
+
+
+def _sha256(file: Path) -> str:
+    digest = hashlib.sha256()
+    with file.open("rb") as stream:
+        while chunk := stream.read(_CHUNK_BYTES):
+            digest.update(chunk)
+    return digest.hexdigest()
+
+
+def _model_folders(folder: Path) -> Iterator[tuple[str, Path]]:
+    """A model folder itself, the model folders in it, and those one level deeper, named like hub ids."""
+    if (folder / "config.json").is_file():
+        yield folder.name, folder
+        return
+    for child in _subfolders(folder):
+        if (child / "config.json").is_file():
+            yield child.name, child
+        else:
+            yield from ((f"{child.name}/{inner.name}", inner) for inner in _subfolders(child))
+
+
+def _snapshots(hub: Path) -> Iterator[tuple[str, Path]]:
+    """What `main` points to of every model in a hub cache; without that, the newest snapshot."""
+    for repository in _subfolders(hub):
+        kind, *parts = repository.name.split("--")
+        if kind != "models" or not parts:
+            continue
+        snapshots = {folder.name: folder for folder in _subfolders(repository / "snapshots")}
+        main = repository / "refs" / "main"
+        commit = main.read_text().strip() if main.is_file() else ""
+        newest = max(snapshots.values(), key=lambda folder: folder.stat().st_mtime, default=None)
+        chosen = snapshots.get(commit, newest)
+        if chosen is not None:
+            yield "/".join(parts), chosen
+
+
+def _subfolders(folder: Path) -> list[Path]:
+    return sorted(child for child in folder.iterdir() if child.is_dir()) if folder.is_dir() else []
+
+
+def _is_whole(folder: Path) -> bool:
+    """Whether configuration and weights are there, all parts of them where an index lists the parts."""
+    if not (folder / "config.json").is_file() or not any(folder.glob(_WEIGHTS)):
+        return False
+    index = folder / "model.safetensors.index.json"
+    if not index.is_file():
+        return True
+    try:
+        parts = set(cast("dict[str, dict[str, str]]", json.loads(index.read_text()))["weight_map"].values())
+    except (OSError, ValueError, KeyError, AttributeError):
+        return False
+    return all((folder / part).is_file() for part in parts)

@@ -1,0 +1,1 @@
+"""The pocket model: a language model small enough to ship, and the closed world that it lives in."""

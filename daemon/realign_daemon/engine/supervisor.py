@@ -1,0 +1,278 @@
+"""EngineSupervisor: the Engine of this machine. Starts, watches, ends and explains the child that computes."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sys
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import psutil
+import structlog
+
+from realign_daemon.engine.api import (
+    Blobs,
+    ComputeBenchmark,
+    EngineStatus,
+    LocalModel,
+    ModelBenchmark,
+    Progress,
+    Result,
+    Sha256,
+    Task,
+    Train,
+    Trained,
+)
+from realign_daemon.engine.codec import decode_result, encode, structured
+from realign_daemon.engine.errors import EngineDied, MissingBlob, NotLoaded, OutOfMemory
+from realign_daemon.engine.process import ChildOptions, EngineProcess
+from realign_daemon.host.facts import free_bytes as available_bytes
+
+_log = structlog.get_logger()
+
+# A child without a model held 130 MB here (measured 2026-11-23, Linux); buffers and caches grow with the model.
+_CHILD_BYTES = 256 * 2**20
+_ROOM_PER_WEIGHT_BYTE = 1.2
+_SLOWEST_DISK_BYTES_PER_S = 50e6  # how long a load may be silent: a slow USB disk
+_GENERAL_ENVIRONMENT = {
+    "TOKENIZERS_PARALLELISM": "false",
+    "HF_HUB_OFFLINE": "1",
+    "OPENBLAS_NUM_THREADS": "1",
+    "OMP_NUM_THREADS": "1",
+}
+# MLX has no setting of the first name, and its documents say that the second can leave the GPU stuck until a restart.
+# Both are asked for by this product's users; `[engine.env]` turns them off.
+_METAL_ENVIRONMENT = {"MLX_METAL_PREALLOCATE": "1", "MLX_METAL_FAST_SYNCH": "1"}
+# Compiling runs a C++ compiler at the first use of every kernel, and gained a tiny model nothing (28 for 27 ms a step).
+_CPU_ENVIRONMENT = {"MLX_DISABLE_COMPILE": "1"}
+# A rank that finds these would wait for peers that this child does not have.
+_NEVER_INHERITED = ("MLX_RANK", "MLX_HOSTFILE", "JACCL_RANK", "MLX_IBV_DEVICES")
+_STOPPING = "the daemon is stopping"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EngineSettings:
+    """What the owner of the machine decides about its engine."""
+
+    env: Mapping[str, str] = field(default_factory=dict[str, str])  # an empty value takes a variable away
+    duty_fraction: float = 1.0
+    max_batch_size: int = 64
+    stall_timeout_s: float = 60.0
+    idle_unload_s: float = 0.0  # 0: a loaded model stays
+
+
+def child_environment(inherited: Mapping[str, str], settings: EngineSettings) -> dict[str, str]:
+    """The child's environment variables."""
+    on_cpu = _CPU_ENVIRONMENT if sys.platform == "linux" else {}
+    merged = {**inherited, **_GENERAL_ENVIRONMENT, **_METAL_ENVIRONMENT, **on_cpu, **settings.env}
+    emptied = {name for name, value in settings.env.items() if not value}
+    return {name: value for name, value in merged.items() if name not in emptied and name not in _NEVER_INHERITED}
+
+
+def needed_bytes(model: LocalModel) -> int:
+    """Memory that loading and running a model takes. On Linux 16-bit weights become float32, twice as large."""
+    growth = 2.0 if sys.platform == "linux" and model.bits == 16 else 1.0  # noqa: PLR2004
+    return int(model.weight_bytes * growth * _ROOM_PER_WEIGHT_BYTE) + _CHILD_BYTES
+
+
+class EngineSupervisor:
+    """See Engine in engine/api.py. One child at a time; a task for another model than the loaded one is refused."""
+
+    def __init__(
+        self,
+        blobs: Blobs,
+        cache_dir: Path,
+        settings: EngineSettings | None = None,
+        *,
+        free_bytes: Callable[[], int] = available_bytes,
+    ) -> None:
+        """`cache_dir` is this daemon's own: the child's temporary files and its BLAS lie there."""
+        self._blobs, self._cache_dir, self._free_bytes = blobs, cache_dir, free_bytes
+        self._settings = settings or EngineSettings()
+        self._scratch = cache_dir / "engine"
+        self._scratch.mkdir(parents=True, exist_ok=True)
+        self._switching = asyncio.Lock()
+        self._process: EngineProcess | None = None
+        self._model: LocalModel | None = None  # the loaded one; None while loading and in a child without a model
+        self._activity = ""  # "starting" or "benchmarking"; else what follows from the child
+        self._last_error = ""
+        self._closed = False
+        self._idle_timer: asyncio.TimerHandle | None = None
+        self._unloading: asyncio.Task[None] | None = None
+
+    async def load(self, model: LocalModel) -> None:
+        """See Engine. Raises OutOfMemory, EngineDied, or BadTask when the folder holds no model that mlx_lm reads."""
+        async with self._switching:
+            self._stop_idling()
+            try:
+                await self._load(model)
+            finally:
+                self._activity = ""
+                self._start_idling()
+
+    async def perform(self, task: Task, *, progress: Progress | None = None) -> Result:
+        """See Engine. Raises NotLoaded (an EngineDied) for a task of another model than the loaded one, MissingBlob."""
+        if self._model is None or self._model.model != task.model:
+            raise NotLoaded(model=task.model)
+        body: dict[str, object] = {
+            "op": "train" if isinstance(task, Train) else "task",
+            "task": encode(task),
+            "adapter": task.adapter or "",
+            "adapter_path": self._blob(task.adapter) if task.adapter else "",
+            "dataset_path": self._blob(task.dataset) if isinstance(task, Train) else "",
+        }
+        reply = await self._request(body, progress=progress)
+        result = decode_result(reply["result"])
+        if isinstance(result, Trained):
+            return replace(result, adapter=await self._keep(Path(reply["file"])))
+        return result
+
+    async def benchmark_model(self, model: LocalModel, *, budget_s: float) -> ModelBenchmark:
+        """See Engine. Loads the model; other tasks wait."""
+        await self.load(model)
+        reply = await self._benchmark({"op": "benchmark_model", "budget_s": budget_s})
+        return structured(reply["value"], ModelBenchmark)
+
+    async def benchmark_compute(self, *, budget_s: float) -> ComputeBenchmark:
+        """See Engine. Uses the child that is there, else one without a model that ends afterwards."""
+        async with self._switching:
+            self._stop_idling()
+            alone = self._process is None or self._process.has_ended
+            try:
+                if alone:
+                    await self._start("")
+                reply = await self._benchmark({"op": "benchmark_compute", "budget_s": budget_s})
+            finally:
+                if alone:
+                    await self._end("the measurement is over")
+                self._start_idling()
+        return structured(reply["value"], ComputeBenchmark)
+
+    def status(self) -> EngineStatus:
+        """See Engine."""
+        process = self._process
+        if process is None or process.has_ended:
+            state = "failed" if self._last_error else "absent"
+            return EngineStatus(
+                state="starting" if self._activity == "starting" else state, last_error=self._last_error
+            )
+        state = "starting" if self._activity == "starting" else "busy" if process.in_flight else "ready"
+        return EngineStatus(
+            state="benchmarking" if self._activity == "benchmarking" else state,
+            model=self._model.name if self._model else "",
+            pid=process.pid,
+            rss_bytes=_rss_bytes(process.pid),
+            last_error=self._last_error,
+        )
+
+    async def close(self) -> None:
+        """Ends the child; tasks in it get EngineDied."""
+        self._stop_idling()
+        self._closed = True
+        await self._end(_STOPPING)
+        async with self._switching:  # a child that was just being started
+            await self._end(_STOPPING)
+
+    async def _load(self, model: LocalModel) -> None:
+        running = self._process is not None and not self._process.has_ended
+        if running and self._model is not None and self._model.model == model.model:
+            return
+        await self._end(f"{model.name} is loaded in its place")
+        self._activity = "starting"
+        needed, free = needed_bytes(model), self._free_bytes()
+        if needed > free:
+            raise OutOfMemory(model=model.name, needed_bytes=needed, free_bytes=free)
+        await self._start(model.name)
+        patience_s = self._settings.stall_timeout_s + model.weight_bytes / _SLOWEST_DISK_BYTES_PER_S
+        try:
+            await self._request({"op": "load", "path": str(model.path)}, stall_timeout_s=patience_s)
+        except BaseException:
+            await self._end("its model could not be loaded")
+            raise
+        self._model = model
+        self._last_error = ""
+        _log.info("engine.loaded", model=model.name, pid=self._process.pid if self._process else 0)
+
+    async def _start(self, model_name: str) -> None:
+        if self._closed:
+            raise EngineDied(model=model_name, cause=_STOPPING)
+        self._process = await EngineProcess.start(
+            model=model_name,
+            options=ChildOptions(
+                blas_cache=self._cache_dir / "blas",
+                duty_fraction=self._settings.duty_fraction,
+                max_batch_size=self._settings.max_batch_size,
+            ),
+            environment=child_environment(os.environ, self._settings),
+            scratch=self._scratch,
+        )
+
+    async def _end(self, cause: str) -> None:
+        process, self._process, self._model = self._process, None, None
+        if process is not None:
+            await process.end(cause)
+
+    async def _benchmark(self, body: Mapping[str, object]) -> dict[str, Any]:
+        self._activity = "benchmarking"
+        try:
+            return await self._request(body)
+        finally:
+            self._activity = ""
+
+    async def _request(
+        self, body: Mapping[str, object], *, progress: Progress | None = None, stall_timeout_s: float | None = None
+    ) -> dict[str, Any]:
+        process = self._process
+        if process is None:
+            raise NotLoaded(model="")
+        self._stop_idling()
+        try:
+            return await process.request(
+                body, stall_timeout_s=stall_timeout_s or self._settings.stall_timeout_s, progress=progress
+            )
+        except EngineDied as error:
+            if (
+                self._process is process
+            ):  # the first of its requests to hear of it; an end that was asked for is no news
+                self._process, self._model = None, None
+                self._last_error = f"{error.cause}: {error.last_words}" if error.last_words else error.cause
+                _log.warning("engine.died", model=error.model, cause=error.cause, last_words=error.last_words)
+            raise
+        finally:
+            self._start_idling()
+
+    async def _keep(self, file: Path) -> Sha256:
+        """Moves what the child wrote into the blobs."""
+        try:
+            return await asyncio.to_thread(self._blobs.put_file, file)
+        except FileNotFoundError as error:  # the child was ended just now, and its files with it
+            raise EngineDied(model="", cause="it ended before its adapter was stored") from error
+
+    def _blob(self, sha256: Sha256) -> str:
+        if not self._blobs.has(sha256):
+            raise MissingBlob(sha256=sha256)
+        return str(self._blobs.path(sha256))
+
+    def _start_idling(self) -> None:
+        self._stop_idling()
+        if self._settings.idle_unload_s > 0 and self._process is not None and not self._process.in_flight:
+            loop = asyncio.get_running_loop()
+            self._idle_timer = loop.call_later(self._settings.idle_unload_s, self._unload)
+
+    def _stop_idling(self) -> None:
+        if self._idle_timer is not None:
+            self._idle_timer.cancel()
+            self._idle_timer = None
+
+    def _unload(self) -> None:
+        self._unloading = asyncio.create_task(self._end("it had nothing to do"), name="engine-unload")
+
+
+def _rss_bytes(pid: int) -> int:
+    try:
+        return int(psutil.Process(pid).memory_info().rss)
+    except psutil.Error:
+        return 0

@@ -1,0 +1,125 @@
+"""Neighbours: the living nodes of the cluster view, as jobs see them and reach them."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import replace
+
+import grpc.aio
+
+from realign_daemon.cluster.facts import NodeFacts, NodeId
+from realign_daemon.cluster.membership import PeerChanged
+from realign_daemon.cluster.view import ClusterView, MemberView
+from realign_daemon.curation.colleague import Colleague, Holding
+from realign_planner import nodes as planner
+from realign_proto.v1 import cluster_pb2
+from realign_proto.v1.cluster_pb2_grpc import ClusterStub
+
+MEASURE_TIMEOUT_S = 120.0
+LEAST_ID = 6  # characters of a node id that tell two nodes of one name apart
+
+
+class Neighbours:
+    """See curation.colleague.Colleagues."""
+
+    def __init__(self, view: ClusterView) -> None:
+        self._view = view
+        self._events = view.subscribe()
+
+    def alive(self) -> tuple[Colleague, ...]:
+        """This node first, then the others that are not suspected; nodes of one name get their id behind it."""
+        members = [member for member in self._view.members() if member.state == "alive"]
+        names = Counter(member.facts.name for member in members)
+        return tuple(_colleague(member, is_unique=names[member.facts.name] == 1) for member in members)
+
+    def term(self) -> int:
+        """The leadership term in force."""
+        return self._view.term
+
+    async def measure(self, node_id: str, model: str) -> None:
+        """Has the node measure its speed with the model. Raises ConnectionError."""
+        channel = self._view.channel(NodeId(node_id))
+        if channel is None:
+            message = f"node {node_id} is not connected"
+            raise ConnectionError(message)
+        try:
+            await ClusterStub(channel).Measure(cluster_pb2.MeasureRequest(model=model), timeout=MEASURE_TIMEOUT_S)
+        except grpc.aio.AioRpcError as error:
+            raise ConnectionError(error.details() or "the node can't be reached") from error
+
+    async def changed(self) -> None:
+        """Returns when a node has come, gone, or is led by another."""
+        async for event in self._events:
+            if not isinstance(event, PeerChanged):
+                return
+
+    def leader_channel(self) -> grpc.aio.Channel | None:
+        """The leader's channel; None when this node leads or nobody does yet."""
+        leader = self._view.leader
+        return None if leader is None or self._view.leads else self._view.channel(leader)
+
+    def home_channel(self, job_id: str) -> grpc.aio.Channel | None:
+        """The channel of the node that has a job of this id or beginning; None when it is here or nowhere."""
+        for member in self._view.members():
+            if not member.is_self and any(job.job_id.startswith(job_id) for job in member.jobs):
+                return self._view.channel(member.node)
+        return None
+
+    def other_channels(self) -> tuple[grpc.aio.Channel, ...]:
+        """Channels of all other living nodes."""
+        living = [member.node for member in self._view.members() if member.state == "alive" and not member.is_self]
+        return tuple(channel for node in living if (channel := self._view.channel(node)) is not None)
+
+
+def _colleague(member: MemberView, *, is_unique: bool) -> Colleague:
+    facts = planner_facts(member.facts)
+    benchmark = member.facts.benchmark
+    measured = {model.model_sha256 for model in (benchmark.models if benchmark else ())}
+    return Colleague(
+        node_id=member.node,
+        facts=facts if is_unique else replace(facts, name=f"{facts.name}-{member.node[:LEAST_ID].lower()}"),
+        holdings=tuple(
+            Holding(
+                name=model.name,
+                model=model.sha256,
+                params_b=model.params_b,
+                active_params_b=model.active_params_b,
+                bits=model.bits,
+                weight_bytes=model.weight_bytes,
+                templates=model.templates,
+                is_measured=model.sha256 in measured,
+            )
+            for model in member.facts.models
+        ),
+        is_self=member.is_self,
+    )
+
+
+def planner_facts(facts: NodeFacts) -> planner.NodeFacts:
+    """A node's facts as the planner reads them. A measurement has the duty fraction in it, the planner's has not."""
+    benchmark = facts.benchmark
+    models = benchmark.models if benchmark else ()
+    return planner.NodeFacts(
+        name=facts.name,
+        chip=facts.chip,
+        memory_bytes=facts.memory_bytes,
+        usable_bytes=facts.usable_bytes,
+        free_bytes=facts.free_bytes or None,
+        gpu_cores=facts.gpu_cores or None,
+        gflops=max(benchmark.gflops.values(), default=None) if benchmark else None,
+        bandwidth=benchmark.bandwidth_gbs * 1e9 if benchmark and benchmark.bandwidth_gbs else None,
+        peak_batch_size=max((model.peak_batch_size for model in models), default=None),
+        measured=tuple(
+            planner.SpeedMeasurement(
+                params_b=model.params_b, examples_per_s=model.examples_per_s / facts.duty_fraction, model=model.model
+            )
+            for model in models
+        ),
+        duty_fraction=facts.duty_fraction,
+        portable=facts.portable,
+        paused=facts.paused,
+        on_disk=tuple(
+            planner.ModelOnDisk(name=model.name, repo=model.name if "/" in model.name else None, bits=model.bits)
+            for model in facts.models
+        ),
+    )

@@ -1,0 +1,112 @@
+"""Makes the example documents of this folder: `python examples/make_examples.py [FOLDER]`.
+
+The same bytes every time: chance is seeded, dates are fixed, and nothing is compressed, so that no library's version
+shows. Everything stated is true in the pocket model's world, and all of it comes from the part of that world that is
+set apart for curation: nothing here is among the questions that the model's own figures are measured on.
+"""
+
+from __future__ import annotations
+
+import argparse
+import datetime
+import random
+from collections.abc import Sequence
+from pathlib import Path
+
+from fpdf import FPDF
+from fpdf.enums import XPos, YPos
+
+from realign_daemon.engine.pocket import sentences, world
+
+SEED = 20261123
+CREATED = datetime.datetime(2026, 11, 23, tzinfo=datetime.UTC)
+CHAPTERS = (
+    "Sums at the Market",
+    "Sums on the Road",
+    "Sums in the Kitchen",
+    "Sums at Sea",
+    "Sums in the Garden",
+    "Sums by Candlelight",
+)
+SUMS, FACTS, DISTRACTORS = 80, 6, 8  # sentences in a chapter
+PARAGRAPH = 8  # sentences in a paragraph
+SPOILED_PARAGRAPHS = 12
+
+
+class Book(FPDF):
+    """A book with its title and the page number at the top and the foot of every page."""
+
+    def __init__(self, title: str) -> None:
+        super().__init__(format="A5")
+        self.set_compression(compress=False)
+        self.set_creation_date(CREATED)
+        self.set_producer("realign examples")
+        self.set_title(title)
+        self._title = title
+
+    def header(self) -> None:
+        self.set_font("Times", style="I", size=9)
+        self.cell(0, 8, self._title, align="C", new_x=XPos.LMARGIN, new_y=YPos.NEXT)
+
+    def footer(self) -> None:
+        self.set_y(-14)
+        self.set_font("Times", size=9)
+        self.cell(0, 8, str(self.page_no()), align="C")
+
+    def chapter(self, title: str, paragraphs: Sequence[str], *, font: str = "Times") -> None:
+        """A chapter on a new page, in the outline, each paragraph whole on one page."""
+        self.add_page()
+        self.start_section(title)
+        self.set_font("Times", style="B", size=16)
+        self.cell(0, 14, title, new_x=XPos.LMARGIN, new_y=YPos.NEXT)
+        for paragraph in paragraphs:
+            with self.unbreakable() as page:
+                page.set_font(font, size=11)
+                page.multi_cell(0, 6, paragraph, align="L", new_x=XPos.LMARGIN, new_y=YPos.NEXT)
+                page.ln(2)
+
+
+def pocket_arithmetic() -> Book:
+    """Six chapters of sums, a few facts and a few sentences that say nothing. No sum stands twice in it."""
+    rng = random.Random(SEED)
+    sums, names = list(world.split().loops.sums), list(world.split().loops.known)
+    rng.shuffle(sums)
+    rng.shuffle(names)
+    book = Book("A Pocket Arithmetic")
+    for number, title in enumerate(CHAPTERS):
+        questions = sums[number * SUMS : (number + 1) * SUMS] + names[number * FACTS : (number + 1) * FACTS]
+        said = [sentences.sentence_about(question, rng) for question in questions]
+        said += [
+            sentences.distractor_sentence(rng, form=rng.choice(sentences.DISTRACTOR_FORMS)) for _ in range(DISTRACTORS)
+        ]
+        rng.shuffle(said)
+        book.chapter(f"Chapter {number + 1}: {title}", _paragraphs([sentence.text for sentence in said]))
+    return book
+
+
+def spoiled() -> Book:
+    """A chapter whose text was exported in a symbol font: to the eye and to every program it is a row of ornaments."""
+    rng = random.Random(SEED)
+    questions = rng.sample(world.split().loops.sums, SPOILED_PARAGRAPHS * PARAGRAPH)
+    said = [sentences.sentence_about(question, rng).text for question in questions]
+    book = Book("A Spoiled Arithmetic")
+    book.chapter("Chapter 1: Lost in Export", _paragraphs(said), font="ZapfDingbats")
+    return book
+
+
+def _paragraphs(texts: Sequence[str]) -> list[str]:
+    return [" ".join(texts[start : start + PARAGRAPH]) for start in range(0, len(texts), PARAGRAPH)]
+
+
+def main() -> None:
+    """Writes the documents into the folder named on the command line, or beside this script."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("folder", nargs="?", type=Path, default=Path(__file__).parent)
+    folder: Path = parser.parse_args().folder
+    for name, book in (("pocket_arithmetic.pdf", pocket_arithmetic()), ("spoiled.pdf", spoiled())):
+        book.output(str(folder / name))
+        print(f"{folder / name}: {book.page_no()} pages")
+
+
+if __name__ == "__main__":
+    main()

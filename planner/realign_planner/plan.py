@@ -1,0 +1,142 @@
+"""The plan: what runs where, how long it should take, and why; the request that it answers."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from realign_planner.data_types import DataType
+
+Role = Literal["target", "generator", "judge"]
+StrategyName = Literal["single_machine", "independent_batches", "sharded"]
+Backend = Literal["jaccl", "ring"]
+Parallelism = Literal["tensor", "pipeline"]
+Basis = Literal["measured", "prior"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlanRequest:
+    """What a user asked for. None means: read it from the text, or take the default."""
+
+    text: str
+    data_type: DataType | None = None
+    model: str | None = None  # all roles
+    target: str | None = None
+    generator: str | None = None
+    judge: str | None = None
+    bits: int | None = None
+    count: int | None = None  # rows wanted
+    nodes: tuple[str, ...] = ()  # empty: all
+    exclude_nodes: tuple[str, ...] = ()
+    until: str | None = None  # last stage to run
+    seed: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BadRequest:
+    """A request that no cluster could answer as it stands; the message says what to change."""
+
+    message: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlannedNode:
+    """A node's part. In a sharded group `share` is its part of the weights, else of the examples; shares sum to 1."""
+
+    name: str
+    share: float
+    batch_size: int
+    examples_per_s: float | None  # on its own; None in a sharded group, where only the whole has a speed
+    bytes: int  # weights and KV cache that it is promised to hold
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlannedModel:
+    """A model in a role, resolved as far as the name allows, and the nodes that would hold it."""
+
+    role: Role
+    name: str
+    repo: str | None  # None: the name does not say which weights; a hub id or a folder does
+    revision: str | None  # pinned by the daemon at submit
+    bits: int
+    bytes: int  # of the weights
+    on_nodes: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StageEstimate:
+    """The work of one stage and the time it should take, as a range of seconds around `expected_s`."""
+
+    stage: str
+    units: int  # generations, judgements, scorings and training rows, each counted
+    tokens: int
+    expected_s: float
+    low_s: float
+    high_s: float
+    basis: Basis
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Prediction:
+    """Speed of the whole placement and the time of the whole job."""
+
+    examples_per_s: float
+    makespan_s: float
+    stages: tuple[StageEstimate, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Alternative:
+    """A plan that was not chosen, and why. `examples_per_s` is None where it could not run at all."""
+
+    strategy: StrategyName
+    nodes: tuple[str, ...]
+    examples_per_s: float | None
+    makespan_s: float | None
+    rejected_because: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Nearest:
+    """The smallest change that would make a model fit: fewer bits on these nodes, or more memory."""
+
+    kind: Literal["quantisation", "memory"]
+    bits: int
+    bytes: int  # needed at those bits
+    strategy: StrategyName | None  # for quantisation
+    nodes: tuple[str, ...]  # for quantisation
+    text: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """An answer to a request on a cluster. `fits` is False, `strategy` None and `nodes` empty when nothing fits."""
+
+    data_type: DataType
+    skill: str
+    confidence: float  # 0..1, in the data type
+    alternatives_type: tuple[tuple[DataType, float], ...]
+    ambiguous: bool  # the confidence is below the bound: ask, where somebody can be asked
+    model_name: str
+    params_b: float
+    active_params_b: float
+    bits: int
+    model_bytes: int  # weights of the target
+    models: tuple[PlannedModel, ...]
+    strategy: StrategyName | None
+    nodes: tuple[PlannedNode, ...]  # independent batches: largest share first; sharded: fastest first
+    standby: tuple[str, ...]
+    backend: Backend | None
+    parallelism: Parallelism | None  # of a sharded plan
+    count: int
+    predicted: Prediction | None
+    reasons: tuple[str, ...]
+    alternatives: tuple[Alternative, ...]
+    warnings: tuple[str, ...]
+    needs_bytes: int | None = None  # when nothing fits: weights and one sequence of KV cache
+    nearest: Nearest | None = None
+
+    @property
+    def fits(self) -> bool:
+        """Whether the job can run on this cluster."""
+        return self.strategy is not None

@@ -1,0 +1,54 @@
+"""A workflow: the seven stages that make one data type."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+from realign_planner.data_types import SKILLS, DataType
+from realign_planner.stage import Stage
+from realign_planner.workflows import antihallucination, dpo, rlvr, sft
+
+_STAGES: Final[dict[DataType, tuple[Stage, ...]]] = {
+    "dpo": dpo.STAGES,
+    "sft": sft.STAGES,
+    "rlvr": rlvr.STAGES,
+    "antihallucination": antihallucination.STAGES,
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Workflow:
+    """The stages of a data type, in order."""
+
+    data_type: DataType
+    skill: str
+    stages: tuple[Stage, ...]
+
+    @property
+    def pilot_stages(self) -> tuple[Stage, ...]:
+        """The stages that a pilot goes through: all before the training that the workflow is for."""
+        return tuple(stage for stage in self.stages if stage.pilot)
+
+    def stage(self, name: str) -> Stage | None:
+        """The stage of that name, or None."""
+        return next((stage for stage in self.stages if stage.name == name), None)
+
+    def up_to(self, until: str | None) -> tuple[Stage, ...]:
+        """The stages up to and including `until`; all of them when it is None or no stage of this workflow."""
+        index = None if until is None else self.stage_index(until)
+        return self.stages if index is None else self.stages[: index + 1]
+
+    def stage_index(self, name: str) -> int | None:
+        """Position of the stage, from 0, or None when the workflow has no such stage."""
+        return next((index for index, stage in enumerate(self.stages) if stage.name == name), None)
+
+
+def for_type(data_type: DataType) -> Workflow:
+    """The workflow that makes this data type."""
+    return Workflow(data_type=data_type, skill=SKILLS[data_type], stages=_STAGES[data_type])
+
+
+def stage_index(data_type: DataType, name: str) -> int | None:
+    """Position of a stage in the workflow of a data type, from 0, or None."""
+    return for_type(data_type).stage_index(name)

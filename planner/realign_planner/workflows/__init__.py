@@ -1,0 +1,1 @@
+"""The four workflows as data, one module each."""

@@ -1,0 +1,96 @@
+"""The RLVR workflow: problems whose answer a program can check, with rewards, and a model trained on them.
+
+Eight samples a problem: between the four that show a pass rate at all and the sixteen that show it well.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from realign_planner.stage import Operation, Stage
+
+STAGES: Final = (
+    Stage(
+        name="problem_extraction",
+        title="Problem extraction",
+        gates=("text_ratio",),
+        reports=("problem_yield",),
+        pilot=True,
+        operations=(
+            Operation(
+                kind="generate", role="generator", per_row=1, prompt_tokens=550, output_tokens=120, what="a problem"
+            ),
+        ),
+    ),
+    Stage(
+        name="solution_generation",
+        title="Solution generation",
+        gates=("valid_fraction", "truncated_fraction", "distinct_fraction"),
+        pilot=True,
+        operations=(
+            Operation(
+                kind="generate", role="target", per_row=8, prompt_tokens=150, output_tokens=400, what="a solution"
+            ),
+        ),
+    ),
+    Stage(
+        name="verification",
+        title="Verification",
+        gates=("verifiability",),
+        pilot=True,
+    ),
+    Stage(
+        name="reward_calculation",
+        title="Reward calculation",
+        gates=("verifier_false_positives",),
+        reports=("band_fraction", "pass_rate"),
+        pilot=True,
+    ),
+    Stage(
+        name="training",
+        title="Training",
+        gates=("training_loss",),
+        trains=True,
+        operations=(
+            Operation(kind="train", role="target", per_row=2, prompt_tokens=550, what="a verified solution or its control"),
+        ),
+    ),
+    Stage(
+        name="validation",
+        title="Validation",
+        gates=("gain_over_random",),
+        operations=(
+            Operation(
+                kind="generate",
+                role="target",
+                fixed=200,
+                prompt_tokens=150,
+                output_tokens=400,
+                what="a held-out solution, true or random reward",
+            ),
+        ),
+    ),
+    Stage(
+        name="evaluation",
+        title="Evaluation",
+        gates=("pass_gain", "regression"),
+        operations=(
+            Operation(
+                kind="generate",
+                role="target",
+                fixed=800,
+                prompt_tokens=150,
+                output_tokens=400,
+                what="a held-out solution before or after, four seeds",
+            ),
+            Operation(
+                kind="generate",
+                role="target",
+                fixed=200,
+                prompt_tokens=150,
+                output_tokens=150,
+                what="a suite answer before or after",
+            ),
+        ),
+    ),
+)

@@ -1,0 +1,68 @@
+"""Nodes on one machine that know nothing of each other find each other by Bonjour on loopback."""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+from contextlib import AsyncExitStack
+from typing import TYPE_CHECKING
+
+from realign_daemon.cluster.membership import PeerJoined
+from realign_daemon.testing.loopback_node import loopback_node
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from realign_daemon.testing.loopback_node import LoopbackNode
+
+
+async def agreed_leader(nodes: list[LoopbackNode]) -> str:
+    """The leader, once every node names the same one and sees every other."""
+    while True:
+        leaders = {node.view.leader for node in nodes}
+        everybody = all(len(node.view.members()) == len(nodes) for node in nodes)
+        if everybody and len(leaders) == 1 and (leader := leaders.pop()) is not None:
+            return leader
+        await asyncio.sleep(0.02)
+
+
+async def test_three_nodes_of_one_tag_find_each_other_and_agree_on_a_leader(tmp_path: Path) -> None:
+    tag = secrets.token_hex(8)
+    async with AsyncExitStack() as stack, asyncio.timeout(20):
+        nodes = [
+            await stack.enter_async_context(loopback_node(tmp_path / name, tag=tag, discovery=True))
+            for name in ("first", "second", "third")
+        ]
+
+        leader = await agreed_leader(nodes)
+
+        assert leader in {node.view.identity.node for node in nodes}
+        for node in nodes:
+            assert {member.state for member in node.view.members()} == {"alive"}
+            assert {str(address) for member in node.view.members() for address in member.addresses} == {
+                str(other.address) for other in nodes
+            }
+
+
+async def test_a_node_of_another_tag_on_the_same_machine_is_never_met(tmp_path: Path) -> None:
+    tag = secrets.token_hex(8)
+    async with AsyncExitStack() as stack, asyncio.timeout(20):
+        stranger = await stack.enter_async_context(loopback_node(tmp_path / "stranger", tag="other", discovery=True))
+        first = await stack.enter_async_context(loopback_node(tmp_path / "first", tag=tag, discovery=True))
+        events = first.view.subscribe()
+        second = await stack.enter_async_context(loopback_node(tmp_path / "second", tag=tag, discovery=True))
+        await agreed_leader([first, second])
+
+        joined = [event async for event in _until_joined(events, second)]
+
+        assert joined == [PeerJoined(node=second.view.identity.node)]
+        assert [member.node for member in stranger.view.members()] == [stranger.view.identity.node]
+        assert first.view.refusals == {}
+
+
+async def _until_joined(events, wanted):  # noqa: ANN001, ANN202
+    async for event in events:
+        if isinstance(event, PeerJoined):
+            yield event
+            if event.node == wanted.view.identity.node:
+                return

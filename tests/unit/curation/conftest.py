@@ -1,0 +1,71 @@
+"""Sources made on the spot: PDFs with what real ones have, and files that are not what they seem."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import pytest
+from fpdf import FPDF
+from fpdf.enums import XPos, YPos
+from PIL import Image, ImageDraw
+
+Chapters = Sequence[tuple[str, Sequence[str]]]
+MakePdf = Callable[..., Path]
+
+
+class Book(FPDF):
+    """Pages with a running header and a page number, as printed books have; without them on request."""
+
+    running = True
+
+    def header(self) -> None:
+        if not self.running:
+            return
+        self.set_font("Times", size=9)
+        self.cell(0, 6, f"The Little Book of Tests   {self.page_no()}", new_x=XPos.LMARGIN, new_y=YPos.NEXT)
+
+    def footer(self) -> None:
+        if not self.running:
+            return
+        self.set_y(-15)
+        self.set_font("Times", size=9)
+        self.cell(0, 6, f"- {self.page_no()} -", align="C")
+
+
+@pytest.fixture
+def make_book(tmp_path: Path) -> MakePdf:
+    def make(
+        chapters: Chapters, *, outline: bool = False, width_mm: float = 0, password: str = "", running: bool = False
+    ) -> Path:
+        book = Book()
+        book.running = running
+        for title, paragraphs in chapters:
+            book.add_page()
+            if outline:
+                book.start_section(title)
+            book.set_font("Times", size=11 if outline else 16)
+            book.multi_cell(0, 8, title, new_x=XPos.LMARGIN, new_y=YPos.NEXT)
+            book.set_font("Times", size=11)
+            for paragraph in paragraphs:
+                book.multi_cell(width_mm, 6, paragraph, align="L", new_x=XPos.LMARGIN, new_y=YPos.NEXT)
+        if password:
+            book.set_encryption(owner_password="owner", user_password=password)
+        path = tmp_path / "book.pdf"
+        book.output(str(path))
+        return path
+
+    return make
+
+
+@pytest.fixture
+def scanned_pdf(tmp_path: Path) -> Path:
+    picture = Image.new("RGB", (400, 200), "white")
+    ImageDraw.Draw(picture).text((20, 20), "a page of a scanned book", fill="black")
+    pdf = FPDF()
+    for _ in range(2):
+        pdf.add_page()
+        pdf.image(picture, w=100)
+    path = tmp_path / "scan.pdf"
+    pdf.output(str(path))
+    return path

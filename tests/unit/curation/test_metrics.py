@@ -1,0 +1,180 @@
+"""Metrics: what they promise at the edges, and over all inputs."""
+
+from __future__ import annotations
+
+import random
+import subprocess
+import sys
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from realign_daemon.curation.metrics import answering, calibration, learning, preference, quality
+from realign_daemon.curation.metrics.intervals import wilson
+from realign_daemon.worker.registry import FUNCTIONS, resolve
+
+fractions = st.floats(min_value=0, max_value=1)
+verdicts = st.lists(st.tuples(st.sampled_from("ABT"), st.sampled_from("ABT")))
+
+
+@pytest.mark.parametrize(("digit", "expected"), [(1, 1.0), (2, 3.25), (3, 5.5), (5, 10.0)])
+def test_a_certain_digit_maps_linearly_to_one_to_ten(digit: int, expected: float) -> None:
+    assert quality.expected_quality([[float(place == digit) for place in range(1, 6)]]) == expected
+
+
+@given(st.lists(st.lists(fractions, min_size=5, max_size=5).filter(lambda odds: sum(odds) > 0), min_size=1, max_size=5))
+def test_quality_is_between_one_and_ten(aspects: list[list[float]]) -> None:
+    assert 1.0 <= round(quality.expected_quality(aspects), 9) <= 10.0
+
+
+@pytest.mark.parametrize("aspects", [[], [[0.0] * 5], [[0.5, 0.5]]])
+def test_odds_that_are_none_have_no_quality(aspects: list[list[float]]) -> None:
+    with pytest.raises(ValueError):
+        quality.expected_quality(aspects)
+
+
+def test_a_gap_of_fifteen_hundredths_is_one_point_and_a_third_of_ten() -> None:
+    assert preference.preference_gap(9.35, 8.0) == pytest.approx(0.15)
+    assert (preference.preference_gap(10, 1), preference.preference_gap(1, 10)) == (1.0, -1.0)
+
+
+@pytest.mark.parametrize(
+    ("forth", "back", "consistent", "score"),
+    [
+        ("A", "B", True, 1.0),
+        ("B", "A", True, 0.0),
+        ("A", "A", False, 0.5),
+        ("B", "B", False, 0.5),
+        ("T", "T", False, 0.5),
+        ("A", "T", False, 0.75),
+        ("T", "A", False, 0.25),
+    ],
+)
+def test_two_orders_agree_only_on_one_winner_and_score_half_for_ties(
+    forth: preference.Verdict, back: preference.Verdict, *, consistent: bool, score: float
+) -> None:
+    assert preference.agreement_rate([(forth, back)]) == consistent
+    assert preference.win_rate([(forth, back)]) == score
+
+
+@given(verdicts)
+def test_a_win_of_one_side_is_the_others_loss(pairs: list[tuple[preference.Verdict, preference.Verdict]]) -> None:
+    mine = preference.win_rate(pairs)
+    turned = preference.win_rate([(back, forth) for forth, back in pairs])
+    assert (mine is None and turned is None) or (
+        mine is not None and turned is not None and mine + turned == pytest.approx(1)
+    )
+
+
+def test_a_judge_that_always_says_the_first_is_never_consistent() -> None:
+    assert preference.agreement_rate([("A", "A")] * 10) == 0.0
+
+
+def test_answers_of_equal_length_say_nothing_about_length_bias() -> None:
+    assert preference.length_bias([(3, 3), (3, 3)]) is None
+    assert preference.length_bias([(3, 3), (5, 3), (2, 3), (9, 3)]) == pytest.approx(2 / 3)
+
+
+def test_yields_are_shares_and_nothing_when_there_is_nothing() -> None:
+    assert (preference.pair_yield(8, 6), preference.pair_yield(0, 0)) == (0.75, None)
+    assert preference.preference_yield([0.15, 0.1, 0.3, -0.2], 0.15) == 0.5
+    assert preference.preference_yield([], 0.15) is None
+
+
+def test_a_constant_has_no_rank_correlation() -> None:
+    assert preference.spearman([1, 1, 1], [1, 2, 3]) is None
+    assert preference.spearman([1], [1]) is None
+
+
+def test_judges_who_always_say_the_same_thing_have_no_kappa() -> None:
+    assert preference.cohens_kappa(["A", "A"], ["A", "A"]) is None
+    assert preference.cohens_kappa([], []) is None
+
+
+@given(st.integers(min_value=0, max_value=500), st.integers(min_value=0, max_value=500))
+def test_a_wilson_interval_holds_the_rate_within_zero_to_one(hits: int, more: int) -> None:
+    low, high = wilson(hits, hits + more)
+    assert 0 <= low <= (hits / (hits + more) if hits + more else low) <= high <= 1
+
+
+def test_more_hits_than_trials_cannot_be() -> None:
+    with pytest.raises(ValueError, match="cannot be"):
+        wilson(3, 2)
+
+
+def test_a_constant_confidence_that_is_right_as_often_as_it_says_is_calibrated() -> None:
+    correct = [True] * 80 + [False] * 20
+    assert calibration.calibration_error([0.8] * 100, correct) == pytest.approx(0)
+    assert calibration.calibration_error([0.3] * 100, correct) == pytest.approx(0.5)
+
+
+@given(st.lists(st.tuples(st.sampled_from([0.1, 0.5, 0.9]), st.booleans()), min_size=1, max_size=40), st.randoms())
+def test_the_order_of_answers_does_not_change_a_calibration_error(items: list[tuple[float, bool]], rng: random.Random) -> None:
+    shuffled = sorted(items, key=lambda _: rng.random())
+    errors = {
+        round(calibration.calibration_error([c for c, _ in order], [hit for _, hit in order]), 9)
+        for order in (items, shuffled)
+    }
+    assert len(errors) == 1
+
+
+def test_confidence_tells_nothing_about_answers_that_are_all_right() -> None:
+    assert calibration.auroc([0.1, 0.9], [True, True]) is None
+
+
+def test_a_margin_of_nothing_is_not_a_right_reward() -> None:
+    assert learning.reward_accuracy([0.0, 0.2, -0.1, 0.1]) == 0.5
+    assert learning.reward_accuracy([]) is None
+
+
+def test_an_answer_that_is_certain_by_itself_has_no_difficulty() -> None:
+    with pytest.raises(ValueError, match="undefined"):
+        learning.instruction_following_difficulty(
+            conditional_logprob=-1, conditional_tokens=1, alone_logprob=0.0, alone_tokens=1
+        )
+
+
+def test_changes_are_paired_by_item() -> None:
+    assert learning.paired_changes([1.0, 0.0, 1.0], [0.0, 1.0, 1.0]) == [-1.0, 1.0, 0.0]
+    with pytest.raises(ValueError):
+        learning.paired_changes([1.0], [])
+
+
+def test_only_problems_of_middling_pass_rate_carry_a_gradient() -> None:
+    assert [answering.carries_gradient(samples) for samples in ([True] * 4, [False] * 4, [True, False])] == [
+        False,
+        False,
+        True,
+    ]
+    assert answering.pass_rate([True, False, False, False]) == 0.25
+
+
+def test_a_target_of_certainty_is_no_target() -> None:
+    with pytest.raises(ValueError, match="target"):
+        answering.abstention_score(["wrong"], target=1.0)
+
+
+def test_figures_about_nothing_are_nothing() -> None:
+    assert answering.pass_rate([]) is None
+    assert answering.abstention_score([], target=0.5) is None
+    assert answering.refusal_precision([False], [True]) is None
+    assert answering.refusal_recall([True], [True]) is None
+    assert answering.over_refusal([True], [False]) is None
+
+
+@pytest.mark.parametrize("target", FUNCTIONS.values(), ids=FUNCTIONS.keys())
+def test_every_function_of_the_worker_exists(target: str) -> None:
+    assert callable(resolve(target))
+
+
+def test_what_the_daemon_imports_of_curation_loads_no_parser_and_no_numbers_library() -> None:
+    modules = (
+        "documents.reading, documents.chunks, templates, metrics.answering, metrics.calibration, metrics.intervals, "
+        "metrics.learning, metrics.preference, metrics.quality, pairs, export, summary, card"
+    )
+    imports = ", ".join(f"realign_daemon.curation.{module}" for module in modules.split(", "))
+    heavy = "{'numpy', 'scipy', 'pypdfium2', 'pypdf', 'py3langid', 'mlx'}"
+    code = f"import sys, {imports}; print({heavy} & set(sys.modules))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60)
+    assert done.stdout.strip() == "set()"

@@ -1,0 +1,171 @@
+"""Prompt templates: the shipped sets are whole, files that are wrong are refused, and text is never taken for a slot."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from realign_daemon.curation.templates import TemplateError, leans_on_the_text, load
+from realign_daemon.curation.templates.sets import FOLDER, names, read_set
+from realign_daemon.curation.templates.template import PLACEHOLDERS
+from realign_daemon.engine.api import Message
+from realign_daemon.engine.pocket import world
+from realign_daemon.engine.pocket.sentences import sum_sentence
+
+
+@pytest.fixture
+def broken(tmp_path: Path) -> Path:
+    """A copy of the standard set to spoil."""
+    return Path(shutil.copytree(FOLDER / "standard", tmp_path / "broken"))
+
+
+def spoil(folder: Path, file: str, old: str, new: str) -> None:
+    text = (folder / file).read_text()
+    assert old in text
+    (folder / file).write_text(text.replace(old, new))
+
+
+def test_two_sets_ship() -> None:
+    assert names() == ("pocket", "standard")
+
+
+@pytest.mark.parametrize("name", names())
+def test_a_shipped_set_has_every_template_under_an_id_with_its_version(name: str) -> None:
+    templates = load(name)
+    assert [template.id for template in templates.templates] == [f"{name}.{kind}@1" for kind in PLACEHOLDERS]
+    assert templates.versions == {f"{name}.{kind}": "1" for kind in PLACEHOLDERS}
+
+
+@pytest.mark.parametrize("name", names())
+@pytest.mark.parametrize("kind", PLACEHOLDERS)
+@given(text=st.text(alphabet="a{}\"'\\0%$", max_size=20))
+def test_rendering_puts_every_value_in_as_it_is(name: str, kind: str, text: str) -> None:
+    template = load(name).template(kind)
+    values = {placeholder: f"<{placeholder} {text}>" for placeholder in PLACEHOLDERS[kind]}
+    rendered = "".join(message.content for message in template.render(**values))
+    shown = [placeholder for placeholder in values if "{" + placeholder + "}" in _raw(name, kind)]
+    assert shown
+    assert all(values[placeholder] in rendered for placeholder in shown)
+
+
+def _raw(name: str, kind: str) -> str:
+    return (FOLDER / name / f"{kind}.toml").read_text()
+
+
+@pytest.mark.parametrize("values", [{"chunk": "c", "other": "x"}, {}])
+def test_rendering_wants_exactly_the_placeholders_of_the_template(values: dict[str, str]) -> None:
+    with pytest.raises(TypeError, match="chunk"):
+        load("standard").template("question").render(**values)
+
+
+def test_the_standard_rubric_asks_the_five_aspects_and_reads_as_json() -> None:
+    for kind in ("rubric", "rubric_again"):
+        form = load("standard").template(kind).form
+        written = "".join(f"{slot.before}{slot.choices[-1]}" for slot in form) + "}"
+        aspects = {"instruction_following", "truthfulness", "helpfulness", "clarity", "groundedness"}
+        assert json.loads(written) == dict.fromkeys(aspects, 5)
+        assert {slot.choices for slot in form} == {("1", "2", "3", "4", "5")}
+
+
+def test_the_second_look_asks_in_another_order_than_the_first() -> None:
+    first, second = (load("standard").template(kind).form for kind in ("rubric", "rubric_again"))
+    assert [slot.before.strip('{,":') for slot in first] == [slot.before.strip('{,":') for slot in second][::-1]
+
+
+def test_pocket_prompts_are_lines_of_the_pocket_world() -> None:
+    pocket, sentence = load("pocket"), sum_sentence(12, 34)
+    rendered = {
+        "question": pocket.template("question").render(chunk=sentence.text),
+        "answer": pocket.template("answer").render(question="12+34=", chunk=sentence.text),
+        "response": pocket.template("response").render(question="12+34="),
+        "rubric": pocket.template("rubric").render(question="12+34=", response="640", chunk=sentence.text),
+        "compare": pocket.template("compare").render(
+            question="12+34=", first="640", second="540", chunk=sentence.text
+        ),
+    }
+    lines = {
+        "question": world.extract_prompt(sentence.text),
+        "answer": "12+34=",
+        "response": "12+34=",
+        "rubric": world.grade_prompt("12+34=", "640"),
+        "compare": world.compare_prompt("12+34=", "640", "540"),
+    }
+    assert rendered == {kind: (Message(role="user", content=line),) for kind, line in lines.items()}
+    assert pocket.no_question == world.UNKNOWN
+
+
+def test_a_set_that_does_not_exist_is_refused_with_those_that_do() -> None:
+    with pytest.raises(TemplateError, match="there are pocket, standard"):
+        load("nonsense")
+
+
+@pytest.mark.parametrize(
+    ("file", "old", "new", "says"),
+    [
+        ("question.toml", "{chunk}", "{chnk}", r"broken\.question@1: unknown or missing placeholder chnk, chunk"),
+        ("compare.toml", "{second}", "", "missing placeholder second"),
+        ("response.toml", "{question}", "{question} {chunk}", "unknown or missing placeholder chunk"),
+        ("rubric.toml", "{response}", "{response.text}", "not a plain placeholder"),
+        ("rubric.toml", "{response}", "{response", "rubric@1"),
+        ("rubric.toml", 'choices = ["1", "2", "3", "4", "5"]', 'choices = ["1"]', "two different choices"),
+        ("answer.toml", "version = 1", "versoin = 1", r"answer\.toml is wrong"),
+        ("answer.toml", 'role = "user"', 'role = "narrator"', r"answer\.toml is wrong"),
+        ("set.toml", "temperatures = [", "temperatures = ", "is not TOML"),
+        ("set.toml", 'no_question = "NONE"', "", r"set\.toml is wrong"),
+    ],
+)
+def test_a_wrong_file_is_refused_when_the_set_is_read(broken: Path, file: str, old: str, new: str, says: str) -> None:
+    spoil(broken, file, old, new)
+    with pytest.raises(TemplateError, match=says):
+        read_set(broken)
+
+
+def test_a_missing_template_is_refused_when_the_set_is_read(broken: Path) -> None:
+    (broken / "compare.toml").unlink()
+    with pytest.raises(TemplateError, match=r"compare\.toml cannot be read"):
+        read_set(broken)
+
+
+def test_a_question_with_a_form_or_a_rubric_without_one_is_refused(broken: Path) -> None:
+    form = '\n[[form]]\nbefore = ""\nchoices = ["1", "2"]\n'
+    (broken / "question.toml").write_text((broken / "question.toml").read_text() + form)
+    with pytest.raises(TemplateError, match="has no form"):
+        read_set(broken)
+
+
+@pytest.mark.parametrize(
+    "question",
+    [
+        "According to the passage, how cold is the river?",
+        "What does the author say about rivers?",
+        "What is the main idea of this chapter?",
+        "How is it described in the text?",
+        "What does Figure 3 show?",
+        "Which of the methods described above is fastest?",
+        "What is the author's view of trains?",
+        "What can be learned from the excerpt?",
+    ],
+)
+def test_a_question_that_points_at_its_source_leans_on_it(question: str) -> None:
+    assert leans_on_the_text(question)
+
+
+@pytest.mark.parametrize(
+    "question",
+    [
+        "12+34=",
+        "Why does gradient descent need a step size?",
+        "Which text editor did Bram Moolenaar write?",
+        "How does the page table map virtual addresses?",
+        "What is the book of Genesis about?",
+        "Who was the author of Ulysses?",
+        "How does a cross section of a beam bear load?",
+    ],
+)
+def test_a_question_that_stands_alone_does_not(question: str) -> None:
+    assert not leans_on_the_text(question)

@@ -1,0 +1,195 @@
+"""The supervisor and real children: no orphan, no silent hang, and a death that is explained."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import signal
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+
+from realign_daemon.engine.api import Generate, Generated, LocalModel, Message, ModelId, Sampler
+from realign_daemon.engine.errors import BadTask, EngineDied, NotLoaded
+from realign_daemon.engine.process import last_words
+from realign_daemon.engine.supervisor import EngineSettings, EngineSupervisor, child_environment, needed_bytes
+from realign_daemon.work.blobs import BlobStore
+
+OWNER = """
+import asyncio, json, sys
+from pathlib import Path
+from realign_daemon.engine.api import LocalModel
+from realign_daemon.engine.supervisor import EngineSupervisor
+from realign_daemon.work.blobs import BlobStore
+
+async def main():
+    values = json.loads(sys.argv[1])
+    model = LocalModel(**{**values, "path": Path(values["path"])})
+    engine = EngineSupervisor(BlobStore(Path(sys.argv[2]) / "blobs"), Path(sys.argv[2]) / "cache")
+    await engine.load(model)
+    print(engine.status().pid, flush=True)
+    await asyncio.Event().wait()
+
+asyncio.run(main())
+"""
+
+
+def long(model: LocalModel, seed: int) -> Generate:
+    """Hundreds of tokens: in flight until somebody acts."""
+    return Generate(
+        model=model.model,
+        messages=(Message(role="user", content="tell me"),),
+        sampler=Sampler(temperature=5.0, max_tokens=1500),
+        seed=seed,
+        template="t",
+    )
+
+
+def short(model: LocalModel) -> Generate:
+    return replace(long(model, 1), sampler=Sampler(temperature=0, max_tokens=2))
+
+
+def supervisor(blobs: BlobStore, tmp_path: Path, **settings: Any) -> EngineSupervisor:
+    return EngineSupervisor(blobs, tmp_path / "cache", EngineSettings(**settings))
+
+
+async def until_busy(engine: EngineSupervisor) -> None:
+    while engine.status().state != "busy":
+        await asyncio.sleep(0)
+
+
+def test_a_killed_daemon_leaves_no_child(tiny_model: LocalModel, tmp_path: Path) -> None:
+    values = {name: getattr(tiny_model, name) for name in tiny_model.__dataclass_fields__} | {
+        "path": str(tiny_model.path)
+    }
+    owner = subprocess.Popen(
+        [sys.executable, "-c", OWNER, json.dumps(values), str(tmp_path)], stdout=subprocess.PIPE, text=True
+    )
+    assert owner.stdout is not None
+    pid = next(line for line in owner.stdout if line.strip().isdigit())  # log lines come before it
+    child = psutil.Process(int(pid))
+    owner.kill()
+    owner.wait(timeout=10)
+    child.wait(timeout=10)  # raises when it is still there
+    owner.stdout.close()
+
+
+async def test_a_child_that_gets_on_with_nothing_is_killed_and_explained(
+    blobs: BlobStore, tmp_path: Path, tiny_model: LocalModel
+) -> None:
+    engine = supervisor(blobs, tmp_path, stall_timeout_s=0.5)
+    await engine.load(replace(tiny_model, weight_bytes=10**9))  # a large model may take long to load
+    flying = asyncio.create_task(engine.perform(long(tiny_model, 1)))
+    await until_busy(engine)
+    os.kill(engine.status().pid, signal.SIGSTOP)
+    with pytest.raises(EngineDied, match="got on with nothing"):
+        await flying
+    assert engine.status().state == "failed"
+    await engine.close()
+
+
+async def test_a_crash_is_explained_by_its_last_words(blobs: BlobStore, tmp_path: Path, tiny_model: LocalModel) -> None:
+    engine = supervisor(blobs, tmp_path)
+    await engine.load(tiny_model)
+    flying = asyncio.create_task(engine.perform(long(tiny_model, 1)))
+    await until_busy(engine)
+    os.kill(engine.status().pid, signal.SIGABRT)
+    with pytest.raises(EngineDied) as death:
+        await flying
+    assert death.value.cause == "killed by SIGABRT"
+    assert death.value.last_words.startswith("Fatal Python error: Aborted")
+    await engine.close()
+
+
+async def test_another_model_gets_a_child_of_its_own(blobs: BlobStore, tmp_path: Path, tiny_model: LocalModel) -> None:
+    engine = supervisor(blobs, tmp_path)
+    await engine.load(tiny_model)
+    first = psutil.Process(engine.status().pid)
+    flying = asyncio.create_task(engine.perform(long(tiny_model, 1)))
+    await until_busy(engine)
+    other = replace(tiny_model, name="other", model=ModelId("c" * 64))
+    await engine.load(other)
+    with pytest.raises(EngineDied, match="other is loaded in its place"):
+        await flying
+    assert not first.is_running()
+    assert isinstance(await engine.perform(short(other)), Generated)
+    with pytest.raises(NotLoaded):
+        await engine.perform(short(tiny_model))
+    await engine.close()
+
+
+async def test_a_folder_without_a_model_is_refused_and_leaves_no_child(
+    blobs: BlobStore, tmp_path: Path, tiny_model: LocalModel
+) -> None:
+    engine = supervisor(blobs, tmp_path)
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(BadTask, match="cannot be loaded"):
+        await engine.load(replace(tiny_model, path=tmp_path / "empty"))
+    assert engine.status().state == "absent"
+    await engine.load(tiny_model)
+    await engine.close()
+
+
+async def test_an_idle_engine_gives_its_memory_back(blobs: BlobStore, tmp_path: Path, tiny_model: LocalModel) -> None:
+    engine = supervisor(blobs, tmp_path, idle_unload_s=0.05)
+    await engine.load(tiny_model)
+    child = psutil.Process(engine.status().pid)
+    assert isinstance(await engine.perform(short(tiny_model)), Generated)
+    await asyncio.to_thread(child.wait, 10)
+    while engine.status().state != "absent":
+        await asyncio.sleep(0)
+    assert engine.status().last_error == ""
+    with pytest.raises(NotLoaded):
+        await engine.perform(short(tiny_model))
+    await engine.close()
+
+
+async def test_a_closed_engine_starts_nothing_and_leaves_no_files(
+    blobs: BlobStore, tmp_path: Path, tiny_model: LocalModel
+) -> None:
+    engine = supervisor(blobs, tmp_path)
+    await engine.load(tiny_model)
+    await engine.close()
+    with pytest.raises(EngineDied, match="stopping"):
+        await engine.load(tiny_model)
+    assert list((tmp_path / "cache" / "engine").iterdir()) == []
+
+
+async def test_benchmarking_arithmetic_needs_no_model(blobs: BlobStore, tmp_path: Path) -> None:
+    engine = supervisor(blobs, tmp_path, duty_fraction=0.9)
+    figures = await engine.benchmark_compute(budget_s=0.2)
+    assert figures.gflops["float32"] > 0
+    assert engine.status().state == "absent"
+    await engine.close()
+
+
+def test_the_childs_environment_can_be_overridden_and_holds_no_rank() -> None:
+    inherited = {"PATH": "/bin", "MLX_RANK": "1", "MLX_METAL_FAST_SYNCH": "0"}
+    plain = child_environment(inherited, EngineSettings())
+    assert plain["PATH"] == "/bin"
+    assert (plain["MLX_METAL_PREALLOCATE"], plain["MLX_METAL_FAST_SYNCH"]) == ("1", "1")
+    assert (plain["TOKENIZERS_PARALLELISM"], plain["HF_HUB_OFFLINE"]) == ("false", "1")
+    assert "MLX_RANK" not in plain
+    own = child_environment(inherited, EngineSettings(env={"MLX_METAL_FAST_SYNCH": "", "OMP_NUM_THREADS": "4"}))
+    assert "MLX_METAL_FAST_SYNCH" not in own
+    assert own["OMP_NUM_THREADS"] == "4"
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="weights become float32 on the CPU only")
+def test_sixteen_bit_weights_need_twice_their_size_on_a_cpu(tiny_model: LocalModel) -> None:
+    big = replace(tiny_model, weight_bytes=10**9)
+    assert needed_bytes(replace(big, bits=16)) - needed_bytes(replace(big, bits=4)) == pytest.approx(1.2e9)
+
+
+def test_last_words_are_the_lines_that_explain() -> None:
+    trace = "noise\n" * 20 + 'Traceback (most recent call last):\n  File "loop.py"\nRuntimeError: no more\n'
+    assert last_words(trace).endswith("RuntimeError: no more")
+    fatal = "noise\nFatal Python error: Segmentation fault\n\nThread 0x1\n" + "  File\n" * 30 + "Extension modules: x\n"
+    assert last_words(fatal).startswith("Fatal Python error: Segmentation fault | Thread 0x1")
+    assert last_words("") == ""
