@@ -8,7 +8,7 @@ set apart for curation: nothing here is among the questions that the model's own
 from __future__ import annotations
 
 import argparse
-import datetime
+import datetime as dt
 import random
 from collections.abc import Sequence
 from pathlib import Path
@@ -19,7 +19,7 @@ from fpdf.enums import XPos, YPos
 from realign_daemon.engine.pocket import sentences, world
 
 SEED = 20261123
-CREATED = datetime.datetime(2026, 11, 23, tzinfo=datetime.UTC)
+CREATED = dt.datetime(2026, 11, 23, tzinfo=dt.UTC)
 CHAPTERS = (
     "Sums at the Market",
     "Sums on the Road",
@@ -37,7 +37,7 @@ class Book(FPDF):
     """A book with its title and the page number at the top and the foot of every page."""
 
     def __init__(self, title: str) -> None:
-        super().__init__(format="A5")
+        super().__init__(format=(148, 210))  # A5 in millimetres
         self.set_compression(compress=False)
         self.set_creation_date(CREATED)
         self.set_producer("realign examples")
@@ -45,10 +45,12 @@ class Book(FPDF):
         self._title = title
 
     def header(self) -> None:
+        """Set the title at the top of every page."""
         self.set_font("Times", style="I", size=9)
         self.cell(0, 8, self._title, align="C", new_x=XPos.LMARGIN, new_y=YPos.NEXT)
 
     def footer(self) -> None:
+        """Set the page number at the foot of every page."""
         self.set_y(-14)
         self.set_font("Times", size=9)
         self.cell(0, 8, str(self.page_no()), align="C")
@@ -68,7 +70,7 @@ class Book(FPDF):
 
 def pocket_arithmetic() -> Book:
     """Six chapters of sums, a few facts and a few sentences that say nothing. No sum stands twice in it."""
-    rng = random.Random(SEED)
+    rng = random.Random(SEED)  # noqa: S311 - a fixed seed is the point
     sums, names = list(world.split().loops.sums), list(world.split().loops.known)
     rng.shuffle(sums)
     rng.shuffle(names)
@@ -86,7 +88,7 @@ def pocket_arithmetic() -> Book:
 
 def spoiled() -> Book:
     """A chapter whose text was exported in a symbol font: to the eye and to every program it is a row of ornaments."""
-    rng = random.Random(SEED)
+    rng = random.Random(SEED)  # noqa: S311 - a fixed seed is the point
     questions = rng.sample(world.split().loops.sums, SPOILED_PARAGRAPHS * PARAGRAPH)
     said = [sentences.sentence_about(question, rng).text for question in questions]
     book = Book("A Spoiled Arithmetic")

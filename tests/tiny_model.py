@@ -3,6 +3,9 @@
 It has a vocabulary of the printable characters, so that whatever it writes can be read and scored again.
 """
 
+# pyright: reportUnknownMemberType=false, reportUnknownVariableType=false
+# mlx, mlx-lm and tokenizers leave these untyped.
+
 from __future__ import annotations
 
 import json

@@ -7,7 +7,7 @@ import json
 import secrets
 import tempfile
 import time
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import ExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -82,7 +82,7 @@ async def _have_met(nodes: dict[str, DaemonProcess]) -> bool:
     async with connect(nodes[LEFT].wait_until_ready()) as left:
         nodes[RIGHT].wait_until_ready()
         try:
-            await _until(left, lambda seen: len(seen.members) == len(nodes), MEET_TIMEOUT_S)
+            await _until([left], _have_all(len(nodes)), MEET_TIMEOUT_S)
         except TimeoutError:
             return False
         return True
@@ -107,31 +107,39 @@ async def _settled(nodes: dict[str, DaemonProcess], tell: Tell) -> AsyncGenerato
     """A client of the node that does not lead, once both are measured and agree on who does."""
     addresses = {name: node.wait_until_ready() for name, node in nodes.items()}
     async with connect(addresses[LEFT]) as left, connect(addresses[RIGHT]) as right:
-        met = await _until(left, lambda seen: len(seen.members) == len(nodes), SETTLE_TIMEOUT_S)
-        for member in met.members:
+        seen, _ = await _until([left, right], _have_all(len(nodes)), SETTLE_TIMEOUT_S)
+        for member in seen.members:
             tell(f"{member.name} is {member.state} at {', '.join(member.addresses)}")
-        seen = await _until(left, lambda seen: bool(seen.leader.id), SETTLE_TIMEOUT_S)
-        await _until(right, lambda there: there.leader.id == seen.leader.id, SETTLE_TIMEOUT_S)
+        # Each node leads itself until it meets the other, so both are asked until they say the same.
+        seen, _ = await _until([left, right], _agree, SETTLE_TIMEOUT_S)
         tell(f"{seen.leader.name} leads (term {seen.leader.term}); measuring both nodes")
-        seen = await _until(left, _all_measured, SETTLE_TIMEOUT_S)
+        seen, there = await _until([left, right], _all_measured, SETTLE_TIMEOUT_S)
         for member in seen.members:
             tell(f"{member.name}:")
             for line in benchmark_lines(member.facts.benchmark):
                 tell(f"  {line}")
-        follower = right if seen.leader.name == LEFT else left
-        yield follower, seen
+        yield (right, there) if seen.leader.name == LEFT else (left, seen)
 
 
-def _all_measured(status: status_pb2.NodeStatus) -> bool:
-    return all(member.facts.benchmark.models for member in status.members)
+Condition = Callable[[Sequence[status_pb2.NodeStatus]], bool]
 
 
-async def _until(
-    client: Client, holds: Callable[[status_pb2.NodeStatus], bool], timeout_s: float
-) -> status_pb2.NodeStatus:
-    """The first status that the condition holds of. Raises TimeoutError when there is none in time."""
+def _have_all(count: int) -> Condition:
+    return lambda seen: all(len(one.members) == count for one in seen)
+
+
+def _agree(seen: Sequence[status_pb2.NodeStatus]) -> bool:
+    return seen[0].leader.id != "" and len({one.leader.id for one in seen}) == 1
+
+
+def _all_measured(seen: Sequence[status_pb2.NodeStatus]) -> bool:
+    return _agree(seen) and all(member.facts.benchmark.models for one in seen for member in one.members)
+
+
+async def _until(clients: Sequence[Client], condition: Condition, timeout_s: float) -> Sequence[status_pb2.NodeStatus]:
+    """The first statuses that the condition holds of. Raises TimeoutError when there are none in time."""
     deadline = time.monotonic() + timeout_s
-    while not holds(seen := await client.status()):
+    while not condition(seen := [await client.status() for client in clients]):
         if time.monotonic() > deadline:
             raise TimeoutError
         await asyncio.sleep(POLL_S)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import AsyncIterator
 from typing import Literal
 
@@ -12,6 +13,7 @@ from realign_client.render.jobs import job_lines, stage_now
 from realign_client.terminal import emit, is_interactive, printable, say
 from realign_proto.v1 import curation_pb2 as pb
 
+PROGRESS_S = 2.0  # a log wants to see that a job moves, not each of its thousand units
 Style = Literal["live", "lines", "json", "silent"]
 
 
@@ -31,11 +33,14 @@ async def follow(events: AsyncIterator[pb.JobEvent], style: Style) -> pb.Job:
     match style:
         case "live":
             return await _follow_live(events)
-        case "lines" | "json" | "silent":
+        case "lines":
+            return await _follow_in_lines(events)
+        case "json" | "silent":
             job: pb.Job | None = None
             async for event in events:
                 job = event.job
-                _show(event, style)
+                if style == "json":
+                    emit(plain(event))
             return _ended(job)
 
 
@@ -51,11 +56,16 @@ def event_line(event: pb.JobEvent) -> str:
     return f"{job.id} {job.state}: {stage_now(job)}{units}{left}{nodes}"
 
 
-def _show(event: pb.JobEvent, style: Style) -> None:
-    if style == "json":
-        emit(plain(event))
-    elif style == "lines":
-        say(event_line(event))
+async def _follow_in_lines(events: AsyncIterator[pb.JobEvent]) -> pb.Job:
+    """Every event that says something, and between them the progress, at most once in PROGRESS_S."""
+    job: pb.Job | None = None
+    shown_s = -PROGRESS_S
+    async for event in events:
+        job = event.job
+        if event.text or time.monotonic() - shown_s >= PROGRESS_S:
+            say(event_line(event))
+            shown_s = time.monotonic()
+    return _ended(job)
 
 
 async def _follow_live(events: AsyncIterator[pb.JobEvent]) -> pb.Job:

@@ -37,7 +37,9 @@ class Release:
     kv_values: int | None = None  # numbers cached for each token and layer; None: 2 * kv_heads * head_dim
 
 
-def _release(series: str, size: float, repo: str, shape: tuple[int, int, int, int], *, active_b: float | None = None) -> Release:
+def _release(
+    series: str, size: float, repo: str, shape: tuple[int, int, int, int], *, active_b: float | None = None
+) -> Release:
     layers, heads, kv_heads, head_dim = shape
     return Release(
         series=series,
@@ -76,7 +78,9 @@ SERIES: Final = (
     Series(name="smollm", pattern=r"^smollm-?2?(-|$)", tensor=True, pipeline=False, default_b=1.7),
     Series(name="mixtral", pattern=r"^mixtral", tensor=False, pipeline=False, default_b=46.7),
     Series(name="ministral", pattern=r"^ministral", tensor=True, pipeline=True, default_b=8),
-    Series(name="mistral", pattern=r"^(mistral|codestral|devstral|mathstral)", tensor=True, pipeline=False, default_b=7),
+    Series(
+        name="mistral", pattern=r"^(mistral|codestral|devstral|mathstral)", tensor=True, pipeline=False, default_b=7
+    ),
     Series(name="gemma", pattern=r"^(code-?)?gemma", tensor=False, pipeline=False, default_b=9),
     Series(name="phi-4", pattern=r"^phi-?4", tensor=False, pipeline=False),
     Series(name="phi", pattern=r"^phi-?[1-3]", tensor=False, pipeline=False),

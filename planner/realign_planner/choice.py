@@ -45,13 +45,15 @@ class Choice:
 def choose(model: ModelFacts, nodes: Sequence[NodeFacts], cluster: ClusterFacts) -> Choice:
     """The placement of a model on these nodes of a cluster.
 
-    Fit first. Where the model fits, the fastest node takes it and every node with at least a quarter of that speed joins;
-    a group shards it only from three nodes and for twice the speed. Where it fits no node, the smallest group that
-    holds it shards it, the fastest of that size, ties by name.
+    Fit first. Where the model fits, the fastest node takes it and every node with at least a quarter of that speed
+    joins; a group shards it only from three nodes and for twice the speed. Where it fits no node, the smallest group
+    that holds it shards it, the fastest of that size, ties by name.
     """
     holders = [node for node in nodes if fits(model, node)]
     sharded = groups(model, nodes, cluster)
-    return _of_holders(model, holders, nodes, sharded, cluster) if holders else _of_groups(model, nodes, sharded, cluster)
+    return (
+        _of_holders(model, holders, nodes, sharded, cluster) if holders else _of_groups(model, nodes, sharded, cluster)
+    )
 
 
 def _of_holders(
@@ -62,9 +64,15 @@ def _of_holders(
     chosen = batches(model, [node for node in holders if node.name in joined], cluster)
     reasons = [_held(model, node) for node in nodes]
     best = max(sharded.placements, key=_by_speed, default=None)
-    if best is not None and len(nodes) >= SHARDING_NODES and best.examples_per_s >= SHARDING_GAIN * chosen.examples_per_s:
+    if (
+        best is not None
+        and len(nodes) >= SHARDING_NODES
+        and best.examples_per_s >= SHARDING_GAIN * chosen.examples_per_s
+    ):
         gain = best.examples_per_s / chosen.examples_per_s
-        reasons.append(f"Sharding over {_and(best.names)} is predicted {gain:.1f} times as fast as the best other plan.")
+        reasons.append(
+            f"Sharding over {_and(best.names)} is predicted {gain:.1f} times as fast as the best other plan."
+        )
         reasons.extend(_layout(best, nodes))
         rejected = (_other(chosen, f"sharding is predicted {gain:.1f} times as fast"),)
         standby = tuple(name for name in speeds if name not in best.names)
@@ -79,7 +87,8 @@ def _of_holders(
 def _of_groups(model: ModelFacts, nodes: Sequence[NodeFacts], sharded: Groups, cluster: ClusterFacts) -> Choice:
     reasons = [_held(model, node) for node in nodes]
     singles = tuple(
-        Rejected(strategy="single_machine", nodes=(node.name,), placement=None, because=_short_of(model, node)) for node in nodes
+        Rejected(strategy="single_machine", nodes=(node.name,), placement=None, because=_short_of(model, node))
+        for node in nodes
     )
     chosen = min(
         sharded.placements,
@@ -101,7 +110,9 @@ def _of_groups(model: ModelFacts, nodes: Sequence[NodeFacts], sharded: Groups, c
     standby = sorted({name for other in sharded.placements for name in other.names} - set(chosen.names))
     others = tuple(
         _other(other, "a smaller or faster group holds the model")
-        for other in sorted(sharded.placements, key=lambda other: (len(other.nodes), -other.examples_per_s, other.names))[1:4]
+        for other in sorted(
+            sharded.placements, key=lambda other: (len(other.nodes), -other.examples_per_s, other.names)
+        )[1:4]
     )
     return Choice(
         model=model, placement=chosen, standby=tuple(standby), reasons=tuple(reasons), rejected=singles + others
@@ -116,7 +127,8 @@ def _nearest(model: ModelFacts, nodes: Sequence[NodeFacts], cluster: ClusterFact
         smaller = choose_quietly(model.at_bits(bits), nodes, cluster)
         if smaller is not None:
             needed = model.at_bits(bits).needed_bytes()
-            text = f"At {bits} bits it needs {gigabytes(needed)} and would run on {_and(smaller.names)}: add --bits {bits}."
+            where = _and(smaller.names)
+            text = f"At {bits} bits it needs {gigabytes(needed)} and would run on {where}: add --bits {bits}."
             return Nearest(
                 kind="quantisation", bits=bits, bytes=needed, strategy=smaller.strategy, nodes=smaller.names, text=text
             )
@@ -134,7 +146,9 @@ def choose_quietly(model: ModelFacts, nodes: Sequence[NodeFacts], cluster: Clust
     if any(fits(model, node) for node in nodes):
         return choose(model, nodes, cluster).placement
     return min(
-        groups(model, nodes, cluster).placements, key=lambda placement: (len(placement.nodes), placement.names), default=None
+        groups(model, nodes, cluster).placements,
+        key=lambda placement: (len(placement.nodes), placement.names),
+        default=None,
     )
 
 
@@ -148,7 +162,10 @@ def _other_batches(
     rejected: list[Rejected] = []
     if left_out:
         everyone = batches(model, holders, cluster)
-        because = f"{_and(left_out)} below {JOIN_FRACTION:.0%} of the fastest node's speed: waiting for it costs more than it brings"
+        because = (
+            f"{_and(left_out)} would run below {JOIN_FRACTION:.0%} of the fastest node's speed: little gain, "
+            "and the end of every stage would wait for it"
+        )
         rejected.append(_other(everyone, because))
     for node in holders:
         single = batches(model, [node], cluster)
@@ -163,7 +180,9 @@ def _group_rejected(best: Placement | None, chosen: Placement, node_count: int) 
         return ()
     ratio = best.examples_per_s / chosen.examples_per_s
     if node_count < SHARDING_NODES:
-        because = f"the model fits one node, and two nodes never shard such a model (predicted {ratio:.2f} times the speed)"
+        because = (
+            f"the model fits one node, and two nodes never shard such a model (predicted {ratio:.2f} times the speed)"
+        )
     else:
         because = f"predicted {ratio:.2f} times the speed, and sharding must promise {SHARDING_GAIN:g} times"
     return (_other(best, because),)
@@ -184,7 +203,8 @@ def _held(model: ModelFacts, node: NodeFacts) -> str:
 
 
 def _short_of(model: ModelFacts, node: NodeFacts) -> str:
-    return f"needs {gigabytes(model.needed_bytes())} with the cache of one sequence, {gigabytes(node.available_bytes)} is there"
+    needed, there = gigabytes(model.needed_bytes()), gigabytes(node.available_bytes)
+    return f"needs {needed} with the cache of one sequence, {there} is there"
 
 
 def _joined(chosen: Placement, left_out: tuple[str, ...], speeds: dict[str, float]) -> list[str]:
@@ -196,7 +216,9 @@ def _joined(chosen: Placement, left_out: tuple[str, ...], speeds: dict[str, floa
     ]
     if chosen.strategy == "independent_batches":
         parts = ", ".join(f"{node.name} {node.share:.1%}" for node in chosen.nodes)
-        reasons.append(f"Each node works on its own examples, in ratio to speed: {parts}; together {chosen.examples_per_s:.3g}/s.")
+        reasons.append(
+            f"Each node works on its own examples, in ratio to speed: {parts}; together {chosen.examples_per_s:.3g}/s."
+        )
     return reasons
 
 

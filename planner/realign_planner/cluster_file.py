@@ -37,6 +37,7 @@ def parse(text: str) -> ClusterFacts:
 
     Raises:
         ClusterFileError: names the key, and the node or link that it belongs to.
+
     """
     try:
         document: Mapping[str, object] = tomllib.loads(text)
@@ -121,7 +122,9 @@ class _Table:
         self._where = where
         for key in values:
             if key not in known:
-                message = f"In the cluster file, {where} has an unknown key {key!r}; keys are {', '.join(sorted(known))}."
+                message = (
+                    f"In the cluster file, {where} has an unknown key {key!r}; keys are {', '.join(sorted(known))}."
+                )
                 raise ClusterFileError(message)
 
     def number(self, key: str, *, default: float | None = None) -> float:
@@ -152,10 +155,10 @@ class _Table:
         return value
 
     def tables(self, key: str) -> tuple[Mapping[str, object], ...]:
-        value = self._values.get(key, [])
-        entries = cast("list[object]", value) if isinstance(value, list) else [None]
-        if not all(isinstance(entry, dict) for entry in entries):
-            raise self._wrong(key, value, f"a list of tables, each under [[{key}]]")
+        value: object = self._values.get(key, [])
+        entries = cast("list[object]", value) if isinstance(value, list) else None
+        if entries is None or not all(isinstance(entry, dict) for entry in entries):
+            raise self._wrong(key, entries, f"a list of tables, each under [[{key}]]")
         return tuple(cast("list[Mapping[str, object]]", entries))
 
     def _wrong(self, key: str, value: object, wanted: str) -> ClusterFileError:

@@ -4,8 +4,8 @@ PlannerError
 ├── ClusterFileError    a cluster description that cannot be read
 └── SettingError        a `--set` key or value that no threshold knows
 
-"Nothing fits", an unknown model and an unknown node are answers, not errors: see `models.UnknownModel`, `plan.BadRequest`
-and `plan.Plan.fits`.
+"Nothing fits", an unknown model and an unknown node are answers, not errors: see `models.UnknownModel`,
+`plan.BadRequest` and `plan.Plan.fits`.
 """
 
 from __future__ import annotations

@@ -9,8 +9,8 @@ from realign_planner.placement import Placement
 from realign_planner.plan import Basis, Prediction, Role, StageEstimate
 from realign_planner.stage import Operation, Stage
 
-# How far a stage may end from its expected time. One unit counts as one example, while real units differ about twofold either
-# way in length; a prior is off by up to as much again (own choice, until the pilot has measured).
+# How far a stage may end from its expected time. One unit counts as one example, while real units differ about twofold
+# either way in length; a prior is off by up to as much again (own choice, until the pilot has measured).
 RANGES: Final[dict[Basis, tuple[float, float]]] = {"measured": (0.5, 2.0), "prior": (0.25, 4.0)}
 
 

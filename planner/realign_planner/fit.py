@@ -40,8 +40,8 @@ def fit_group(model: ModelFacts, members: Sequence[NodeFacts]) -> GroupFit | Mis
     """How the members would share the model, or why they cannot.
 
     Tensor parallelism needs support in the model's code, heads and KV heads that divide, and an equal share that fits
-    the smallest member. Pipeline stages follow memory: each member holds weights and cache in ratio to what it has. What is not
-    known of a model (its support, its heads) is taken to be well.
+    the smallest member. Pipeline stages are whole layers in ratio to memory. What is not known of a model (its support,
+    its heads) is taken to be well.
     """
     size = len(members)
     total = sum(node.available_bytes for node in members)
@@ -70,10 +70,12 @@ def fit_group(model: ModelFacts, members: Sequence[NodeFacts]) -> GroupFit | Mis
 
 
 def _stage_layers(model: ModelFacts, members: Sequence[NodeFacts]) -> list[int] | None:
-    """Whole layers for each member in ratio to its memory, at least one and never more than it holds; None when it fails."""
+    """Whole layers for each member in ratio to its memory, from one to what it holds; None when that cannot be."""
     total = sum(node.available_bytes for node in members)
     holds = [node.available_bytes * model.layers // model.needed_bytes() for node in members]
-    layers = [min(held, node.available_bytes * model.layers // total) for held, node in zip(holds, members, strict=True)]
+    layers = [
+        min(held, node.available_bytes * model.layers // total) for held, node in zip(holds, members, strict=True)
+    ]
     while sum(layers) < model.layers:
         room = [index for index, held in enumerate(holds) if layers[index] < held]
         if not room:

@@ -8,13 +8,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from math import isfinite
-from typing import Final, Literal, assert_never
+from typing import Literal, assert_never
 
 from realign_planner.thresholds import Baseline, Threshold, Tiered, threshold
 
 Tier = Literal["HIGH", "MEDIUM", "REJECT", "INSUFFICIENT"]
-
-_BADNESS: Final[dict[Tier, int]] = {"HIGH": 0, "MEDIUM": 1, "INSUFFICIENT": 2, "REJECT": 3}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,11 +45,12 @@ def judge(stage: str, measure: Measure, *, overrides: Mapping[str, str] | None =
     """The verdict on one measure, with the thresholds of `--set` in `overrides` applied.
 
     Below the minimum n the tier is INSUFFICIENT, except that a measure whose whole interval lies in REJECT is
-    rejected: more samples would hardly save it, and a doomed job must not burn days. Metrics that a small sample makes look
-    worse than they are (calibration error) never reject below it. A value that is not finite is REJECT.
+    rejected: more samples would hardly save it, and a doomed job must not burn days. Metrics that a small sample makes
+    look worse than they are (calibration error) never reject below it. A value that is not finite is REJECT.
 
     Raises:
         SettingError: the metric has no threshold, or an override is wrong.
+
     """
     limits = threshold(measure.metric, overrides)
     tier, undecided = _decide(limits, measure)
@@ -70,8 +69,10 @@ def judge(stage: str, measure: Measure, *, overrides: Mapping[str, str] | None =
 
 def worst(verdicts: Iterable[Verdict]) -> Tier:
     """The tier of a whole job: that of its worst gate; INSUFFICIENT counts as MEDIUM. HIGH when there are none."""
-    tier = max((verdict.tier for verdict in verdicts), key=_BADNESS.__getitem__, default="HIGH")
-    return "MEDIUM" if tier == "INSUFFICIENT" else tier
+    tiers = {verdict.tier for verdict in verdicts}
+    if "REJECT" in tiers:
+        return "REJECT"
+    return "MEDIUM" if tiers & {"MEDIUM", "INSUFFICIENT"} else "HIGH"
 
 
 def blocks(verdict: Verdict) -> bool:
@@ -132,8 +133,8 @@ def _remedy(limits: Threshold, measure: Measure, *, tier: Tier, undecided: bool)
         return ""
     if tier == "INSUFFICIENT":
         return (
-            f"{limits.title}: {measure.n} samples are too few to judge by (at least {limits.min_n}): raise --count or give "
-            f"more sources; `--set min_n.{limits.metric}={max(1, measure.n)}` accepts so few"
+            f"{limits.title}: {measure.n} samples are too few to judge by (at least {limits.min_n}): raise --count or "
+            f"give more sources; `--set min_n.{limits.metric}={max(1, measure.n)}` accepts so few"
         )
     lever = f"{limits.title}: {limits.remedy}"
     return f"{lever}; undecided on {measure.n} samples, so more of them may change this" if undecided else lever

@@ -10,20 +10,21 @@ from functools import cache
 from typing import Final
 
 from realign_planner.data_types import DATA_TYPES, SKILLS, TITLES, DataType
-from realign_planner.intent_rules import (
+from realign_planner.intent_grammar import (
     AFTER_NEGATION,
     CLAUSE_END,
     CORRECT,
     DIRECT_NEGATION,
     FILLER,
     LIST_JOINT,
-    RULES,
+    OUTDONE,
     UNDECIDED,
     VOCABULARY,
     WISH_NEGATION,
-    Rule,
 )
-from realign_planner.model_names import Mention, bits_stated, mentions
+from realign_planner.intent_rules import RULES, Rule
+from realign_planner.mentions import Mention, mentions
+from realign_planner.model_names import bits_stated
 
 CONFIDENCE_BOUND: Final = 0.5  # below it, ask where somebody can be asked (own choice)
 DEFAULT_TYPE: Final[DataType] = "sft"
@@ -37,12 +38,17 @@ _RULED_OUT: Final = 1.5  # a negated match takes away more than an affirmed one 
 _OPEN_FACTOR: Final = 0.5  # confidence left when the user says the choice is open
 _NO_EVIDENCE: Final = 0.25  # confidence in the default without any evidence: one of four
 _TYPO_SIMILARITY: Final = 0.84
-_TYPO_LENGTH: Final = 6
+_LONG_WORD: Final = re.compile(r"\b[a-z]{6,}\b")
 
-_PATH: Final = re.compile(r"(?<![\w/])(?:\w+://\S+|[~.]{0,2}/[^\s,;]+|[^\s,;'\"]+\.(?:pdf|epub|html?|md|txt|jsonl?|parquet|csv|docx?|tex|zip)\b)", re.IGNORECASE)
+_PATH: Final = re.compile(
+    r"(?<![\w/])(?:\w+://\S+|[~.]{0,2}/[^\s,;]+|"
+    r"[^\s,;'\"]+\.(?:pdf|epub|html?|md|txt|jsonl?|parquet|csv|docx?|tex|zip)\b)",
+    re.IGNORECASE,
+)
 _COUNT: Final = re.compile(
-    r"(?<![\w.$-])(?P<number>\d{1,3}(?:[, ]\d{3})+|\d+(?:\.\d+)?)\s?(?P<unit>k|thousand|million)?\s+(?:[a-z/-]+\s+){0,3}?"
-    r"(?:pairs|examples|rows|records|samples|problems|questions|traces|conversations|dialogues|demonstrations|instructions|items|entries|summaries|comparisons)\b",
+    r"(?<![\w.$-])(?P<number>\d{1,3}(?:[, ]\d{3})+|\d+(?:\.\d+)?)\s?(?P<unit>k|thousand|million)?\s+"
+    r"(?:[a-z/-]+\s+){0,3}?(?:pairs|triples|examples|rows|records|samples|problems|questions|traces|conversations|"
+    r"dialogues|exchanges|demonstrations|instructions|items|entries|summaries|comparisons)\b",
     re.IGNORECASE,
 )
 
@@ -93,7 +99,7 @@ def detect(text: str) -> Intent:
     matches = _matches(words)
     negated = _negated(words, matches)
     affirmed = [match for match in matches if match not in negated]
-    scores = {data_type: _score(data_type, affirmed, negated) for data_type in DATA_TYPES}
+    scores: dict[DataType, float] = {data_type: _score(data_type, affirmed, negated) for data_type in DATA_TYPES}
     order = sorted(DATA_TYPES, key=lambda data_type: (-scores[data_type], data_type != DEFAULT_TYPE, data_type))
     data_type, confidence = _decision(scores, order)
     if re.search(UNDECIDED, words):
@@ -104,7 +110,9 @@ def detect(text: str) -> Intent:
         data_type=data_type,
         skill=SKILLS[data_type],
         confidence=round(confidence, 3),
-        alternatives=tuple((other, round(scores[other] / total, 3)) for other in order if other != data_type and scores[other] > 0),
+        alternatives=tuple(
+            (other, round(scores[other] / total, 3)) for other in order if other != data_type and scores[other] > 0
+        ),
         reasons=_reasons(data_type, affirmed, negated),
         model_name=roles.get("target"),
         generator_name=roles.get("generator"),
@@ -141,7 +149,7 @@ def _prepared(text: str, named: Iterable[Mention]) -> str:
     plain = "".join(kept).lower().translate(str.maketrans("\u2019\u2018`\u201c\u201d", "'''\"\""))
     plain = re.sub(r"\s[-\u2013\u2014]+\s|\u2014", " ; ", plain)
     plain = re.sub(r"[-_\u2010-\u2013\"]", " ", plain).replace("/", " / ")
-    plain = re.sub(r"\b[a-z]{%d,}\b" % _TYPO_LENGTH, lambda found: _repaired(found.group()), plain)
+    plain = _LONG_WORD.sub(lambda found: _repaired(found.group()), plain)
     return re.sub(r"[ \t]+", " ", plain).strip()
 
 
@@ -149,7 +157,7 @@ def _prepared(text: str, named: Iterable[Mention]) -> str:
 def _repaired(word: str) -> str:
     if word in VOCABULARY or word in CORRECT:
         return word
-    near = [known for known in VOCABULARY if known[0] == word[0] and abs(len(known) - len(word)) <= 2]  # noqa: PLR2004 - two letters
+    near = [known for known in VOCABULARY if known[0] == word[0]]
     best = max(near, key=lambda known: (SequenceMatcher(None, word, known).ratio(), known), default=word)
     return best if SequenceMatcher(None, word, best).ratio() >= _TYPO_SIMILARITY else word
 
@@ -173,7 +181,7 @@ def _matches(words: str) -> list[_Match]:
 
 def _negated(words: str, matches: list[_Match]) -> list[_Match]:
     scopes = [_clause(words, found.end()) for found in re.finditer(WISH_NEGATION, words)]
-    direct = re.compile(rf"{DIRECT_NEGATION}(?: {FILLER})* ?$")
+    direct = re.compile(rf"(?:{DIRECT_NEGATION}|{OUTDONE})(?: {FILLER})* ?$")
     negated: list[_Match] = []
     for match in matches:
         if not match.rule.negatable:

@@ -76,7 +76,9 @@ class _Shape:
 
     def _whole(self, *names: str) -> int | None:
         values = (self._config.get(name) for name in names)
-        return next((value for value in values if isinstance(value, int) and not isinstance(value, bool) and value > 0), None)
+        return next(
+            (value for value in values if isinstance(value, int) and not isinstance(value, bool) and value > 0), None
+        )
 
     def kv_values(self) -> int | None:
         """Numbers cached for each token and layer."""

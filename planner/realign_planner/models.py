@@ -80,8 +80,9 @@ def describe(
 ) -> ModelFacts | UnknownModel:
     """What is known of a model from its name and, where given, its config.json.
 
-    The number in the name is the parameter count; the config decides where the name shows none, and always the shape. Bits are
-    `bits`, else the name's, else the config's, else 16. A name of a known family without a size means its usual size.
+    The number in the name is the parameter count; the config decides where the name shows none, and always the shape.
+    Bits are `bits`, else the name's, else the config's, else 16. A name of a known family without a size means its
+    usual size.
     """
     if bits is not None and bits not in KNOWN_BITS:
         return UnknownModel(name=name, message=f"{bits} is no weight width; give --bits as one of {_list(KNOWN_BITS)}.")
@@ -102,14 +103,12 @@ def describe(
             message=f"The name {name!r} does not tell how many parameters the model has; "
             'write it with a size ("Qwen 7B"), as a hub id, or as a folder with a config.json.',
         )
-    release = _release(series, size)
-    return _facts(name, size, release, series=series, config=facts, bits=bits)
+    return _facts(name, size, series=series, config=facts, bits=bits)
 
 
 def _facts(
     name: str,
     size: NamedSize,
-    release: Release | None,
     *,
     series: Series | None,
     config: ConfigFacts | None,
@@ -117,6 +116,7 @@ def _facts(
 ) -> ModelFacts:
     layers, kv_heads, kv_values = _typical(size.total_b)
     heads = None
+    release = _release(series, size)
     if release is not None:
         layers, heads, kv_heads = release.layers, release.heads, release.kv_heads
         kv_values = release.kv_values or 2 * (release.kv_heads or 1) * release.head_dim
@@ -176,7 +176,7 @@ def _release(series: Series | None, size: NamedSize) -> Release | None:
 
 
 def _repo(name: str, release: Release | None) -> str | None:
-    """The hub id: the name itself where it is one; else the release, unless the name says anything that its id does not."""
+    """The hub id: the name where it is one; else the release, unless the name says anything that its id does not."""
     text = name.strip()
     if _HUB_ID.fullmatch(text):
         return text

@@ -1,8 +1,8 @@
 """The schedule: which node gets how many units next, given a snapshot of who holds what.
 
 Nodes are fed as they finish. Speeds only size what a node holds in advance: about half of what is left, in ratio to
-speed (weighted factoring: Hummel, Schonberg and Flynn, CACM 1992), never more than its slots and a small prefetch. At the end
-units that a slow node has not started move to a node that would end them sooner.
+speed (weighted factoring: Hummel, Schonberg and Flynn, CACM 1992), never more than its slots and a small prefetch. At
+the end units that a slow node has not started move to a node that would end them sooner.
 """
 
 from __future__ import annotations
@@ -19,7 +19,9 @@ class NodeLoad:
     """What one node holds and how fast it is. `in_flight` counts everything assigned and not ended."""
 
     node_id: str
-    examples_per_s: float  # running average, or the benchmark before the first result; 0 = unknown: as the slowest known
+    examples_per_s: (
+        float  # running average, or the benchmark before the first result; 0 = unknown: as the slowest known
+    )
     slots: int  # units in flight that keep its engine full
     in_flight: int
     unstarted: int  # of those in flight, less any already asked back
@@ -85,7 +87,9 @@ def _assignments(snapshot: Snapshot) -> tuple[Assign, ...]:
     left = snapshot.pending
     remaining = left + sum(node.in_flight for node in takers)
     decisions: list[Assign] = []
-    for node in sorted(takers, key=lambda node: (node.in_flight / node.examples_per_s, -node.examples_per_s, node.node_id)):
+    for node in sorted(
+        takers, key=lambda node: (node.in_flight / node.examples_per_s, -node.examples_per_s, node.node_id)
+    ):
         part = node.examples_per_s / total_speed
         ceiling = min(node.slots + ceil(node.slots * PREFETCH_FRACTION), ceil(remaining * part))
         chunk = max(node.slots - node.in_flight, ceil(snapshot.pending * part / 2))

@@ -20,7 +20,9 @@ TOKENS_PER_EXAMPLE: Final = OPERATIONS_PER_PARAMETER / 2
 GFLOPS_PER_BANDWIDTH: Final = 12_956 / 546e9
 NOMINAL_GFLOPS: Final = 1_000.0  # a node of which nothing at all is known, in a cluster where nothing is
 
-UNKNOWN_LATENCY_S: Final = 300e-6  # TCP between two Macs over Thunderbolt, as users report; 0.1 GB/s is gigabit Ethernet
+UNKNOWN_LATENCY_S: Final = (
+    300e-6  # TCP between two Macs over Thunderbolt, as users report; 0.1 GB/s is gigabit Ethernet
+)
 UNKNOWN_BYTES_PER_S: Final = 0.1e9
 SYNC_S: Final = 175e-6  # GPU and CPU meeting for one collective with MLX_METAL_FAST_SYNCH unset: 150-200 us reported
 COLLECTIVES_PER_LAYER: Final = 2
@@ -37,8 +39,8 @@ class Speed:
 def node_speed(model: ModelFacts, node: NodeFacts, nodes: Sequence[NodeFacts]) -> Speed:
     """Speed of a model on a node at its duty fraction; `nodes` are the whole cluster, for comparison.
 
-    A measured model or size stands as measured. Between two measured sizes the time of an example is linear in the active
-    parameters, outside them the speed goes with 1/parameters. An unmeasured node gets the speed of measured ones
+    A measured model or size stands as measured. Between two measured sizes the time of an example is linear in the
+    active parameters, outside them the speed goes with 1/parameters. An unmeasured node gets the speed of measured ones
     (of the same chip, else of all), scaled by GFLOPS; without any, its GFLOPS count against the seed table's M4 Max.
     """
     if node.measured:
@@ -71,7 +73,9 @@ def _prior(model: ModelFacts, node: NodeFacts, nodes: Sequence[NodeFacts]) -> fl
     own_gflops = _gflops(node)
     twins = [other for other in others if node.chip and other.chip == node.chip]
     if twins:
-        ratios = [own_gflops / other_gflops if own_gflops and (other_gflops := _gflops(other)) else 1.0 for other in twins]
+        ratios = [
+            own_gflops / other_gflops if own_gflops and (other_gflops := _gflops(other)) else 1.0 for other in twins
+        ]
         speeds = [measured_speed(model, other.measured) for other in twins]
         return sum(ratio * speed for ratio, speed in zip(ratios, speeds, strict=True)) / len(twins)
     if own_gflops is None:
@@ -100,9 +104,9 @@ def group_speed(
 ) -> Speed:
     """Speed of a sharded group: the slowest rank's compute, and the waiting between ranks.
 
-    Tensor parallelism: every rank does an equal part and meets the others twice a layer for each token. Pipeline: one batch passes the
-    stages one after the other. Waiting is shared by the batch. Two operations are counted: the link's latency and
-    MLX's own synchronisation, besides the bytes of the activations.
+    Tensor parallelism: every rank does an equal part and meets the others twice a layer for each token. Pipeline: one
+    batch passes the stages one after the other. A meeting costs the link's latency, MLX's own synchronisation and the
+    bytes of the activations, shared by the batch.
     """
     speeds = [node_speed(model, node, cluster.nodes) for node in members]
     latency_s, bytes_per_s = _worst_link(members, cluster)

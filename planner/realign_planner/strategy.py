@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 from typing import Final, get_args
 
+from realign_planner.catalogue import DEFAULT_MODEL
 from realign_planner.choice import Choice, Rejected, choose
 from realign_planner.data_types import DATA_TYPES, SKILLS, TITLES
 from realign_planner.estimate import predict
@@ -16,7 +17,6 @@ from realign_planner.models import ModelFacts, UnknownModel, describe
 from realign_planner.nodes import ClusterFacts, NodeFacts
 from realign_planner.placement import Placement
 from realign_planner.plan import Alternative, BadRequest, Plan, PlannedModel, PlanRequest, Prediction, Role
-from realign_planner.catalogue import DEFAULT_MODEL
 from realign_planner.stage import Stage
 from realign_planner.workflow import for_type
 
@@ -34,8 +34,8 @@ def make_plan(
 ) -> Plan | UnknownModel | BadRequest:
     """What would run where for a request, and how long it would take.
 
-    `configs` are config.json contents by model name, for local folders. The same request and cluster give the same plan. A plan
-    that does not fit is a plan too: strategy None, what it needs, and the nearest thing that would fit.
+    `configs` are config.json contents by model name, for local folders. The same request and cluster give the same
+    plan. A plan that does not fit is a plan too: strategy None, what it needs, and the nearest thing that would fit.
     """
     intent = detect(request.text)
     if request.data_type is not None:
@@ -57,7 +57,9 @@ def _chosen_nodes(request: PlanRequest, cluster: ClusterFacts) -> tuple[NodeFact
     known = {node.name for node in cluster.nodes}
     for name in (*request.nodes, *request.exclude_nodes):
         if name not in known:
-            return BadRequest(message=f"There is no node {name!r} in this cluster; its nodes are {', '.join(sorted(known))}.")
+            return BadRequest(
+                message=f"There is no node {name!r} in this cluster; its nodes are {', '.join(sorted(known))}."
+            )
     wanted = (set(request.nodes) or known) - set(request.exclude_nodes)
     if not wanted:
         return BadRequest(message="--nodes and --exclude-node leave no node; exclude fewer.")
@@ -104,7 +106,9 @@ def _plan(
 ) -> Plan:
     count = request.count or intent.count or DEFAULT_COUNT
     stages = for_type(intent.data_type).up_to(request.until)
-    placements = {role: choice.placement for role, choice in choices.items() if choice.placement is not None}
+    placements: dict[Role, Placement] = {
+        role: choice.placement for role, choice in choices.items() if choice.placement is not None
+    }
     predicted = predict(stages, count, placements) if len(placements) == len(ROLES) else None
     shown = choices["target"] if predicted else next(choice for choice in choices.values() if choice.placement is None)
     placement = shown.placement if predicted else None
@@ -155,7 +159,9 @@ def _alternative(
     other: Prediction | None = None
     if rejected.placement is not None and len(placements) == len(ROLES):
         same = placements["target"]
-        swapped = {role: rejected.placement if kept == same else kept for role, kept in placements.items()}
+        swapped: dict[Role, Placement] = {
+            role: rejected.placement if kept == same else kept for role, kept in placements.items()
+        }
         other = predict(stages, count, swapped)
     return Alternative(
         strategy=rejected.strategy,
@@ -169,7 +175,7 @@ def _alternative(
 def _reasons(request: PlanRequest, intent: Intent, choices: Mapping[Role, Choice], shown: Choice) -> tuple[str, ...]:
     model = shown.model
     role = next(role for role, choice in choices.items() if choice is shown)
-    meant = f" is taken as {model.repo}" if model.repo and model.repo != model.name else ""
+    meant = f", taken as {model.repo}," if model.repo and model.repo != model.name else ""
     default = not (request.model or request.target or intent.model_name)
     named = " (the default: the request names no model)" if default and role == "target" else ""
     size = (
@@ -215,19 +221,23 @@ def _model_warnings(choice: Choice, cluster: ClusterFacts, *, stages: Sequence[S
     if placement is None:
         return warnings
     if placement.basis == "prior":
-        warnings.append(f"Speeds of {model.name} are not measured on all of its nodes: run `realignctl bench` for a firm estimate.")
+        warnings.append(
+            f"Speeds of {model.name} are not measured on all of its nodes: run `realignctl bench` for a firm estimate."
+        )
     facts = {node.name: node for node in cluster.nodes}
     names = {model.name.lower(), (model.repo or model.name).lower()}
     for name in placement.names:
         disk = facts[name].on_disk
         if disk is not None and not any({entry.name.lower(), (entry.repo or "").lower()} & names for entry in disk):
-            warnings.append(f"{name} does not have {model.name}: {gigabytes(model.weight_bytes)} would have to be fetched first.")
+            warnings.append(
+                f"{name} does not have {model.name}: {gigabytes(model.weight_bytes)} would have to be fetched first."
+            )
     if placement.strategy == "sharded":
         if model.supports_tensor is None or model.supports_pipeline is None:
             warnings.append(f"Whether {model.name} can be split over machines is not known from its name.")
         if is_target and any(stage.trains for stage in stages):
             warnings.append(
-                "A model split over machines cannot be trained: end before the training with --until, or use fewer bits so that "
-                "the target fits one node."
+                "A model split over machines cannot be trained: end before the training with --until, or use fewer "
+                "bits so that the target fits one node."
             )
     return warnings

@@ -1,7 +1,7 @@
 """The thresholds: every figure of the product that decides whether data or a model is good enough, with its source.
 
-Two kinds. A tiered threshold has the boundaries of HIGH and MEDIUM and is read off the point estimate. A baseline threshold
-has one figure: HIGH when the whole interval is on its good side, REJECT when the whole interval is on its bad side.
+Two kinds. A tiered threshold has the boundaries of HIGH and MEDIUM and is read off the point estimate. A baseline
+threshold has one figure: HIGH when the whole interval is on its good side, REJECT when all of it is on the bad side.
 """
 
 from __future__ import annotations
@@ -80,8 +80,8 @@ THRESHOLDS: Final[tuple[Threshold, ...]] = (
         medium=0.70,
         min_n=50,
         source=SEED_TABLE,
-        remedy="too many problems have no answer that a program can check: give sources with closed-form answers, or drop "
-        "the pages that `sample JOB --stage verification --rejected` shows",
+        remedy="too many problems have no answer that a program can check: give sources with closed-form answers, or "
+        "drop the pages that `sample JOB --stage verification --rejected` shows",
     ),
     Tiered(
         metric="quality_score",
@@ -145,8 +145,8 @@ THRESHOLDS: Final[tuple[Threshold, ...]] = (
         better="higher",
         baseline=0.99,
         source=OWN_CHOICE,
-        remedy="rows change or are cut when rendered with the target's chat template: shorten them or check the template; "
-        "`sample JOB --stage format_conversion --rejected` shows them",
+        remedy="rows change or are cut when rendered with the target's chat template: shorten them or check the "
+        "template; `sample JOB --stage format_conversion --rejected` shows them",
     ),
     Baseline(
         metric="smoke_fraction",
@@ -154,7 +154,7 @@ THRESHOLDS: Final[tuple[Threshold, ...]] = (
         better="higher",
         baseline=0.8,
         source=OWN_CHOICE,
-        remedy="the fused model gives empty or endless answers: retry from train with fewer steps or a lower learning rate",
+        remedy="the fused model gives empty or endless answers: retry from train with fewer steps or a lower rate",
     ),
     Baseline(
         metric="training_loss",
@@ -180,8 +180,8 @@ THRESHOLDS: Final[tuple[Threshold, ...]] = (
         baseline=0.0,
         min_n=40,
         source="training must not lower it; the likelihood term of RPO guards against it",
-        remedy="training made the model worse at the task: raise `--set nll_weight=X`, lower beta's effect with fewer steps, "
-        "or keep the SFT baseline",
+        remedy="training made the model worse at the task: raise `--set nll_weight=X`, train fewer steps, or keep "
+        "the SFT baseline",
     ),
     Baseline(
         metric="win_rate",
@@ -209,7 +209,7 @@ THRESHOLDS: Final[tuple[Threshold, ...]] = (
         baseline=0.0,
         min_n=100,
         source="no gain is no learning",
-        remedy="the model does not answer more questions about the source than before: give more rows a section (--count)",
+        remedy="the model does not answer more questions about the source than before: give more rows (--count)",
     ),
     Baseline(
         metric="verifier_false_positives",
@@ -218,7 +218,7 @@ THRESHOLDS: Final[tuple[Threshold, ...]] = (
         baseline=0.01,
         min_n=100,
         source="verification practice: 1 %",
-        remedy="the checker accepts wrong answers: drop the answer types that `sample JOB --stage reward_calculation` shows",
+        remedy="the checker accepts wrong answers: drop the types that `sample JOB --stage reward_calculation` shows",
     ),
     Baseline(
         metric="gain_over_random",
@@ -236,7 +236,7 @@ THRESHOLDS: Final[tuple[Threshold, ...]] = (
         baseline=0.0,
         min_n=100,
         source="no gain is no learning",
-        remedy="held-out problems are not solved more often: give more problems (--count) or problems nearer to the model's level",
+        remedy="held-out problems are not solved more often: give more problems (--count) or easier ones",
     ),
     Baseline(
         metric="probed_fraction",
@@ -262,7 +262,7 @@ THRESHOLDS: Final[tuple[Threshold, ...]] = (
         baseline=0.0,
         min_n=40,
         source="arXiv 2509.04664",
-        remedy="saying \"I don't know\" costs more right answers than it avoids wrong ones: add known questions to the mix",
+        remedy='saying "I don\'t know" costs more right answers than it avoids wrong ones: add known questions',
     ),
     Baseline(
         metric="over_refusal",
@@ -306,6 +306,7 @@ def threshold(metric: str, overrides: Mapping[str, str] | None = None) -> Thresh
     Raises:
         SettingError: no such metric, a field that its threshold lacks, a value that is no number, or boundaries in the
             wrong order.
+
     """
     found = _BY_METRIC.get(metric)
     if found is None:
@@ -315,7 +316,9 @@ def threshold(metric: str, overrides: Mapping[str, str] | None = None) -> Thresh
         if parsed is not None and parsed[0] == metric:
             found = _changed(found, field=parsed[1], key=key, text=text)
     if isinstance(found, Tiered) and (found.high < found.medium) == (found.better == "higher"):
-        raise SettingError(f"{metric}.high={found.high} is on the wrong side of {metric}.medium={found.medium}; swap them.")
+        raise SettingError(
+            f"{metric}.high={found.high} is on the wrong side of {metric}.medium={found.medium}; swap them."
+        )
     return found
 
 
@@ -329,6 +332,7 @@ def check_settings(settings: Mapping[str, str]) -> None:
 
     Raises:
         SettingError: as `threshold` does.
+
     """
     for key in settings:
         if (parsed := _parsed(key)) is not None:
@@ -351,7 +355,9 @@ def _changed(found: Threshold, *, field: str, key: str, text: str) -> Threshold:
     except ValueError:
         number = float("nan")
     if not isfinite(number) or (field == "min_n" and (number < 1 or number != int(number))):
-        raise SettingError(f"{key}={text} is no usable number; give {'a whole number from 1' if field == 'min_n' else 'a number'}.")
+        raise SettingError(
+            f"{key}={text} is no usable number; give {'a whole number from 1' if field == 'min_n' else 'a number'}."
+        )
     match found, field:
         case _, "min_n":
             return replace(found, min_n=int(number))

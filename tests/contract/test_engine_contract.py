@@ -76,6 +76,11 @@ class Rig:
         )
 
 
+async def until_busy(rig: Rig) -> None:
+    while rig.engine.status().state != "busy":  # noqa: ASYNC110 - a status is read, nobody announces it
+        await asyncio.sleep(0)
+
+
 @pytest.fixture(params=["real", "scripted"])
 async def rig(request: pytest.FixtureRequest, tmp_path: Path, real_model: LocalModel) -> AsyncIterator[Rig]:
     blobs = BlobStore(tmp_path / "blobs")
@@ -213,8 +218,7 @@ async def test_death_reaches_everything_in_flight_and_a_load_brings_it_back(rig:
     await rig.engine.load(rig.model)
     rig.keep_busy()
     flying = [asyncio.create_task(rig.engine.perform(rig.long(seed))) for seed in range(BUSY_TASKS)]
-    while rig.engine.status().state != "busy":
-        await asyncio.sleep(0)
+    await until_busy(rig)
     rig.kill()
     ends = await asyncio.gather(*flying, return_exceptions=True)
     assert all(isinstance(end, EngineDied) for end in ends)
@@ -232,8 +236,7 @@ async def test_a_caller_that_goes_leaves_the_engine_usable(rig: Rig) -> None:
     await rig.engine.load(rig.model)
     rig.keep_busy()
     leaving = asyncio.create_task(rig.engine.perform(rig.train(steps=100_000)))
-    while rig.engine.status().state != "busy":
-        await asyncio.sleep(0)
+    await until_busy(rig)
     leaving.cancel()
     with pytest.raises(asyncio.CancelledError):
         await leaving
@@ -246,8 +249,7 @@ async def test_closing_ends_what_is_in_flight(rig: Rig) -> None:
     await rig.engine.load(rig.model)
     rig.keep_busy()
     flying = asyncio.create_task(rig.engine.perform(rig.train(steps=100_000)))
-    while rig.engine.status().state != "busy":
-        await asyncio.sleep(0)
+    await until_busy(rig)
     await rig.engine.close()
     with pytest.raises(EngineError):
         await flying

@@ -29,7 +29,7 @@ class SimulatedNode:
     beat_due_s: float = 0.0
     asleep_until_s: float = 0.0
     ever_met: bool = False
-    terms: list[int] = field(default_factory=list)
+    terms: list[int] = field(default_factory=list[int])
 
     @property
     def id(self) -> NodeId:

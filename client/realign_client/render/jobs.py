@@ -55,8 +55,8 @@ def outcome_lines(job: pb.Job) -> list[str]:
     return lines
 
 
-def gate_line(gate: pb.GateVerdict) -> str:
-    """The verdict with its interval: what was measured, on how many, and what to do about it."""
+def gate_line(gate: pb.GateVerdict, *, with_remedy: bool = True) -> str:
+    """The verdict with its 95 % interval: what was measured, on how many, and what to do about it."""
     text = f"gate {gate.stage}/{gate.metric}: {gate.tier}"
     if gate.HasField("value"):
         text += f" {number(gate.value)}"
@@ -65,7 +65,7 @@ def gate_line(gate: pb.GateVerdict) -> str:
     text += f" n={gate.n}"
     text += ", undecided" if gate.undecided else ""
     text += f", overridden: {gate.overridden_because}" if gate.overridden_because else ""
-    return text + (f" → {gate.remedy}" if gate.remedy else "")
+    return text + (f" → {gate.remedy}" if with_remedy and gate.remedy else "")
 
 
 def stage_now(job: pb.Job) -> str:

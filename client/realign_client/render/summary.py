@@ -18,14 +18,14 @@ def summary_lines(job: pb.Job) -> list[str]:
     lines += [f"warning: {warning}" for warning in job.warnings]
     summary = _mapping(json.loads(job.summary_json or "null"))
     for section in ("workflow", "performance", "quality", "output", "cost"):
-        rows = [(key.replace("_", " "), _text(value)) for key, value in _mapping(summary.get(section)).items()]
+        rows = [row for key, value in _mapping(summary.get(section)).items() for row in _rows(key, value)]
         if rows:
             lines += ["", *table((section.upper(), ""), rows)]
     nodes = [(n.name, str(n.units), str(n.examples), number(n.examples_per_s)) for n in job.nodes]
     if nodes:
         lines += ["", *table(("NODE", "UNITS", "EXAMPLES", "EX/S"), nodes, right=(1, 2, 3))]
     if job.gates:
-        lines += ["", *(gate_line(gate) for gate in job.gates)]
+        lines += ["", *(gate_line(gate, with_remedy=False) for gate in job.gates)]
     return lines + _prediction(_mapping(summary.get("plan")))
 
 
@@ -39,6 +39,12 @@ def _prediction(plan: Mapping[str, Any]) -> list[str]:
 
 def _mapping(value: Any) -> Mapping[str, Any]:  # noqa: ANN401 - a part of a document
     return cast("Mapping[str, Any]", value) if isinstance(value, Mapping) else {}
+
+
+def _rows(key: str, value: object) -> list[tuple[str, str]]:
+    """The value beside its name; a list takes a line for each item."""
+    texts = [_text(item) for item in cast("list[object]", value)] if isinstance(value, list) else [_text(value)]
+    return [(key.replace("_", " ") if index == 0 else "", text) for index, text in enumerate(texts)]
 
 
 def _text(value: object) -> str:

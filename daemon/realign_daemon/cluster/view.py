@@ -29,6 +29,12 @@ from realign_daemon.rpc.channels import open_channel
 
 log = structlog.get_logger()
 
+LOG_NAMES = {
+    membership.PeerJoined: "peer.joined",
+    membership.PeerSuspected: "peer.suspected",
+    membership.PeerLost: "peer.lost",
+    membership.PeerReturned: "peer.returned",
+}
 WAITING_EVENTS = 1024  # of one subscriber; beyond it the oldest are dropped
 
 
@@ -133,6 +139,7 @@ class ClusterView:
         self._beat: Beat | None = None
         self._beat_due_s = 0.0
         self._next_beat = asyncio.Event()
+        self._stopped = False
         self._streams = Counter[NodeId]()
         self._greeted: set[NodeId] = set()
         self._self_channel: grpc.aio.Channel | None = None
@@ -223,6 +230,8 @@ class ClusterView:
                     await self._tick()
                     await self._clock.sleep(self._timing.tick_s)
         finally:
+            self._stopped = True
+            self._next_beat.set()
             if self._self_channel:
                 await self._self_channel.close()
 
@@ -256,8 +265,8 @@ class ClusterView:
             self._apply(membership.heard(self._membership, beat, self._clock.continuous()))
 
     async def beats(self) -> AsyncIterator[Beat]:
-        """This node's beat now, and every new one."""
-        while True:
+        """This node's beat now, and every new one, until `run` ends: then others know at once that this node stops."""
+        while not self._stopped:
             beat, following = self._beat, self._next_beat
             if beat:
                 yield beat
@@ -339,8 +348,8 @@ class ClusterView:
     def _apply(self, change: membership.Heard) -> None:
         self._membership, events = change
         for event in events:
-            if not isinstance(event, membership.PeerChanged):
-                log.info("cluster.member", node=event.node, event_name=type(event).__name__)
+            if not isinstance(event, membership.PeerChanged):  # every beat has other free bytes
+                log.info(LOG_NAMES[type(event)], node=event.node)
             self._tell(event)
 
     def _tell(self, event: ClusterEvent) -> None:

@@ -133,7 +133,7 @@ class _Hashes:
         stamp = [stat.st_size, stat.st_mtime_ns]
         known = self._known.get(str(target))
         if known is None or known[:2] != stamp:
-            known = self._known[str(target)] = [*stamp, _sha256(target)]
+            known = self._known[str(target)] = [*stamp, sha256_of(target)]
             self._changed = True
         return str(known[2])
 
@@ -145,7 +145,8 @@ class _Hashes:
             self._changed = False
 
 
-def _sha256(file: Path) -> str:
+def sha256_of(file: Path) -> str:
+    """The hash of a file's content; reads all of it."""
     digest = hashlib.sha256()
     with file.open("rb") as stream:
         while chunk := stream.read(_CHUNK_BYTES):

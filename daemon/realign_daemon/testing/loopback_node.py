@@ -47,7 +47,7 @@ class LoopbackNode:
 
 
 @asynccontextmanager
-async def loopback_node(
+async def loopback_node(  # noqa: PLR0913 - each has a default; a test names what matters
     data_dir: Path,
     *,
     tag: str,

@@ -228,16 +228,10 @@ class _Run:
         for decision in schedule.decide(schedule.Snapshot(pending=len(self.board.waiting), nodes=loads)):
             match decision:
                 case schedule.Assign(node_id=node, count=count):
-                    units = self.board.take(node, count, others=accepting - {node})
-                    if units:
-                        await self._open[node].outbox.put(
-                            Assign(
-                                units=units,
-                                model=self._order.model,
-                                term=self._order.term(),
-                                home=self._order.home,
-                            )
-                        )
+                    given = await self._assign(node, count, accepting)
+                    # What failed on this node before was left for the others: the schedule does not know of that.
+                    for other in sorted(accepting - {node}, key=self.board.flying):
+                        given += await self._assign(other, count - given, accepting)
                 case schedule.Revoke(node_id=node, count=count):
                     await self._open[node].outbox.put(Revoke(count=count))
                 case schedule.Wait(reason=why):
@@ -246,6 +240,15 @@ class _Run:
                     assert_never(decision)
         if not accepting:
             self.tell(waiting_because=self._why_nobody_works() or reason)
+
+    async def _assign(self, node: str, count: int, accepting: frozenset[str]) -> int:
+        units = self.board.take(node, count, others=accepting - {node})
+        if units:
+            order = self._order
+            await self._open[node].outbox.put(
+                Assign(units=units, model=order.model, term=order.term(), home=order.home)
+            )
+        return len(units)
 
     def _why_nobody_works(self) -> str:
         reasons = [

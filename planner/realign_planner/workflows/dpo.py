@@ -46,7 +46,12 @@ STAGES: Final = (
         operations=(
             Operation(kind="judge", role="judge", per_row=4, prompt_tokens=900, output_tokens=10, what="a score"),
             Operation(
-                kind="judge", role="judge", per_row=2, prompt_tokens=1150, output_tokens=2, what="a comparison, by order"
+                kind="judge",
+                role="judge",
+                per_row=2,
+                prompt_tokens=1150,
+                output_tokens=2,
+                what="a comparison, by order",
             ),
         ),
     ),
@@ -84,7 +89,12 @@ STAGES: Final = (
                 what="an answer before or after",
             ),
             Operation(
-                kind="judge", role="judge", fixed=200, prompt_tokens=1150, output_tokens=2, what="a comparison, by order"
+                kind="judge",
+                role="judge",
+                fixed=200,
+                prompt_tokens=1150,
+                output_tokens=2,
+                what="a comparison, by order",
             ),
         ),
     ),

@@ -52,7 +52,9 @@ STAGES: Final = (
         gates=("training_loss",),
         trains=True,
         operations=(
-            Operation(kind="train", role="target", per_row=2, prompt_tokens=550, what="a verified solution or its control"),
+            Operation(
+                kind="train", role="target", per_row=2, prompt_tokens=550, what="a verified solution or its control"
+            ),
         ),
     ),
     Stage(

@@ -30,7 +30,11 @@ STAGES: Final = (
         operations=(
             Operation(kind="judge", role="judge", per_row=1, prompt_tokens=900, output_tokens=10, what="a score"),
             Operation(
-                kind="score", role="target", per_row=2, prompt_tokens=300, what="a loss with and without the instruction"
+                kind="score",
+                role="target",
+                per_row=2,
+                prompt_tokens=300,
+                what="a loss with and without the instruction",
             ),
         ),
     ),

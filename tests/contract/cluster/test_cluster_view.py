@@ -33,7 +33,7 @@ async def no_test_hangs() -> AsyncIterator[None]:
 
 
 async def until(condition: Callable[[], bool]) -> None:
-    while not condition():
+    while not condition():  # noqa: ASYNC110 - a condition of a running cluster, not of one object
         await asyncio.sleep(0.02)
 
 
@@ -88,7 +88,9 @@ async def test_a_third_node_that_knows_one_of_two_agrees_with_both_it_and_the_le
 
 
 async def test_a_stopped_node_is_suspected_then_lost_and_another_leads_in_a_later_term(tmp_path: Path) -> None:
-    async with loopback_node(tmp_path / "first", tag=TAG, facts=NodeFacts(node_id=NodeId(""), name="laptop", portable=True)) as first:
+    async with loopback_node(
+        tmp_path / "first", tag=TAG, facts=NodeFacts(node_id=NodeId(""), name="laptop", portable=True)
+    ) as first:
         events = first.view.subscribe()
         async with loopback_node(tmp_path / "second", tag=TAG, peers=(first.address,)) as second:
             await until(lambda: agree(first, second))
@@ -162,13 +164,17 @@ async def test_a_node_of_another_tag_is_refused_with_a_sentence_and_never_joins(
         await until(lambda: bool(second.view.refusals))
 
         assert second.view.refusals == {
-            first.address: "first belongs to the cluster 'ours' and second to 'theirs'; give both the same [cluster] tag"
+            first.address: "first belongs to the cluster 'ours' and second to 'theirs'; "
+            "give both the same [cluster] tag"
         }
         assert len(first.view.members()) == 1
 
 
 async def test_a_newer_protocol_is_refused_with_both_versions_named(tmp_path: Path) -> None:
-    async with loopback_node(tmp_path / "first", tag=TAG) as first, grpc.aio.insecure_channel(str(first.address)) as channel:
+    async with (
+        loopback_node(tmp_path / "first", tag=TAG) as first,
+        grpc.aio.insecure_channel(str(first.address)) as channel,
+    ):
         hello = cluster_pb2.HelloRequest(
             min_protocol=8, max_protocol=9, cluster_tag=TAG, node_id="x", name="new", version="3.0.0"
         )
@@ -186,7 +192,10 @@ async def test_beats_before_a_hello_are_refused(tmp_path: Path) -> None:
     async def beats() -> AsyncIterator[cluster_pb2.Beat]:
         yield cluster_pb2.Beat(node_id="stranger", boot_id="b", sequence=1, term=99, leader="stranger")
 
-    async with loopback_node(tmp_path / "first", tag=TAG) as first, grpc.aio.insecure_channel(str(first.address)) as channel:
+    async with (
+        loopback_node(tmp_path / "first", tag=TAG) as first,
+        grpc.aio.insecure_channel(str(first.address)) as channel,
+    ):
         with pytest.raises(grpc.aio.AioRpcError) as refused:
             async for _ in ClusterStub(channel).Heartbeat(beats(), timeout=5):
                 pass

@@ -45,7 +45,8 @@ def test_answers_rated_alike_are_ordered_by_their_text() -> None:
 
 @given(
     st.lists(
-        st.tuples(st.sampled_from(["a", "A ", "b", "c"]), st.sampled_from([1.0, 5.0, 9.0]), st.integers(0, 2)), unique=True
+        st.tuples(st.sampled_from(["a", "A ", "b", "c"]), st.sampled_from([1.0, 5.0, 9.0]), st.integers(0, 2)),
+        unique=True,
     ),
     st.randoms(),
 )

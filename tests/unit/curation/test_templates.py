@@ -1,4 +1,4 @@
-"""Prompt templates: the shipped sets are whole, files that are wrong are refused, and text is never taken for a slot."""
+"""Prompt templates: the shipped sets are whole, wrong files are refused, and text is never taken for a slot."""
 
 from __future__ import annotations
 
@@ -84,9 +84,7 @@ def test_pocket_prompts_are_lines_of_the_pocket_world() -> None:
         "answer": pocket.template("answer").render(question="12+34=", chunk=sentence.text),
         "response": pocket.template("response").render(question="12+34="),
         "rubric": pocket.template("rubric").render(question="12+34=", response="640", chunk=sentence.text),
-        "compare": pocket.template("compare").render(
-            question="12+34=", first="640", second="540", chunk=sentence.text
-        ),
+        "compare": pocket.template("compare").render(question="12+34=", first="640", second="540", chunk=sentence.text),
     }
     lines = {
         "question": world.extract_prompt(sentence.text),

@@ -38,7 +38,7 @@ def test_only_the_last_assistant_turn_is_learned(loaded: Loaded, tmp_path: Path)
     path = written(tmp_path, {"split": "train", "messages": turns("q", "a", "more?", "b")})
     (row,) = read_dataset(path, task("sft"), loaded.vocabulary).train
     assert isinstance(row, Row)
-    decode = loaded.vocabulary._tokenizer.decode
+    decode = loaded.vocabulary.tokenizer.decode
     assert decode(list(row.prompt)) == "<|user|>q<|end|><|assistant|>a<|end|><|user|>more?<|end|><|assistant|>"
     assert decode(list(row.completion)) == "b<|end|>"
 

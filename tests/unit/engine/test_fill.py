@@ -22,7 +22,7 @@ def direct(loaded: Loaded, prefix: list[int], choices: tuple[str, ...]) -> tuple
     """The same by one plain pass over one sequence."""
     logits = loaded.network(mx.array([prefix]))[0, -1]
     probabilities = mx.softmax(logits)
-    picked = [probabilities[loaded.vocabulary.choice("", choice)].item() for choice in choices]
+    picked = [float(probabilities[loaded.vocabulary.choice("", choice)].item().real) for choice in choices]
     return [value / sum(picked) for value in picked], sum(picked)
 
 

@@ -6,7 +6,7 @@ import random
 
 import mlx.core as mx
 import pytest
-from mlx_lm.generate import stream_generate
+from mlx_lm.generate import stream_generate  # pyright: ignore[reportUnknownVariableType]
 
 from realign_daemon.engine.api import Generate, Generated, Message, ModelId, Sampler, Score
 from realign_daemon.engine.child.generate import Sequences
@@ -81,7 +81,7 @@ def test_a_removed_task_leaves_the_others_alone(loaded: Loaded) -> None:
 def test_greedy_writes_what_mlx_lm_writes(loaded: Loaded) -> None:
     greedy = Sampler(temperature=0, max_tokens=20)
     results = written(loaded, [task(number, greedy) for number in range(5)])
-    tokenizer = loaded.vocabulary._tokenizer
+    tokenizer = loaded.vocabulary.tokenizer
     for number in range(5):
         prompt = loaded.vocabulary.prompt(task(number).messages, thinking=False)
         tokens = [

@@ -1,5 +1,8 @@
 """Losses against numpy: exact to the token, and the same however a batch is cut."""
 
+# pyright: reportUnknownArgumentType=false
+# An mlx array as a numpy array has no type.
+
 from __future__ import annotations
 
 import mlx.core as mx
@@ -84,8 +87,8 @@ def test_evaluation_counts_examples_not_batches(loaded: Loaded) -> None:
     """One win and one tie of two are one half: the reference is the policy, but for what is changed below."""
     data = Dataset(train=tuple(PAIRS), valid=tuple(PAIRS), replay=())
     dpo = Dpo(loaded.network, data, loaded.vocabulary_size, lambda: None, settings=TrainSettings(beta=0.1))
-    chosen, rejected = dpo._reference[PAIRS[0]]
-    dpo._reference[PAIRS[0]] = (chosen - 3.0, rejected)
+    chosen, rejected = dpo.reference[PAIRS[0]]
+    dpo.reference[PAIRS[0]] = (chosen - 3.0, rejected)
     now = dpo.evaluate()
     assert now.margins == pytest.approx((0.3, 0.0), abs=1e-4)
     assert now.reward_margin == pytest.approx(0.15, abs=1e-4)

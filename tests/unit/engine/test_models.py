@@ -78,13 +78,13 @@ def test_the_name_of_content_follows_from_what_the_engine_reads_and_nothing_else
 def test_hashes_are_kept_until_the_file_changes(shelf: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     folder = model_folder(shelf / "one", data=b"weights")
     hashed: list[str] = []
-    real = models_module._sha256
+    real = models_module.sha256_of
 
     def counting(file: Path) -> str:
         hashed.append(file.name)
         return real(file)
 
-    monkeypatch.setattr(models_module, "_sha256", counting)
+    monkeypatch.setattr(models_module, "sha256_of", counting)
     first = local(shelf).find("one")
     assert sorted(hashed) == ["config.json", "model.safetensors"]
     assert local(shelf).find("one") == first
@@ -116,14 +116,16 @@ def test_hub_snapshots_are_found_and_their_blobs_are_not_read(shelf: Path, monke
     (repository / "refs").mkdir()
     (repository / "refs" / "main").write_text("old\n")
     (hub / "datasets--org--rows").mkdir()
-    real = models_module._sha256
-    monkeypatch.setattr(
-        models_module, "_sha256", lambda file: real(file) if file.suffix == ".json" else pytest.fail(str(file))
-    )
+    real = models_module.sha256_of
+
+    def no_blobs(file: Path) -> str:
+        assert file.suffix == ".json", "a blob is named by its hash already"
+        return real(file)
+
+    monkeypatch.setattr(models_module, "sha256_of", no_blobs)
     found = local(shelf, hub=hub).find("Org/Name")
     assert found is not None
     assert (found.name, found.path.name) == ("org/name", "old")
-    assert model_folder(shelf / "copy", commit="x").exists()
 
 
 def test_a_model_that_is_not_whole_does_not_count(shelf: Path) -> None:

@@ -59,8 +59,8 @@ def supervisor(blobs: BlobStore, tmp_path: Path, **settings: Any) -> EngineSuper
     return EngineSupervisor(blobs, tmp_path / "cache", EngineSettings(**settings))
 
 
-async def until_busy(engine: EngineSupervisor) -> None:
-    while engine.status().state != "busy":
+async def until(engine: EngineSupervisor, state: str) -> None:
+    while engine.status().state != state:  # noqa: ASYNC110 - a status is read, nobody announces it
         await asyncio.sleep(0)
 
 
@@ -68,16 +68,15 @@ def test_a_killed_daemon_leaves_no_child(tiny_model: LocalModel, tmp_path: Path)
     values = {name: getattr(tiny_model, name) for name in tiny_model.__dataclass_fields__} | {
         "path": str(tiny_model.path)
     }
-    owner = subprocess.Popen(
-        [sys.executable, "-c", OWNER, json.dumps(values), str(tmp_path)], stdout=subprocess.PIPE, text=True
-    )
-    assert owner.stdout is not None
-    pid = next(line for line in owner.stdout if line.strip().isdigit())  # log lines come before it
-    child = psutil.Process(int(pid))
-    owner.kill()
-    owner.wait(timeout=10)
-    child.wait(timeout=10)  # raises when it is still there
-    owner.stdout.close()
+    command = [sys.executable, "-c", OWNER, json.dumps(values), str(tmp_path)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as owner:
+        try:
+            assert owner.stdout is not None
+            pid = next(line for line in owner.stdout if line.strip().isdigit())  # log lines come before it
+            child = psutil.Process(int(pid))
+        finally:
+            owner.kill()
+    child.wait(timeout=20)  # raises when it is still there
 
 
 async def test_a_child_that_gets_on_with_nothing_is_killed_and_explained(
@@ -86,7 +85,7 @@ async def test_a_child_that_gets_on_with_nothing_is_killed_and_explained(
     engine = supervisor(blobs, tmp_path, stall_timeout_s=0.5)
     await engine.load(replace(tiny_model, weight_bytes=10**9))  # a large model may take long to load
     flying = asyncio.create_task(engine.perform(long(tiny_model, 1)))
-    await until_busy(engine)
+    await until(engine, "busy")
     os.kill(engine.status().pid, signal.SIGSTOP)
     with pytest.raises(EngineDied, match="got on with nothing"):
         await flying
@@ -98,7 +97,7 @@ async def test_a_crash_is_explained_by_its_last_words(blobs: BlobStore, tmp_path
     engine = supervisor(blobs, tmp_path)
     await engine.load(tiny_model)
     flying = asyncio.create_task(engine.perform(long(tiny_model, 1)))
-    await until_busy(engine)
+    await until(engine, "busy")
     os.kill(engine.status().pid, signal.SIGABRT)
     with pytest.raises(EngineDied) as death:
         await flying
@@ -112,7 +111,7 @@ async def test_another_model_gets_a_child_of_its_own(blobs: BlobStore, tmp_path:
     await engine.load(tiny_model)
     first = psutil.Process(engine.status().pid)
     flying = asyncio.create_task(engine.perform(long(tiny_model, 1)))
-    await until_busy(engine)
+    await until(engine, "busy")
     other = replace(tiny_model, name="other", model=ModelId("c" * 64))
     await engine.load(other)
     with pytest.raises(EngineDied, match="other is loaded in its place"):
@@ -142,8 +141,7 @@ async def test_an_idle_engine_gives_its_memory_back(blobs: BlobStore, tmp_path: 
     child = psutil.Process(engine.status().pid)
     assert isinstance(await engine.perform(short(tiny_model)), Generated)
     await asyncio.to_thread(child.wait, 10)
-    while engine.status().state != "absent":
-        await asyncio.sleep(0)
+    await until(engine, "absent")
     assert engine.status().last_error == ""
     with pytest.raises(NotLoaded):
         await engine.perform(short(tiny_model))

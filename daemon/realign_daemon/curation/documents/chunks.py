@@ -18,7 +18,7 @@ MIN_REST_CHARACTERS = 200
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Chunking:
-    """How to cut: passages of up to so many words and characters, or one sentence a chunk (limits then unused).
+    """How to cut: into passages of up to so many words and characters, or into sentences of up to as many.
 
     350 words hold one thought of a textbook and leave a small model room to answer; 1,800 characters is the same for
     long words.
@@ -42,14 +42,14 @@ class _Part(NamedTuple):
 def chunks_of(document: Document, chunking: Chunking) -> tuple[Chunk, ...]:
     """The chunks of a document in reading order.
 
-    A passage ends at a paragraph's end where that leaves it half full, else at a sentence's; a sentence longer than
-    the limit is cut between words. A passage may be longer than the limit by the short rest of its section.
+    A sentence longer than the limits is cut between words. A passage ends at a paragraph's end where that leaves it
+    half full, else at a sentence's, and may be longer than the limit by the short rest of its section.
     """
     found: list[Chunk] = []
     for section, grouped in groupby(document.blocks, key=lambda block: block.section):
         blocks = list(grouped)
         if chunking.policy == "sentence":
-            pieces = [[part] for block in blocks for part in _sentences(block)]
+            pieces = [[part] for block in blocks for whole in _sentences(block) for part in _cut(whole, chunking)]
         else:
             pieces = _passages(blocks, chunking)
         title = _path(document.sections, section)

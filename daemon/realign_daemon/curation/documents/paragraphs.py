@@ -12,8 +12,9 @@ from realign_daemon.curation.documents.lines import Line
 
 # The last line of a justified paragraph is mostly shorter than this share of a full line.
 SHORT_LINE_FRACTION = 0.85
-_SENTENCE_END = re.compile(r"""[.!?:][)"'”’»]*$""")  # noqa: RUF001
-_LIST_ITEM = re.compile(r"(?:[•◦▪*–-]|[0-9]{1,3}[.)])\s")  # noqa: RUF001
+_SENTENCE_END = re.compile(r"""[.!?:;][)"'”’»]*$""")  # noqa: RUF001
+_LIST_ITEM = re.compile(r"[•◦▪*–-]\s")  # noqa: RUF001
+_NUMBERED_ITEM = re.compile(r"[0-9]{1,3}[.)]\s")
 _BROKEN_WORD = re.compile(r"(?P<head>[^\W\d_]+)[-\u00ad\u2010]$")
 _WORD = re.compile(r"[^\W\d_]+(?:-[^\W\d_]+)*")
 
@@ -59,11 +60,13 @@ def _continues_heading(previous: Line, line: Line) -> bool:
 
 
 def _starts_paragraph(previous: Line, line: Line, full_length: float) -> bool:
-    if _LIST_ITEM.match(line.text):
+    ends_sentence = _SENTENCE_END.search(previous.text) is not None
+    # A sentence may end in a number that stands at the start of a line.
+    if _LIST_ITEM.match(line.text) or (ends_sentence and _NUMBERED_ITEM.match(line.text)):
         return True
     if line.page == previous.page and line.blank_before:
         return True
-    return _SENTENCE_END.search(previous.text) is not None and len(previous.text) < SHORT_LINE_FRACTION * full_length
+    return ends_sentence and len(previous.text) < SHORT_LINE_FRACTION * full_length
 
 
 def _joined(lines: Iterable[Line], section: int, vocabulary: set[str]) -> Block:

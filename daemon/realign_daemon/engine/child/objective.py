@@ -78,10 +78,10 @@ class Dpo:
         self._network, self._vocabulary_size, self._alive = network, vocabulary_size, alive
         self._settings = settings
         self._valid = cast("tuple[Pair, ...]", data.valid)
-        self._reference: dict[Pair, tuple[float, float]] = {}
+        self.reference: dict[Pair, tuple[float, float]] = {}
         for pairs in passes((*cast("tuple[Pair, ...]", data.train), *self._valid), vocabulary_size):
             logprobs = cast("list[list[float]]", self._pair_logprobs(pairs)[0].tolist())
-            self._reference.update(zip(pairs, ((chosen, rejected) for chosen, rejected in logprobs), strict=True))
+            self.reference.update(zip(pairs, ((chosen, rejected) for chosen, rejected in logprobs), strict=True))
             self._alive()
 
     def part_loss(self, part: Sequence[Example], *, batch_examples: int, batch_tokens: int) -> mx.array:  # noqa: ARG002
@@ -131,4 +131,4 @@ class Dpo:
         )
 
     def _reference_of(self, pairs: Sequence[Pair]) -> mx.array:
-        return mx.array([self._reference[pair] for pair in pairs], dtype=mx.float32).reshape(-1, 2)
+        return mx.array([self.reference[pair] for pair in pairs], dtype=mx.float32).reshape(-1, 2)

@@ -16,7 +16,7 @@ class Vocabulary:
 
     def __init__(self, tokenizer: Any, context_tokens: int) -> None:
         """`tokenizer` is mlx_lm's wrapper; `context_tokens` is how many tokens the model was made for."""
-        self._tokenizer = tokenizer
+        self.tokenizer = tokenizer
         self.context_tokens = context_tokens
         self.end_token = int(tokenizer.eos_token_id)
         self.end_tokens = sorted(int(token) for token in tokenizer.eos_token_ids)
@@ -38,7 +38,7 @@ class Vocabulary:
                 raise BadTask(message) from error
             tokens = []
         if not tokens:
-            start = self._tokenizer.bos_token_id
+            start = self.tokenizer.bos_token_id
             tokens = [self.end_token if start is None else int(start)]
         if len(tokens) >= self.context_tokens:
             message = f"the prompt has {len(tokens)} tokens and the model reads {self.context_tokens}: shorten it"
@@ -51,7 +51,7 @@ class Vocabulary:
 
     def plain(self, text: str) -> list[int]:
         """The tokens of a text that goes on from other text."""
-        return cast("list[int]", self._tokenizer.encode(text, add_special_tokens=False)) if text else []
+        return cast("list[int]", self.tokenizer.encode(text, add_special_tokens=False)) if text else []
 
     def choice(self, before: str, choice: str) -> int:
         """The one token that writes `choice` right after `before`. Raises BadTask when it takes none or several."""
@@ -70,8 +70,8 @@ class Vocabulary:
         Reasoning that never ended leaves an empty answer. A template may have opened the reasoning in the prompt, so
         a lone end mark counts, too.
         """
-        text = cast("str", self._tokenizer.decode(list(tokens), skip_special_tokens=True))
-        start, end = self._tokenizer.think_start or "<think>", self._tokenizer.think_end or "</think>"
+        text = cast("str", self.tokenizer.decode(list(tokens), skip_special_tokens=True))
+        start, end = self.tokenizer.think_start or "<think>", self.tokenizer.think_end or "</think>"
         head, closed, tail = text.partition(end)
         if closed:
             return tail.lstrip("\n"), head.replace(start, "", 1).strip()
@@ -81,5 +81,5 @@ class Vocabulary:
 
     def _render(self, messages: Sequence[Message], *, thinking: bool) -> list[int]:
         turns = [{"role": message.role, "content": message.content} for message in messages]
-        rendered = self._tokenizer.apply_chat_template(turns, add_generation_prompt=True, enable_thinking=thinking)
+        rendered = self.tokenizer.apply_chat_template(turns, add_generation_prompt=True, enable_thinking=thinking)
         return [int(token) for token in rendered]

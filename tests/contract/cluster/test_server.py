@@ -1,0 +1,179 @@
+"""The daemon's endpoints: where they are, who may use them, and how they fail."""
+
+from __future__ import annotations
+
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING, Any, cast
+
+import grpc.aio
+import pytest
+from grpc_health.v1 import health_pb2, health_pb2_grpc
+
+from realign_daemon.cluster.addresses import Address
+from realign_daemon.errors import Ambiguous, BadConfig, DirectoryInUse, RealignError
+from realign_daemon.rpc.channels import open_channel
+from realign_daemon.rpc.faults import INTERNAL_MESSAGE, error_of_call
+from realign_daemon.rpc.server import Server
+from realign_proto.v1 import status_pb2
+from realign_proto.v1.status_pb2_grpc import StatusServicer, StatusStub, add_StatusServicer_to_server
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator, AsyncIterator
+    from pathlib import Path
+
+    from realign_proto.v1.status_pb2_grpc import StatusAsyncStub
+
+ANY_PORT = Address(host="127.0.0.1", port=0)
+
+
+class Failing(StatusServicer):
+    """Raises what it is given."""
+
+    def __init__(self, error: BaseException | None) -> None:
+        self.error = error
+
+    async def GetStatus(self, request: status_pb2.StatusRequest, context: object) -> status_pb2.NodeStatus:  # noqa: N802
+        if self.error:
+            raise self.error
+        return status_pb2.NodeStatus()
+
+    async def Bench(  # noqa: N802
+        self, request: status_pb2.BenchRequest, context: object
+    ) -> AsyncIterator[status_pb2.BenchEvent]:
+        yield status_pb2.BenchEvent(text="one")
+        if self.error:
+            raise self.error
+
+
+@asynccontextmanager
+async def served(tmp_path: Path, error: BaseException | None = None) -> AsyncGenerator[grpc.aio.Channel]:
+    server = Server(data_dir=tmp_path / "data", listen=ANY_PORT)
+    async with (
+        server.serve(lambda to: add_StatusServicer_to_server(Failing(error), to)),
+        open_channel(server.address) as channel,
+    ):
+        yield channel
+
+
+async def send_bytes(channel: grpc.aio.Channel, request: bytes) -> object:
+    method = cast("Any", channel).unary_unary("/realign.v1.Status/GetStatus")
+    return await method(request, timeout=5)
+
+
+async def health_of(channel: grpc.aio.Channel, service: str) -> object:
+    stub: Any = health_pb2_grpc.HealthStub(channel)
+    reply = await stub.Check(health_pb2.HealthCheckRequest(service=service), timeout=5)
+    return reply.status
+
+
+async def drained(stub: StatusAsyncStub) -> None:
+    async for _ in stub.Bench(status_pb2.BenchRequest()):
+        pass
+
+
+async def failure_of(tmp_path: Path, error: BaseException, *, stream: bool = False) -> grpc.aio.AioRpcError:
+    async with served(tmp_path, error) as channel:
+        stub = StatusStub(channel)
+        with pytest.raises(grpc.aio.AioRpcError) as failed:
+            await (drained(stub) if stream else stub.GetStatus(status_pb2.StatusRequest()))
+    return failed.value
+
+
+@pytest.mark.parametrize("stream", [False, True])
+async def test_an_error_of_the_tree_arrives_as_the_same_error_with_its_sentence(tmp_path: Path, stream: bool) -> None:
+    failed = await failure_of(tmp_path, Ambiguous("dpo or sft? say --type"), stream=stream)
+
+    error = error_of_call(failed)
+
+    assert (type(error), str(error), error.exit_code) == (Ambiguous, "dpo or sft? say --type", 5)
+
+
+@pytest.mark.parametrize("stream", [False, True])
+async def test_an_unexpected_exception_tells_the_caller_nothing_of_itself(tmp_path: Path, stream: bool) -> None:
+    failed = await failure_of(tmp_path, KeyError("a secret"), stream=stream)
+
+    assert (failed.code(), failed.details()) == (grpc.StatusCode.INTERNAL, INTERNAL_MESSAGE)
+
+
+async def test_bytes_that_are_no_message_are_bad_input_and_name_no_class(tmp_path: Path) -> None:
+    async with served(tmp_path) as channel:
+        with pytest.raises(grpc.aio.AioRpcError) as failed:
+            await send_bytes(channel, b"\xff\xff\xff")
+
+    assert failed.value.code() is grpc.StatusCode.INVALID_ARGUMENT
+    assert "Decode" not in (failed.value.details() or "")
+
+
+async def test_the_endpoint_file_names_the_real_port_and_goes_with_the_server(tmp_path: Path) -> None:
+    server = Server(data_dir=tmp_path / "data", listen=ANY_PORT)
+    async with server.serve():
+        text = (tmp_path / "data" / "endpoint").read_text()
+        assert text == f"127.0.0.1:{server.address.port}\n"
+        assert server.address.port != 0
+    assert not (tmp_path / "data" / "endpoint").exists()
+
+
+async def test_the_socket_answers_and_is_for_its_owner_only(tmp_path: Path) -> None:
+    socket = tmp_path / "data" / "realignd.sock"
+    async with Server(data_dir=tmp_path / "data", listen=ANY_PORT).serve():
+        assert socket.stat().st_mode & 0o777 == 0o600
+        assert socket.parent.stat().st_mode & 0o777 == 0o700
+        async with open_channel(f"unix:{socket}") as channel:
+            assert await health_of(channel, "realign.v1.Status") == health_pb2.HealthCheckResponse.SERVING
+    assert not socket.exists()
+
+
+async def test_a_path_too_long_for_a_socket_gets_a_short_one_that_the_folder_names(tmp_path: Path) -> None:
+    data_dir = tmp_path / ("long" * 30)
+    async with Server(data_dir=data_dir, listen=ANY_PORT).serve():
+        path = (data_dir / "socket").read_text().strip()
+        assert len(path) <= 100
+        async with open_channel(f"unix:{path}") as channel:
+            assert await health_of(channel, "") == health_pb2.HealthCheckResponse.SERVING
+    assert not (data_dir / "socket").exists()
+
+
+async def test_a_second_daemon_on_the_same_folder_is_refused_with_a_sentence(tmp_path: Path) -> None:
+    async with Server(data_dir=tmp_path / "data", listen=ANY_PORT).serve():
+        with pytest.raises(DirectoryInUse, match=r"another realignd runs on .*data; stop it"):
+            async with Server(data_dir=tmp_path / "data", listen=ANY_PORT).serve():
+                pass
+    async with Server(data_dir=tmp_path / "data", listen=ANY_PORT).serve():
+        pass  # the folder is free again
+
+
+async def test_a_folder_can_be_claimed_before_the_server_serves(tmp_path: Path) -> None:
+    server = Server(data_dir=tmp_path / "data", listen=ANY_PORT)
+    with server.claim():
+        with pytest.raises(DirectoryInUse), Server(data_dir=tmp_path / "data", listen=ANY_PORT).claim():
+            pass
+        async with server.serve():
+            assert server.address.port
+
+
+async def test_a_port_that_another_daemon_listens_on_is_refused_and_not_shared(tmp_path: Path) -> None:
+    first = Server(data_dir=tmp_path / "first", listen=ANY_PORT)
+    async with first.serve():
+        with pytest.raises(BadConfig, match=rf"cannot listen on .*:{first.address.port};"):
+            async with Server(data_dir=tmp_path / "second", listen=first.address).serve():
+                pass
+
+
+async def test_a_message_above_the_limit_is_refused(tmp_path: Path) -> None:
+    async with served(tmp_path) as channel:
+        with pytest.raises(grpc.aio.AioRpcError) as failed:
+            await send_bytes(channel, b"\0" * (5 * 1024 * 1024))
+
+    assert failed.value.code() is grpc.StatusCode.RESOURCE_EXHAUSTED
+
+
+async def test_a_call_to_a_node_that_is_gone_is_unreachable_with_exit_code_4(tmp_path: Path) -> None:
+    server = Server(data_dir=tmp_path / "data", listen=ANY_PORT)
+    async with server.serve():
+        gone = server.address
+    async with open_channel(gone) as channel:
+        with pytest.raises(grpc.aio.AioRpcError) as failed:
+            await StatusStub(channel).GetStatus(status_pb2.StatusRequest(), timeout=5)
+
+    assert isinstance(error_of_call(failed.value), RealignError)
+    assert error_of_call(failed.value).exit_code == 4

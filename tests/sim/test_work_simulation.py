@@ -1,0 +1,274 @@
+"""Simulation of a home and its nodes in one process: real ledgers, executors and dispatcher, scripted engines and links."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import pytest
+
+from realign_daemon.clock import SystemClock
+from realign_daemon.engine.api import (
+    Engine,
+    Generate,
+    LocalModel,
+    Message,
+    ModelId,
+    Sampler,
+    Task,
+    Train,
+    TrainSettings,
+)
+from realign_daemon.engine.errors import BadTask
+from realign_daemon.testing.memory_links import MemoryLinks
+from realign_daemon.testing.scripted_engine import ScriptedEngine
+from realign_daemon.work.blobs import BlobStore
+from realign_daemon.work.database import Database
+from realign_daemon.work.dispatcher import Crew, Dispatcher, Order, Outcome, Progress
+from realign_daemon.work.executor import Executor
+from realign_daemon.work.ledger import Ledger
+from realign_daemon.work.units import Unit, make_unit
+
+MODEL = LocalModel(
+    name="m",
+    model=ModelId("m"),
+    path=Path("/nowhere"),
+    params_b=0.001,
+    active_params_b=0.001,
+    bits=16,
+    weight_bytes=1,
+)
+SLOTS = 4
+DEADLINE_S = 20.0
+
+
+class OneModel:
+    def find(self, name: str) -> LocalModel | None:
+        return MODEL if name == MODEL.name else None
+
+
+class Willing:
+    def __init__(self) -> None:
+        self.reason = ""
+
+    def reason_to_refuse(self) -> str:
+        return self.reason
+
+    def slots(self, model: LocalModel) -> int:
+        return SLOTS
+
+
+class World:
+    """Nodes "left" (the home) and "right"."""
+
+    def __init__(self, folder: Path) -> None:
+        self.databases = {name: Database(folder / f"{name}.sqlite") for name in ("left", "right")}
+        self.ledgers = {name: Ledger(database) for name, database in self.databases.items()}
+        self.stores = {name: BlobStore(folder / f"{name}-blobs") for name in self.databases}
+        self.engines = {name: ScriptedEngine(store, script=self._script) for name, store in self.stores.items()}
+        self.willing = {name: Willing() for name in self.databases}
+        self.executors = {name: self._executor(name, self.engines[name]) for name in self.databases}
+        self.links = MemoryLinks(self.executors, self.stores, home="left")
+        self.crew: Sequence[Crew] = (
+            Crew(node="left", examples_per_s=1.0),
+            Crew(node="right", examples_per_s=1.0),
+        )
+        self.progress: list[Progress] = []
+        self.bad: set[str] = set()
+        self._grown = asyncio.Event()
+
+    def _script(self, task: Task) -> None:
+        if isinstance(task, Generate) and task.messages[0].content in self.bad:
+            raise BadTask("this question can never be answered")
+
+    def _executor(self, name: str, engine: Engine) -> Executor:
+        async def fetch(home: str, sha256: str) -> None:
+            raise ConnectionError("no blob is fetched in this simulation")
+
+        return Executor(
+            node_id=name,
+            engine=engine,
+            models=OneModel(),
+            willingness=self.willing[name],
+            ledger=self.ledgers[name],
+            blobs=self.stores[name],
+            clock=SystemClock(),
+            fetch_blob=fetch,
+        )
+
+    def _changed(self, progress: Progress) -> None:
+        self.progress.append(progress)
+        self._grown.set()
+
+    async def until_done(self, count: int) -> None:
+        while not self.progress or self.progress[-1].done < count:
+            self._grown.clear()
+            await self._grown.wait()
+
+    async def run(self, units: Sequence[Unit], *, job: str = "job") -> Outcome:
+        dispatcher = Dispatcher(ledger=self.ledgers["left"], connections=self.links, clock=SystemClock())
+        order = Order(
+            job_id=job,
+            stage="stage",
+            model=MODEL.name,
+            units=tuple(units),
+            crew=lambda: self.crew,
+            term=lambda: 1,
+            home="left",
+            changed=self._changed,
+        )
+        async with asyncio.timeout(DEADLINE_S):
+            return await dispatcher.run(order)
+
+    def performed(self) -> list[Task]:
+        return [task for engine in self.engines.values() for task in engine.performed]
+
+
+@asynccontextmanager
+async def running(folder: Path) -> AsyncIterator[World]:
+    world = World(folder)
+    for database in world.databases.values():
+        await database.open()
+    tasks = [asyncio.create_task(executor.run()) for executor in world.executors.values()]
+    try:
+        yield world
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        for database in world.databases.values():
+            await database.close()
+
+
+@pytest.fixture
+async def world(tmp_path: Path) -> AsyncIterator[World]:
+    async with running(tmp_path) as built:
+        yield built
+
+
+def question(number: int) -> Unit:
+    return make_unit(
+        Generate(
+            model=MODEL.model,
+            messages=(Message(role="user", content=f"question {number}"),),
+            sampler=Sampler(max_tokens=8),
+            seed=number,
+            template="t@1",
+        )
+    )
+
+
+async def test_both_nodes_work_and_every_unit_is_computed_once(world: World) -> None:
+    units = [question(number) for number in range(60)]
+    outcome = await world.run(units)
+    assert set(outcome.results) == {unit.key for unit in units}
+    assert len(world.performed()) == len(units)
+    assert all(engine.performed for engine in world.engines.values())
+
+
+async def test_running_again_computes_nothing(world: World) -> None:
+    units = [question(number) for number in range(20)]
+    first = await world.run(units)
+    computed = len(world.performed())
+    assert (await world.run(units, job="another")).results == first.results
+    assert len(world.performed()) == computed
+
+
+async def test_the_units_of_a_lost_node_go_to_the_other(world: World) -> None:
+    world.engines["right"].hold()
+    order = asyncio.create_task(world.run([question(number) for number in range(30)]))
+    await world.until_done(10)
+    world.links.cut("right")
+    world.crew = (Crew(node="left", examples_per_s=1.0),)
+    outcome = await order
+    assert len(outcome.results) == 30
+    assert not world.engines["right"].performed
+
+
+async def test_what_a_node_finished_while_it_was_cut_off_is_not_computed_again(world: World) -> None:
+    world.crew = (Crew(node="right", examples_per_s=1.0),)
+    world.engines["right"].hold()
+    order = asyncio.create_task(world.run([question(number) for number in range(3)]))
+    while world.engines["right"].status().state != "busy":
+        await asyncio.sleep(0)
+    world.links.cut("right")
+    world.engines["right"].release()
+    world.links.heal("right")
+    outcome = await order
+    assert len(outcome.results) == 3
+    assert len(world.engines["right"].performed) == 3
+
+
+async def test_an_engine_that_dies_once_costs_a_retry_and_nothing_else(world: World) -> None:
+    world.engines["left"].die_on(lambda task: isinstance(task, Generate) and task.seed == 3)
+    world.engines["right"].die_on(lambda task: isinstance(task, Generate) and task.seed == 3)
+    outcome = await world.run([question(number) for number in range(12)])
+    assert len(outcome.results) == 12
+    assert outcome.quarantined == {}
+
+
+async def test_a_poison_unit_is_given_up_and_the_others_are_not_blamed(world: World) -> None:
+    for engine in world.engines.values():
+        engine.die_on(lambda task: isinstance(task, Generate) and task.seed == 5, times=1_000)
+    units = [question(number) for number in range(16)]
+    outcome = await world.run(units)
+    assert set(outcome.quarantined) == {question(5).key}
+    assert len(outcome.results) == 15
+
+
+async def test_a_poison_unit_is_tried_on_two_nodes(world: World) -> None:
+    for engine in world.engines.values():
+        engine.die_on(lambda task: isinstance(task, Generate) and task.seed == 5, times=1_000)
+    await world.run([question(5)])
+    failures = await world.ledgers["left"].failures([question(5).key])
+    assert set(failures[question(5).key]) == {"left", "right"}
+
+
+async def test_a_task_that_can_never_work_is_given_up_at_once(world: World) -> None:
+    world.bad.add("question 1")
+    outcome = await world.run([question(1), question(2)])
+    assert outcome.quarantined == {question(1).key: "this question can never be answered"}
+    assert set(outcome.results) == {question(2).key}
+
+
+async def test_a_job_does_not_try_again_what_it_has_given_up(world: World) -> None:
+    world.bad.add("question 1")
+    await world.run([question(1)])
+    world.bad.clear()
+    assert (await world.run([question(1)])).results == {}
+    assert set((await world.run([question(1)], job="another")).results) == {question(1).key}
+
+
+async def test_a_node_that_refuses_gets_nothing(world: World) -> None:
+    world.willing["right"].reason = "it runs on a battery that is 10% full"
+    outcome = await world.run([question(number) for number in range(10)])
+    assert len(outcome.results) == 10
+    assert not world.engines["right"].performed
+
+
+async def test_an_order_waits_and_says_why_when_no_node_takes_work(world: World) -> None:
+    world.willing["left"].reason = "it is measuring itself"
+    world.crew = (Crew(node="left", examples_per_s=1.0),)
+    order = asyncio.create_task(world.run([question(1)]))
+    while not any("measuring" in progress.waiting_because for progress in world.progress):
+        await asyncio.sleep(0)
+    world.willing["left"].reason = ""
+    world.executors["left"].refresh()
+    assert len((await order).results) == 1
+
+
+async def test_a_trained_adapter_comes_to_the_home(world: World) -> None:
+    world.crew = (Crew(node="right", examples_per_s=1.0),)
+    row = b'{"split":"train","messages":[{"role":"user","content":"a"},{"role":"assistant","content":"b"}]}\n'
+    dataset = world.stores["left"].put_bytes(row)
+    world.stores["right"].put_bytes(row)
+    task = Train(model=MODEL.model, method="sft", dataset=dataset, settings=TrainSettings(steps=2), seed=1)
+    (result,) = (await world.run([make_unit(task)])).results.values()
+    assert result.node == "right"
+    assert any(world.stores["left"].has(blob) for blob in _adapters(world))
+
+
+def _adapters(world: World) -> list[str]:
+    return [path.name for path in (world.stores["right"].folder).rglob("*") if path.is_file()]

@@ -1,0 +1,32 @@
+"""What reaches the log."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+import structlog
+
+from realign_daemon import logs
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+def test_what_people_wrote_never_reaches_the_log_file(tmp_path: Path) -> None:
+    file = tmp_path / "logs" / "realignd.log"
+    with logs.set_up(file=file):
+        structlog.get_logger().info("unit.failed", prompt="my diary", unit={"text": "my diary", "key": "k"}, node="n")
+    structlog.reset_defaults()
+
+    (line,) = file.read_text().splitlines()
+
+    assert "diary" not in line
+    fields = json.loads(line)
+    assert (fields["event"], fields["prompt"], fields["unit"], fields["node"]) == (
+        "unit.failed",
+        "<8 hidden>",
+        {"text": "<8 hidden>", "key": "k"},
+        "n",
+    )
+    assert file.stat().st_mode & 0o777 == 0o600
