@@ -75,13 +75,6 @@ class ModelsConfig:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class SourcesConfig:
-    """[sources]: folders of this machine that a request may name as `node:PATH`. None unless the owner says so."""
-
-    roots: tuple[Path, ...] = ()
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class CostConfig:
     """[cost]: what an hour of a node costs; None leaves costs out of the summary."""
 
@@ -94,7 +87,6 @@ class LimitsConfig:
 
     concurrent_calls: int = 256
     queued_jobs: int = 64
-    units_per_job: int = 1_000_000
     source_bytes: int = 2 * 1024**3
 
 
@@ -115,7 +107,6 @@ class Config:
     engine: EngineConfig = field(default_factory=EngineConfig)
     benchmark: BenchmarkConfig = field(default_factory=BenchmarkConfig)
     models: ModelsConfig = field(default_factory=ModelsConfig)
-    sources: SourcesConfig = field(default_factory=SourcesConfig)
     cost: CostConfig = field(default_factory=CostConfig)
     limits: LimitsConfig = field(default_factory=LimitsConfig)
     power: PowerConfig = field(default_factory=PowerConfig)

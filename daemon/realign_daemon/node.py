@@ -46,7 +46,6 @@ from realign_daemon.work.executor import Executor
 from realign_daemon.work.ledger import Ledger
 from realign_daemon.worker.supervisor import Worker
 from realign_planner.plan import Role
-from realign_proto.v1 import cluster_pb2_grpc, curation_pb2_grpc, status_pb2_grpc, work_pb2_grpc
 
 log = structlog.get_logger()
 
@@ -73,8 +72,9 @@ class Node:
         server = Server(
             data_dir=data_dir, listen=config.network.listen, concurrent_calls=config.limits.concurrent_calls
         )
-        identity = load_identity(data_dir)
         async with AsyncExitStack() as stack:
+            stack.enter_context(server.claim())
+            identity = load_identity(data_dir)
             database = Database(data_dir / "ledger.sqlite")
             stack.push_async_callback(database.close)
             await database.open()
@@ -200,12 +200,7 @@ class Node:
         cluster = ClusterServicer(view, lambda model, force: machine.measure(model, force=force))
         status = StatusServicer(view, lambda: self._status(jobs), bench)
         work = WorkServicer(executor, blobs)
-        return (
-            lambda server: cluster_pb2_grpc.add_ClusterServicer_to_server(cluster, server),
-            lambda server: status_pb2_grpc.add_StatusServicer_to_server(status, server),
-            lambda server: curation_pb2_grpc.add_CurationServicer_to_server(curation, server),
-            lambda server: work_pb2_grpc.add_WorkServicer_to_server(work, server),
-        )
+        return (cluster.add_to, status.add_to, curation.add_to, work.add_to)
 
     def _status(self, jobs: Jobs) -> LocalStatus:
         return LocalStatus(

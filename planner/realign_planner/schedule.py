@@ -102,8 +102,13 @@ def _assignments(snapshot: Snapshot) -> tuple[Assign, ...]:
 
 def _others_end_sooner(node: NodeLoad, takers: list[NodeLoad], pending: int) -> bool:
     """Whether another node would end everything pending before this one ends a single unit more."""
-    own_end_s = (node.in_flight + 1) / node.examples_per_s
-    return any((other.in_flight + pending) / other.examples_per_s < own_end_s for other in takers if other is not node)
+    own_end_s = _end_s(node, 1)
+    return any(_end_s(other, pending) < own_end_s for other in takers if other is not node)
+
+
+def _end_s(node: NodeLoad, more: int) -> float:
+    """Seconds until the node has ended all it holds and `more` units; one batch takes as long as a full one, at most."""
+    return max(node.in_flight + more, node.slots) / node.examples_per_s
 
 
 def _revocations(snapshot: Snapshot) -> tuple[Revoke, ...]:

@@ -62,12 +62,12 @@ class StateFile:
 
     def save(self, state: ClusterState) -> None:
         """See Store. Raises OSError when the disk is full or broken."""
-        document = {
+        document = {  # keys of addresses stay in their order: the node met longest ago comes first
             "term": state.term,
             "leader": state.leader,
             "addresses": {node: [str(address) for address in known] for node, known in state.addresses.items()},
         }
-        replace_file(self._path, json.dumps(document, indent=1, sort_keys=True).encode())
+        replace_file(self._path, json.dumps(document, indent=1).encode())
 
 
 def _read(document: dict[str, object]) -> ClusterState:

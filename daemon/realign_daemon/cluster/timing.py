@@ -24,9 +24,5 @@ class Timing:
     redial_max_s: float = 4.0
     interfaces_s: float = 5.0  # how often the machine's addresses are looked at
 
-    def scaled(self, factor: float) -> Timing:
-        """The same proportions, `factor` times as long."""
-        return Timing(**{name: getattr(self, name) * factor for name in self.__slots__})
-
 
 DEFAULT = Timing()

@@ -10,7 +10,6 @@ from collections.abc import AsyncIterator, Callable, Generator, Mapping, Sequenc
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-import grpc.aio
 import structlog
 
 from realign_daemon.clock import Clock
@@ -21,11 +20,12 @@ from realign_daemon.cluster.discovery import Discovery, Finding, PeerFound
 from realign_daemon.cluster.facts import NodeFacts, NodeId
 from realign_daemon.cluster.greeting import Greeting
 from realign_daemon.cluster.identity import Identity
-from realign_daemon.cluster.membership import Membership, MemberState, PeerEvent
+from realign_daemon.cluster.membership import Membership, MemberState
 from realign_daemon.cluster.peers import Peers
 from realign_daemon.cluster.state import ClusterState, Store
+from realign_daemon.cluster.subscription import ClusterEvent, LeaderChanged, Subscription
 from realign_daemon.cluster.timing import DEFAULT, Timing
-from realign_daemon.rpc.channels import open_channel
+from realign_daemon.rpc.channels import Channel, open_channel
 
 log = structlog.get_logger()
 
@@ -35,18 +35,7 @@ LOG_NAMES = {
     membership.PeerLost: "peer.lost",
     membership.PeerReturned: "peer.returned",
 }
-WAITING_EVENTS = 1024  # of one subscriber; beyond it the oldest are dropped
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LeaderChanged:
-    """Another node leads, or none (while one is chosen)."""
-
-    leader: NodeId | None
-    term: int
-
-
-ClusterEvent = PeerEvent | LeaderChanged
+REMEMBERED_NODES = 64  # whose addresses are kept; the one met longest ago goes first. The cluster is meant for 16
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,28 +59,6 @@ class MemberView:
     facts: NodeFacts
     jobs: tuple[JobDigest, ...]
     is_self: bool
-
-
-class Subscription:
-    """Events from the moment of subscribing on, in order. Ends never; drop it to unsubscribe."""
-
-    def __init__(self) -> None:
-        self._waiting = asyncio.Queue[ClusterEvent](maxsize=WAITING_EVENTS)
-
-    def __aiter__(self) -> AsyncIterator[ClusterEvent]:
-        """Itself."""
-        return self
-
-    async def __anext__(self) -> ClusterEvent:
-        """The next event."""
-        return await self._waiting.get()
-
-    def put(self, event: ClusterEvent) -> None:
-        """Adds an event; drops the oldest when nobody takes them."""
-        if self._waiting.full():
-            self._waiting.get_nowait()
-            log.warning("cluster.event_dropped", limit=WAITING_EVENTS)
-        self._waiting.put_nowait(event)
 
 
 class ClusterView:
@@ -142,7 +109,7 @@ class ClusterView:
         self._stopped = False
         self._streams = Counter[NodeId]()
         self._greeted: set[NodeId] = set()
-        self._self_channel: grpc.aio.Channel | None = None
+        self._self_channel: Channel | None = None
         self._subscriptions: weakref.WeakSet[Subscription] = weakref.WeakSet()
 
     # What others of this daemon ask.
@@ -204,7 +171,7 @@ class ClusterView:
         jobs = (*self._jobs(), *(job for member in self._membership.members for job in member.beat.jobs))
         return next((job.home for job in jobs if job.job_id == job_id), None)
 
-    def channel(self, node: NodeId) -> grpc.aio.Channel | None:
+    def channel(self, node: NodeId) -> Channel | None:
         """An open channel to the node, this one included; None while it is not connected. Not the caller's to close."""
         if node != self.identity.node:
             return self._peers.channel(node)
@@ -252,7 +219,10 @@ class ClusterView:
         """A node answered or asked, and can be dialled there."""
         self._greeted.add(node)
         if addresses and node != self.identity.node and set(self._book.get(node, ())) != set(addresses):
+            self._book.pop(node, None)
             self._book[node] = addresses
+            while len(self._book) > REMEMBERED_NODES:
+                del self._book[next(iter(self._book))]
             self._follow_addresses()
 
     def has_met(self, node: NodeId) -> bool:
@@ -357,10 +327,9 @@ class ClusterView:
             subscription.put(event)
 
     def _learn(self, finding: Finding) -> None:
-        if isinstance(finding, PeerFound):
+        self._found.pop(finding.node, None)
+        if isinstance(finding, PeerFound) and len(self._found) < REMEMBERED_NODES:
             self._found[finding.node] = finding.addresses
-        else:
-            self._found.pop(finding.node, None)
         self._follow_addresses()
 
     def _follow_addresses(self) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import shutil
 import tarfile
 from collections.abc import Iterable, Mapping, Sequence
@@ -12,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from realign_daemon.curation.material import Dropped, Row
+from realign_daemon.durable_file import flush_folder, flush_to_disk
 
 ADAPTER_FOLDER = "adapter"
 LAST = "summary.json"  # renamed last: where it is, everything is
@@ -23,14 +23,10 @@ def row_id(fields: Mapping[str, Any]) -> str:
     return hashlib.sha256(json.dumps(content, sort_keys=True, ensure_ascii=False).encode()).hexdigest()
 
 
-def data_set_files(
-    rows: Sequence[Row], dropped: Sequence[Dropped], *, summary: Mapping[str, Any], card: str
-) -> dict[str, bytes]:
-    """The files of a data set by name; adapters aside, the whole output folder.
+def without_repeats(rows: Sequence[Row]) -> tuple[list[Row], list[Dropped]]:
+    """The rows by `id`, each id once, and what was left out.
 
-    Rows are sorted by their `id`, which `fields` has, and keep the order of their fields; provenance.jsonl has one line
-    for each, by the same id. Of equal rows one is kept, the held-out one if there is such, so that nothing trained on
-    is tested on; the others are listed in rejected.jsonl.
+    Of equal rows one is kept, the held-out one if there is such, so that nothing trained on is tested on.
     """
     kept: dict[str, Row] = {}
     repeated: list[Dropped] = []
@@ -39,12 +35,21 @@ def data_set_files(
             repeated.append(Dropped(stage="export", reason="the same row came twice", content=row.fields))
         else:
             kept[row.fields["id"]] = row
-    ordered = [kept[name] for name in sorted(kept)]
-    rejected = [{"stage": one.stage, "reason": one.reason, **one.content} for one in (*dropped, *repeated)]
+    return [kept[name] for name in sorted(kept)], repeated
+
+
+def data_set_files(
+    rows: Sequence[Row], dropped: Sequence[Dropped], *, summary: Mapping[str, Any], card: str
+) -> dict[str, bytes]:
+    """The files of a data set by name; adapters aside, the whole output folder.
+
+    Rows come in their order and keep the order of their fields; provenance.jsonl has one line for each, by its `id`.
+    """
+    rejected = [{"stage": one.stage, "reason": one.reason, **one.content} for one in dropped]
     return {
-        "train.jsonl": _lines(row.fields for row in ordered if not row.is_held_out),
-        "valid.jsonl": _lines(row.fields for row in ordered if row.is_held_out),
-        "provenance.jsonl": _lines({"id": row.fields["id"], **row.provenance} for row in ordered),
+        "train.jsonl": _lines(row.fields for row in rows if not row.is_held_out),
+        "valid.jsonl": _lines(row.fields for row in rows if row.is_held_out),
+        "provenance.jsonl": _lines({"id": row.fields["id"], **row.provenance} for row in rows),
         "rejected.jsonl": _lines(sorted(rejected, key=lambda one: json.dumps(one, sort_keys=True))),
         "README.md": card.encode(),
         LAST: (json.dumps(summary, indent=2, ensure_ascii=False) + "\n").encode(),
@@ -76,7 +81,7 @@ def write_folder(folder: Path, files: Mapping[str, bytes], *, adapter: Path | No
         else:
             _sync_folders(staging)
             staging.rename(folder)
-        _sync(folder.parent)
+        flush_folder(folder.parent)
     finally:
         shutil.rmtree(staging, ignore_errors=True)
 
@@ -100,29 +105,20 @@ def _unpack(adapter: Path, folder: Path) -> None:
             with content, (folder / member.name).open("wb") as target:
                 shutil.copyfileobj(content, target)
                 target.flush()
-                os.fsync(target.fileno())
+                flush_to_disk(target.fileno())
 
 
 def _write(path: Path, data: bytes) -> None:
     with path.open("wb") as file:
         file.write(data)
         file.flush()
-        os.fsync(file.fileno())
+        flush_to_disk(file.fileno())
 
 
 def _sync_folders(folder: Path) -> None:
     for place in (folder, folder / ADAPTER_FOLDER):
         if place.is_dir():
-            _sync(place)
-
-
-def _sync(folder: Path) -> None:
-    """Makes the names in a folder durable."""
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+            flush_folder(place)
 
 
 def _lines(rows: Iterable[Mapping[str, Any]]) -> bytes:

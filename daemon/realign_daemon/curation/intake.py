@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime
 import re
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import PurePath
 from typing import Any, get_args
 
@@ -64,8 +64,10 @@ class Frozen:
     replay: Sha256 | None
 
 
-def prepare_plan(request: Request, colleagues: Sequence[Colleague]) -> Prepared:
+def prepare_plan(request: Request, colleagues: Sequence[Colleague], *, passages: int | None = None) -> Prepared:
     """The plan for a request on the living nodes and the weights for its roles.
+
+    Without a count, `passages` bounds the rows that the estimate is for: one passage gives one row at most.
 
     Raises:
         BadInput: an unknown data type, model, node or stage, or a count below one.
@@ -74,7 +76,7 @@ def prepare_plan(request: Request, colleagues: Sequence[Colleague]) -> Prepared:
     wish = _wish(request)
     roles = resolve_roles(wish, colleagues)
     facts = cluster_facts(colleagues, needs=[pin.model for pin in roles.values()])
-    plan = make_plan(wish, facts)
+    plan = make_plan(wish if wish.count or not passages else replace(wish, count=passages), facts)
     if isinstance(plan, UnknownModel | BadRequest):
         raise BadInput(plan.message)
     if not plan.fits:

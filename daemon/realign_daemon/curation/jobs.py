@@ -78,10 +78,9 @@ class Jobs:
             raise Full(message)
         plan = intake.preview(request, self._node.colleagues.alive())
         intake.check(request, plan, runnable=WORK)
-        prepared = intake.prepare_plan(request, self._node.colleagues.alive())
-        templates = prepared.roles["target"].templates
-        for source in request.sources:  # a bad file is refused before anything is promised
-            await read_source(self._node.computations, self._node.blobs, source, load_templates(templates).chunking)
+        roles = intake.prepare_plan(request, self._node.colleagues.alive()).roles
+        passages = await self._read(request, roles["target"].templates)
+        prepared = intake.prepare_plan(request, self._node.colleagues.alive(), passages=passages)
         now = self._node.clock.unix()
         spec = intake.freeze(
             request,
@@ -197,6 +196,14 @@ class Jobs:
         await self._node.ledger.save_spec(job.spec.job_id, to_json(job.spec))
         await self._set(job, "queued", f"{job.spec.job_id} is tried again")
         return job
+
+    async def _read(self, request: Request, templates: str) -> int:
+        """The number of passages in all sources. A bad file is refused here, before anything is promised."""
+        chunking = load_templates(templates).chunking
+        readings = [
+            await read_source(self._node.computations, self._node.blobs, source, chunking) for source in request.sources
+        ]
+        return sum(len(reading.chunks) for reading in readings)
 
     def _next(self) -> Job | None:
         return next((job for job in self.all() if job.record.state in RUNNABLE), None)

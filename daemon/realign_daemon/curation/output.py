@@ -8,7 +8,7 @@ from pathlib import Path
 from realign_daemon.clock import Clock
 from realign_daemon.curation.card import CardModel, CardSource, data_set_card
 from realign_daemon.curation.desk import Desk
-from realign_daemon.curation.export import data_set_files, write_folder
+from realign_daemon.curation.export import data_set_files, without_repeats, write_folder
 from realign_daemon.curation.material import Material
 from realign_daemon.curation.record import JobRecord
 from realign_daemon.curation.spec import JobSpec
@@ -35,6 +35,8 @@ class Output:
             OSError: the disk is full; nothing half is left.
         """
         spec, record = desk.spec, desk.record
+        material.rows, repeated = without_repeats(material.rows)
+        material.dropped.extend(repeated)
         folder = self._folder(spec)
         record.summary = self._summary(spec, record, material, folder)
         card = _card(spec, record, material)

@@ -155,10 +155,9 @@ class EngineSupervisor:
         """See Engine."""
         process = self._process
         if process is None or process.has_ended:
-            state = "failed" if self._last_error else "absent"
-            return EngineStatus(
-                state="starting" if self._activity == "starting" else state, last_error=self._last_error
-            )
+            error = self._last_error or (process.death().cause if process else "")  # it may die with nothing to do
+            state = "failed" if error else "absent"
+            return EngineStatus(state="starting" if self._activity == "starting" else state, last_error=error)
         state = "starting" if self._activity == "starting" else "busy" if process.in_flight else "ready"
         return EngineStatus(
             state="benchmarking" if self._activity == "benchmarking" else state,
@@ -234,9 +233,7 @@ class EngineSupervisor:
                 body, stall_timeout_s=stall_timeout_s or self._settings.stall_timeout_s, progress=progress
             )
         except EngineDied as error:
-            if (
-                self._process is process
-            ):  # the first of its requests to hear of it; an end that was asked for is no news
+            if self._process is process:  # the first request to hear of it; an end that was asked for is no news
                 self._process, self._model = None, None
                 self._last_error = f"{error.cause}: {error.last_words}" if error.last_words else error.cause
                 _log.warning("engine.died", model=error.model, cause=error.cause, last_words=error.last_words)

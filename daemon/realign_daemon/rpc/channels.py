@@ -9,6 +9,8 @@ import grpc.aio
 if TYPE_CHECKING:
     from realign_daemon.cluster.addresses import Address
 
+Channel = grpc.aio.Channel
+
 MAX_MESSAGE_BYTES = 4 * 1024 * 1024  # what is larger is streamed
 
 # Keepalive alone never finds a frozen peer: a ping without an answer waits for http2.ping_timeout_ms, 60 s by default.
@@ -30,6 +32,6 @@ OPTIONS: tuple[tuple[str, int], ...] = (
 )
 
 
-def open_channel(address: Address | str) -> grpc.aio.Channel:
+def open_channel(address: Address | str) -> Channel:
     """A channel that connects at its first call. The caller closes it."""
     return grpc.aio.insecure_channel(str(address), options=OPTIONS)

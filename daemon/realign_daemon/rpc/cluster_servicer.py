@@ -6,6 +6,8 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 
+import grpc.aio
+
 from realign_daemon.cluster.beats import Beat
 from realign_daemon.cluster.facts import NodeFacts, NodeId
 from realign_daemon.cluster.greeting import welcome
@@ -17,6 +19,7 @@ from realign_daemon.rpc.context import Context
 from realign_daemon.rpc.convert import beat_to_wire, facts_to_wire, greeting_from_wire, welcome_to_wire
 from realign_proto.v1 import cluster_pb2, facts_pb2
 from realign_proto.v1.cluster_pb2_grpc import ClusterServicer as ClusterService
+from realign_proto.v1.cluster_pb2_grpc import add_ClusterServicer_to_server
 
 Measure = Callable[[str, bool], Awaitable[NodeFacts]]  # registry name or "", force -> this node's facts afterwards
 
@@ -28,6 +31,10 @@ class ClusterServicer(ClusterService):
         self._view = view
         self._measure = measure
         self._timing = timing
+
+    def add_to(self, server: grpc.aio.Server) -> None:
+        """Makes the server answer with this."""
+        add_ClusterServicer_to_server(self, server)
 
     async def Hello(  # noqa: N802 - the wire's name
         self, request: cluster_pb2.HelloRequest, context: Context

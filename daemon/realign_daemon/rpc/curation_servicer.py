@@ -22,8 +22,8 @@ from realign_daemon.rpc.faults import error_of_call
 from realign_daemon.rpc.job_convert import job_to_wire, request_from_wire
 from realign_daemon.work.blobs import CHUNK_BYTES, BlobStore, Incoming
 from realign_proto.v1 import curation_pb2 as pb
-from realign_proto.v1.curation_pb2_grpc import CurationStub
 from realign_proto.v1.curation_pb2_grpc import CurationServicer as CurationService
+from realign_proto.v1.curation_pb2_grpc import CurationStub, add_CurationServicer_to_server
 
 if TYPE_CHECKING:
     from realign_proto.v1.curation_pb2_grpc import CurationAsyncStub
@@ -60,6 +60,10 @@ class CurationServicer(CurationService):
         self._node_name = node_name
         self._max_source_bytes = max_source_bytes
         self._passed_to: dict[str, Channel] = {}  # jobs whose home's next beat may not have come yet
+
+    def add_to(self, server: grpc.aio.Server) -> None:
+        """Registers the service."""
+        add_CurationServicer_to_server(self, server)
 
     async def Submit(  # noqa: N802 - the wire's name
         self, request_iterator: AsyncIterator[pb.SubmitRequest], context: Context

@@ -7,6 +7,8 @@ from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+import grpc.aio
+
 from realign_daemon.cluster.facts import NodeFacts
 from realign_daemon.cluster.greeting import MAX_PROTOCOL
 from realign_daemon.cluster.view import ClusterView, MemberView
@@ -14,6 +16,7 @@ from realign_daemon.rpc.context import Context
 from realign_daemon.rpc.convert import benchmark_to_wire, engine_to_wire, facts_to_wire, power_to_wire
 from realign_proto.v1 import status_pb2
 from realign_proto.v1.status_pb2_grpc import StatusServicer as StatusService
+from realign_proto.v1.status_pb2_grpc import add_StatusServicer_to_server
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,6 +64,10 @@ class StatusServicer(StatusService):
         self._view = view
         self._local = local
         self._bench = bench
+
+    def add_to(self, server: grpc.aio.Server) -> None:
+        """Makes the server answer with this."""
+        add_StatusServicer_to_server(self, server)
 
     async def GetStatus(  # noqa: N802 - the wire's name
         self, request: status_pb2.StatusRequest, context: Context

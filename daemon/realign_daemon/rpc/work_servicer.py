@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator
 
 import grpc
+import grpc.aio
 
 from realign_daemon.engine.api import Sha256
 from realign_daemon.rpc.context import Context
@@ -15,6 +16,7 @@ from realign_daemon.work.executor import Executor
 from realign_daemon.work.messages import Event
 from realign_proto.v1 import work_pb2 as pb
 from realign_proto.v1.work_pb2_grpc import WorkServicer as WorkService
+from realign_proto.v1.work_pb2_grpc import add_WorkServicer_to_server
 
 
 class WorkServicer(WorkService):
@@ -23,6 +25,10 @@ class WorkServicer(WorkService):
     def __init__(self, executor: Executor, blobs: BlobStore) -> None:
         self._executor = executor
         self._blobs = blobs
+
+    def add_to(self, server: grpc.aio.Server) -> None:
+        """Registers the service."""
+        add_WorkServicer_to_server(self, server)
 
     async def Attend(  # noqa: N802 - the wire's name
         self, request_iterator: AsyncIterator[pb.WorkCommand], context: Context

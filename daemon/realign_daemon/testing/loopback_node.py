@@ -20,7 +20,6 @@ from realign_daemon.cluster.view import ClusterView
 from realign_daemon.rpc.cluster_servicer import ClusterServicer
 from realign_daemon.rpc.server import Server
 from realign_daemon.rpc.status_servicer import BenchProgress, LocalStatus, StatusServicer
-from realign_proto.v1 import cluster_pb2_grpc, status_pb2_grpc
 
 # A quarter of the real waits or less; the lag is kept long, as a busy test machine stands still that long for nothing.
 QUICK = Timing(
@@ -90,10 +89,7 @@ async def loopback_node(  # noqa: PLR0913 - each has a default; a test names wha
 
     cluster = ClusterServicer(view, measure, timing=timing)
     status = StatusServicer(view, lambda: LocalStatus(data_dir=data_dir, uptime_s=0.0), bench)
-    async with server.serve(
-        lambda grpc_server: cluster_pb2_grpc.add_ClusterServicer_to_server(cluster, grpc_server),
-        lambda grpc_server: status_pb2_grpc.add_StatusServicer_to_server(status, grpc_server),
-    ):
+    async with server.serve(cluster.add_to, status.add_to):
         running = asyncio.create_task(view.run(), name=f"cluster {data_dir.name}")
         try:
             yield LoopbackNode(view=view, address=server.address, data_dir=data_dir)

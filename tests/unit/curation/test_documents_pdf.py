@@ -89,6 +89,14 @@ def test_a_first_line_that_repeats_on_two_pages_only_is_text(make_book: MakeBook
     assert [block.text for block in document.blocks].count("Again.") == 2
 
 
+def test_numbers_at_the_end_of_pages_that_do_not_count_them_are_text(make_book: MakeBook) -> None:
+    chapters = [
+        (f"Chapter {number}", [f"The year {number} brought a flood:", str(7 * number)]) for number in range(1, 5)
+    ]
+    kept = " ".join(block.text for block in read(make_book(chapters, running=True)).blocks)
+    assert [number for number in ("7", "14", "21", "28") if f" {number}" in kept] == ["7", "14", "21", "28"]
+
+
 def test_a_word_broken_at_a_line_end_is_made_whole(make_book: MakeBook) -> None:
     document = read(make_book([("One", ["The quick river meas-\nured twice is never still."])]))
     assert document.blocks[0].text == "The quick river measured twice is never still."

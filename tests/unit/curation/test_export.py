@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from realign_daemon.curation.export import data_set_files, row_id, write_folder
+from realign_daemon.curation.export import data_set_files, row_id, without_repeats, write_folder
 from realign_daemon.curation.material import Dropped, Row
 
 FILES = {"train.jsonl": b"{}\n", "summary.json": b"{}\n"}
@@ -30,7 +30,8 @@ def lines(data: bytes) -> list[dict[str, Any]]:
 
 
 def exported(rows: list[Row], dropped: list[Dropped] | None = None) -> dict[str, bytes]:
-    return data_set_files(rows, dropped or [], summary={"b": 1, "a": "é"}, card="# Card\n")
+    kept, repeated = without_repeats(rows)
+    return data_set_files(kept, [*(dropped or []), *repeated], summary={"b": 1, "a": "é"}, card="# Card\n")
 
 
 @pytest.fixture

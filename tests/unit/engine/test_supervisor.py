@@ -191,3 +191,16 @@ def test_last_words_are_the_lines_that_explain() -> None:
     fatal = "noise\nFatal Python error: Segmentation fault\n\nThread 0x1\n" + "  File\n" * 30 + "Extension modules: x\n"
     assert last_words(fatal).startswith("Fatal Python error: Segmentation fault | Thread 0x1")
     assert last_words("") == ""
+
+
+async def test_a_death_with_nothing_to_do_is_seen_and_the_next_load_starts_anew(
+    blobs: BlobStore, tmp_path: Path, tiny_model: LocalModel
+) -> None:
+    engine = supervisor(blobs, tmp_path)
+    await engine.load(tiny_model)
+    os.kill(engine.status().pid, signal.SIGKILL)
+    await until(engine, "failed")
+    assert "SIGKILL" in engine.status().last_error
+    await engine.load(tiny_model)
+    assert isinstance(await engine.perform(short(tiny_model)), Generated)
+    await engine.close()

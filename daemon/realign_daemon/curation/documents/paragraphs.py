@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from statistics import median
 
@@ -69,41 +69,28 @@ def _starts_paragraph(previous: Line, line: Line, full_length: float) -> bool:
     return ends_sentence and len(previous.text) < SHORT_LINE_FRACTION * full_length
 
 
-def _joined(lines: Iterable[Line], section: int, vocabulary: set[str]) -> Block:
-    text, runs = "", list[Run]()
-    previous: Line | None = None
-    for line in lines:
-        if previous is not None:
-            text, runs = _bridge(text, runs, previous, line, vocabulary)
-        runs.append(Run(at=len(text), page=line.page, start=line.start, length=len(line.text)))
-        text += line.text
-        previous = line
-    return Block(section=section, text=text, runs=tuple(runs))
+def _joined(lines: Sequence[Line], section: int, vocabulary: set[str]) -> Block:
+    parts, runs, at = list[str](), list[Run](), 0
+    for line, following in zip(lines, [*lines[1:], None], strict=True):
+        text, glue = _ending(line, following, vocabulary)
+        runs.append(Run(at=at, page=line.page, start=line.start, length=len(text)))
+        parts.append(text + glue)
+        at += len(text) + len(glue)
+    return Block(section=section, text="".join(parts), runs=tuple(runs))
 
 
-def _bridge(text: str, runs: list[Run], previous: Line, line: Line, vocabulary: set[str]) -> tuple[str, list[Run]]:
-    """The text so far, ready for the next line: with a blank, or with a broken word left open to be completed.
+def _ending(line: Line, following: Line | None, vocabulary: set[str]) -> tuple[str, str]:
+    """What stays of a line's text, and what joins it to the next: a blank, or nothing inside a broken word.
 
     A word broken at a hyphen is one word, unless only its hyphenated form is used elsewhere in the document.
     """
-    rest = _WORD.match(line.text)
-    visible = _BROKEN_WORD.search(text)
-    if rest is None or not rest.group()[0].islower() or not (previous.hyphenated or visible):
-        if previous.hyphenated:  # "1998-" and such: pdfium swallowed the hyphen
-            return text + "-", runs
-        return text + " ", runs
-    head = (visible["head"] if visible else _last_word(text)).casefold()
-    tail = rest.group().casefold()
-    compound = f"{head}-{tail}" in vocabulary and head + tail not in vocabulary
-    if visible and not compound:
-        last = runs[-1]
-        shorter = Run(at=last.at, page=last.page, start=last.start, length=last.length - 1)
-        return text[:-1], [*runs[:-1], shorter]
-    if compound and not visible:
-        return text + "-", runs
-    return text, runs
-
-
-def _last_word(text: str) -> str:
-    words = _WORD.findall(text.rsplit(" ", 1)[-1])
-    return words[-1] if words else ""
+    swallowed = "-" if line.hyphenated else ""  # the hyphen that pdfium took for a broken word's
+    if following is None:
+        return line.text, swallowed
+    head, tail = _BROKEN_WORD.search(line.text + swallowed), _WORD.match(following.text)
+    if head is None or tail is None or not tail.group()[0].islower():
+        return line.text, swallowed or " "
+    first, second = head["head"].casefold(), tail.group().casefold()
+    if f"{first}-{second}" in vocabulary and first + second not in vocabulary:
+        return line.text, swallowed
+    return line.text if swallowed else line.text[:-1], ""

@@ -22,7 +22,7 @@ _OUTER_NUMBER = re.compile(r"^[0-9]{1,5}\s+(?=\S)|(?<=\S)\s+[0-9]{1,5}$")
 def without_running_lines(pages: Sequence[Sequence[Line]]) -> list[list[Line]]:
     """The pages' lines without what repeats at their edges.
 
-    A line at a page's first or last place goes when it is a page number, or when the same words (a number beside them
+    A line at a page's first or last place goes when it counts the pages, or when the same words (a number beside them
     aside) stand at that edge of several pages; the line next to one that went is looked at the same way. A heading is
     not a repeat of the running header that echoes it.
     """
@@ -39,10 +39,14 @@ def _strip_edge(pages: list[list[Line]], edge: int) -> bool:
     outermost = [page[edge] if page else None for page in pages]
     repeats = Counter(_words(line) for line in outermost if line is not None)
     enough = max(MIN_REPEATS, MIN_REPEAT_FRACTION * len(pages))
-    numbered = sum(_is_page_number(line) for line in outermost if line is not None) >= MIN_REPEATS
+    numberings = Counter(_numbering(line) for line in outermost if line is not None)
     any_gone = False
     for page, line in zip(pages, outermost, strict=True):
-        if line is not None and ((numbered and _is_page_number(line)) or repeats[_words(line)] >= enough):
+        if line is None:
+            continue
+        numbering = _numbering(line)
+        is_page_number = numbering is not None and numberings[numbering] >= MIN_REPEATS
+        if is_page_number or repeats[_words(line)] >= enough:
             del page[edge]
             any_gone = True
     return any_gone
@@ -54,5 +58,9 @@ def _words(line: Line) -> tuple[bool, str]:
     return line.level > 0, " ".join(text.casefold().split())
 
 
-def _is_page_number(line: Line) -> bool:
-    return not line.level and _PAGE_NUMBER.fullmatch(line.text) is not None
+def _numbering(line: Line) -> str | None:
+    """How far a page number is from the page's own number, as that is the same on many pages; None for other lines."""
+    found = None if line.level else _PAGE_NUMBER.fullmatch(line.text)
+    if found is None:
+        return None
+    return str(int(found["number"]) - line.page) if found["number"].isdecimal() else "roman"

@@ -11,7 +11,7 @@ from typing import Any
 
 import mlx.core as mx
 
-from realign_daemon.engine.api import Train
+from realign_daemon.engine.api import ModelBenchmark, Train
 from realign_daemon.engine.child.batches import Batches
 from realign_daemon.engine.child.duty import Duty
 from realign_daemon.engine.child.inbox import Inbox
@@ -136,8 +136,7 @@ class Loop:
                 case "train":
                     self._train(task_id, request, alive)
                 case "benchmark_model":
-                    speeds = measure_model(self._model.loaded, self._duty, alive, budget_s=request["budget_s"])
-                    self._outbox.value(task_id, asdict(speeds))
+                    self._outbox.value(task_id, asdict(self._measure_model(alive, request["budget_s"])))
                 case "benchmark_compute":
                     self._outbox.value(
                         task_id, asdict(measure_compute(self._duty, alive, budget_s=request["budget_s"]))
@@ -163,6 +162,10 @@ class Loop:
             loaded=loaded, adapters=adapters, batches=Batches(loaded, self._duty, self._max_batch_size)
         )
         self._outbox.value(task_id, "loaded")
+
+    def _measure_model(self, alive: Alive, budget_s: float) -> ModelBenchmark:
+        loaded, limit = self._model.loaded, self._max_batch_size
+        return measure_model(loaded, self._duty, alive, budget_s=budget_s, max_batch_size=limit)
 
     def _train(self, task_id: int, request: Mapping[str, Any], alive: Alive) -> None:
         task = decode_task(request["task"])

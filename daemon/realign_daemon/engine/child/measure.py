@@ -37,24 +37,26 @@ Alive = Callable[[], None]
 class Bench:
     """Medians, and whether they can be trusted. Rests as the duty says, so a slowed engine measures as slow."""
 
-    def __init__(self, duty: Duty, alive: Alive, *, budget_s: float) -> None:
+    def __init__(
+        self, duty: Duty, alive: Alive, *, budget_s: float, clock: Callable[[], float] = time.perf_counter
+    ) -> None:
         """`alive` is called after every step; what it raises ends the measurement."""
-        self._duty, self._alive = duty, alive
-        self._ends_at = time.perf_counter() + budget_s
+        self._duty, self._alive, self._clock = duty, alive, clock
+        self._ends_at = clock() + budget_s
         self.noisy = os.getloadavg()[0] / (os.cpu_count() or 1) > _NOISY_LOAD_PER_CORE
 
     def left_s(self) -> float:
         """What is left of the budget."""
-        return self._ends_at - time.perf_counter()
+        return self._ends_at - self._clock()
 
     def step(self, work: Callable[[], object]) -> float:
         """The seconds that one step of work takes, its rest included."""
-        started = time.perf_counter()
+        started = self._clock()
         with self._duty.step():
             work()
             mx.synchronize()
         self._alive()
-        return time.perf_counter() - started
+        return self._clock() - started
 
     def median_s(self, work: Callable[[], float], *, repetitions: int) -> float:
         """The median of some runs of `work`, which times itself; fewer runs when the budget ends, one at least."""
@@ -79,8 +81,8 @@ def measure_compute(duty: Duty, alive: Alive, *, budget_s: float) -> ComputeBenc
     return ComputeBenchmark(gflops=gflops, bandwidth_gbs=round(_bandwidth(bench, share_s), 2), noisy=bench.noisy)
 
 
-def measure_model(loaded: Loaded, duty: Duty, alive: Alive, *, budget_s: float) -> ModelBenchmark:
-    """Speeds by batch size, doubled until two doublings gain less than 5 % over the best, memory would not do, or time is over.
+def measure_model(loaded: Loaded, duty: Duty, alive: Alive, *, budget_s: float, max_batch_size: int) -> ModelBenchmark:
+    """Speeds by batch size, doubled until it is no use: two doublings under 5 % more than the best, no memory, no time.
 
     The sampler is the keyed one of real tasks, at temperature 1, and no sequence ends early. prefill_tps is that of a
     single long prompt, decode_tps that of the best batch size.
@@ -112,6 +114,8 @@ def measure_model(loaded: Loaded, duty: Duty, alive: Alive, *, budget_s: float) 
         if misses == _MISSES or 2 * batch_bytes > psutil.virtual_memory().available or bench.left_s() < 2 * whole_s:
             break
         batch_size *= 2
+        if batch_size > max_batch_size:
+            break
     best = max(points, key=lambda point: point.examples_per_s)
     return ModelBenchmark(
         prefill_tps=round(prefill_tokens / prefill_s, 2),

@@ -1,0 +1,76 @@
+"""Sources: what is read, what is refused, and how the bytes are cut."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+
+import pytest
+
+from realign_client.errors import BadUsage
+from realign_client.sources import CHUNK_BYTES, collect, named_in, pieces
+
+
+@pytest.mark.parametrize(
+    ("text", "names"),
+    [
+        ("Curate DPO preference pairs from ml_textbook.pdf for Qwen 7B", ("ml_textbook.pdf",)),
+        ("use /data/books/a.pdf, b.TXT and (c.md).", ("/data/books/a.pdf", "b.TXT", "c.md")),
+        ('pairs from "my book.pdf" please', ("my book.pdf",)),
+        ("from a.pdf and again a.pdf", ("a.pdf",)),
+        ("from report.docx", ("report.docx",)),
+        ("from https://example.org/a.pdf", ()),
+        ("SFT data for Qwen2.5 in v1.0", ()),
+        ("Generate verified reasoning traces for GSM8K-style math problems", ()),
+    ],
+)
+def test_documents_named_in_a_request_are_found(text: str, names: tuple[str, ...]) -> None:
+    assert named_in(text) == names
+
+
+def test_a_file_is_known_by_its_name_its_size_and_its_hash(tmp_path: Path) -> None:
+    file = tmp_path / "book.txt"
+    file.write_bytes(b"words")
+    (source,) = collect([str(file)])
+    assert (source.name, source.size_bytes, source.sha256) == ("book.txt", 5, hashlib.sha256(b"words").hexdigest())
+
+
+def test_a_folder_stands_for_the_supported_files_below_it(tmp_path: Path) -> None:
+    (tmp_path / "part").mkdir()
+    for name in ("b.txt", "part/a.MD", "part/image.png"):
+        (tmp_path / name).write_text(name)
+    assert [source.name for source in collect([str(tmp_path)])] == ["b.txt", "part/a.MD"]
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "sentence"),
+    [
+        ("missing.pdf", None, "does not exist"),
+        ("empty.txt", b"", "is empty"),
+        ("book.docx", b"x", "supported are .pdf .txt .md"),
+    ],
+)
+def test_a_source_that_cannot_be_used_is_refused_in_one_sentence(
+    tmp_path: Path, name: str, content: bytes | None, sentence: str
+) -> None:
+    file = tmp_path / name
+    if content is not None:
+        file.write_bytes(content)
+    with pytest.raises(BadUsage, match=sentence) as refused:
+        collect([str(file)])
+    assert name in str(refused.value)
+    assert "\n" not in str(refused.value)
+
+
+def test_a_folder_without_sources_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(BadUsage, match="holds no source"):
+        collect([str(tmp_path)])
+
+
+def test_bytes_go_in_pieces_of_a_mebibyte_and_a_repeated_content_goes_once(tmp_path: Path) -> None:
+    content = bytes(range(256)) * 5000
+    for name in ("a.txt", "b.txt"):
+        (tmp_path / name).write_bytes(content)
+    sent = list(pieces(collect([str(tmp_path)])))
+    assert [len(piece.data) for piece in sent] == [CHUNK_BYTES, len(content) - CHUNK_BYTES]
+    assert b"".join(piece.data for piece in sent) == content
