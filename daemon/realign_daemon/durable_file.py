@@ -24,10 +24,10 @@ def replace_file(path: Path, content: bytes) -> None:
             file.write(content)
             file.flush()
             flush_to_disk(file.fileno())
-        os.replace(temporary, path)  # noqa: PTH105 - the temporary name is a string
+        os.replace(temporary, path)
     except BaseException:
         with contextlib.suppress(FileNotFoundError):
-            os.unlink(temporary)  # noqa: PTH108 - the temporary name is a string
+            os.unlink(temporary)
         raise
     flush_folder(path.parent)
 

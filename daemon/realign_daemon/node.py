@@ -118,7 +118,9 @@ class Node:
             )
             jobs = Jobs(job_node, max_queued=config.limits.queued_jobs)
             await jobs.load()
-            services = self._services(view, machine, neighbours, jobs, executor, blobs)
+            services = self._services(
+                view=view, machine=machine, neighbours=neighbours, jobs=jobs, executor=executor, blobs=blobs
+            )
             async with server.serve(*services), asyncio.TaskGroup() as tasks:
                 tasks.create_task(view.run(), name="cluster")
                 tasks.create_task(executor.run(), name="executor")
@@ -174,6 +176,7 @@ class Node:
 
     def _services(
         self,
+        *,
         view: ClusterView,
         machine: Machine,
         neighbours: Neighbours,
@@ -193,7 +196,7 @@ class Node:
             max_source_bytes=self._config.limits.source_bytes,
         )
 
-        async def bench(model: str, force: bool) -> AsyncIterator[BenchProgress]:  # noqa: FBT001 - the servicer's own
+        async def bench(model: str, force: bool) -> AsyncIterator[BenchProgress]:
             yield BenchProgress(text="measuring arithmetic, memory and the model at growing batch sizes")
             yield BenchProgress(text="measured", facts=await machine.measure(model, force=force))
 

@@ -1,9 +1,9 @@
-"""Simulation of a home and its nodes in one process: real ledgers, executors and dispatcher, scripted engines and links."""
+"""Simulation of a home and its nodes in one process: real ledgers and executors, scripted engines and links."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -17,6 +17,7 @@ from realign_daemon.engine.api import (
     Message,
     ModelId,
     Sampler,
+    Sha256,
     Task,
     Train,
     TrainSettings,
@@ -77,7 +78,6 @@ class World:
         )
         self.progress: list[Progress] = []
         self.bad: set[str] = set()
-        self._grown = asyncio.Event()
 
     def _script(self, task: Task) -> None:
         if isinstance(task, Generate) and task.messages[0].content in self.bad:
@@ -98,14 +98,15 @@ class World:
             fetch_blob=fetch,
         )
 
-    def _changed(self, progress: Progress) -> None:
-        self.progress.append(progress)
-        self._grown.set()
+    async def until(self, condition: Callable[[], bool]) -> None:
+        async with asyncio.timeout(DEADLINE_S):
+            while not condition():
+                self._turned = asyncio.get_running_loop().create_future()
+                asyncio.get_running_loop().call_soon(self._turned.set_result, None)
+                await self._turned
 
     async def until_done(self, count: int) -> None:
-        while not self.progress or self.progress[-1].done < count:
-            self._grown.clear()
-            await self._grown.wait()
+        await self.until(lambda: bool(self.progress) and self.progress[-1].done >= count)
 
     async def run(self, units: Sequence[Unit], *, job: str = "job") -> Outcome:
         dispatcher = Dispatcher(ledger=self.ledgers["left"], connections=self.links, clock=SystemClock())
@@ -117,7 +118,7 @@ class World:
             crew=lambda: self.crew,
             term=lambda: 1,
             home="left",
-            changed=self._changed,
+            changed=self.progress.append,
         )
         async with asyncio.timeout(DEADLINE_S):
             return await dispatcher.run(order)
@@ -127,7 +128,7 @@ class World:
 
 
 @asynccontextmanager
-async def running(folder: Path) -> AsyncIterator[World]:
+async def running(folder: Path) -> AsyncGenerator[World]:
     world = World(folder)
     for database in world.databases.values():
         await database.open()
@@ -191,8 +192,7 @@ async def test_what_a_node_finished_while_it_was_cut_off_is_not_computed_again(w
     world.crew = (Crew(node="right", examples_per_s=1.0),)
     world.engines["right"].hold()
     order = asyncio.create_task(world.run([question(number) for number in range(3)]))
-    while world.engines["right"].status().state != "busy":
-        await asyncio.sleep(0)
+    await world.until(lambda: world.engines["right"].status().state == "busy")
     world.links.cut("right")
     world.engines["right"].release()
     world.links.heal("right")
@@ -252,8 +252,7 @@ async def test_an_order_waits_and_says_why_when_no_node_takes_work(world: World)
     world.willing["left"].reason = "it is measuring itself"
     world.crew = (Crew(node="left", examples_per_s=1.0),)
     order = asyncio.create_task(world.run([question(1)]))
-    while not any("measuring" in progress.waiting_because for progress in world.progress):
-        await asyncio.sleep(0)
+    await world.until(lambda: any("measuring" in progress.waiting_because for progress in world.progress))
     world.willing["left"].reason = ""
     world.executors["left"].refresh()
     assert len((await order).results) == 1
@@ -270,5 +269,5 @@ async def test_a_trained_adapter_comes_to_the_home(world: World) -> None:
     assert any(world.stores["left"].has(blob) for blob in _adapters(world))
 
 
-def _adapters(world: World) -> list[str]:
-    return [path.name for path in (world.stores["right"].folder).rglob("*") if path.is_file()]
+def _adapters(world: World) -> list[Sha256]:
+    return [Sha256(path.name) for path in (world.stores["right"].folder).rglob("*") if path.is_file()]

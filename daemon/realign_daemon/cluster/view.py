@@ -67,7 +67,7 @@ class ClusterView:
     The server that listens at `own_addresses` must have a ClusterServicer over this view, and must be up before `run`.
     """
 
-    def __init__(  # noqa: PLR0913 - what it is wired to, each by name
+    def __init__(
         self,
         *,
         identity: Identity,

@@ -188,7 +188,7 @@ class Assignment:
     def _announce(self, kind: str, text: str) -> None:
         self._job.bulletin.post(JobNews(kind=kind, text=text, at_unix_s=self._node.clock.unix()))
         if kind != "progress":
-            log.info(f"job.{kind}", job=self._job.spec.job_id, detail=text)
+            log.info("job.news", kind=kind, job=self._job.spec.job_id, detail=text)
 
     async def _save(self, kind: str, text: str) -> None:
         await self._node.ledger.save_record(self._job.spec.job_id, record_to_json(self._job.record))

@@ -40,7 +40,7 @@ class CardModel:
     sha256: str
 
 
-def data_set_card(  # noqa: PLR0913 - the parts of the card
+def data_set_card(
     *,
     name: str,
     data_type: DataType,

@@ -12,7 +12,9 @@ from realign_daemon.work.ledger import Ledger
 class Calls(Protocol):
     """The worker child."""
 
-    async def call(self, function: str, arguments: dict[str, object], *, timeout_s: float) -> object: ...
+    async def call(self, function: str, arguments: dict[str, object], *, timeout_s: float) -> object:
+        """What the function gives for these plain arguments."""
+        ...
 
 
 class Computations:

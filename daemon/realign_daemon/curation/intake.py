@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import datetime
+import datetime as dt
 import re
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -153,7 +153,7 @@ def freeze(
 def folder_name(data_type: DataType, source: str, now_unix_s: float) -> str:
     """`{type}_{source stem}_{YYYYMMDD}`, UTC, with nothing in it that a file system minds."""
     stem = re.sub(r"[^A-Za-z0-9._-]+", "_", PurePath(source).stem).strip("._")[:STEM_LENGTH] or "source"
-    day = datetime.datetime.fromtimestamp(now_unix_s, tz=datetime.UTC).strftime("%Y%m%d")
+    day = dt.datetime.fromtimestamp(now_unix_s, tz=dt.UTC).strftime("%Y%m%d")
     return f"{data_type}_{stem}_{day}"
 
 

@@ -44,7 +44,7 @@ class Jobs:
             try:
                 spec, record = spec_from_json(stored.spec), record_from_json(stored.record)
             except ValueError as error:
-                log.error("job.unreadable", job=stored.job_id, reason=str(error))
+                log.warning("job.unreadable", job=stored.job_id, reason=str(error))
                 continue
             self._jobs[stored.job_id] = Job(spec=spec, record=record, client_token=stored.client_token)
         self._wake.set()

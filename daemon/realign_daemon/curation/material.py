@@ -47,7 +47,7 @@ class Comparison:
 
     @property
     def winner(self) -> int:
-        """1 when the first-named answer wins in both orders, -1 when the other does, 0 when the orders disagree or tie."""
+        """1 when the first-named answer wins in both orders, -1 when the other does, 0 for anything else."""
         if (self.first_shown_first, self.first_shown_second) == ("A", "B"):
             return 1
         return -1 if (self.first_shown_first, self.first_shown_second) == ("B", "A") else 0

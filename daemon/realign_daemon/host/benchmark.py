@@ -40,7 +40,7 @@ def software() -> str:
 class Benchmarks:
     """Measures through the engine at most once for each model, software and duty fraction."""
 
-    def __init__(  # noqa: PLR0913 - the last two are chance and time, given by tests
+    def __init__(
         self,
         engine: Engine,
         data_dir: Path,

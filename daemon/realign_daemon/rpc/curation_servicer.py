@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import json
 from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Iterator
@@ -65,7 +66,7 @@ class CurationServicer(CurationService):
         """Registers the service."""
         add_CurationServicer_to_server(self, server)
 
-    async def Submit(  # noqa: N802 - the wire's name
+    async def Submit(
         self, request_iterator: AsyncIterator[pb.SubmitRequest], context: Context
     ) -> pb.SubmitReply:
         """Takes a job in, or has the leader do it."""
@@ -82,12 +83,12 @@ class CurationServicer(CurationService):
             job_id=job.spec.job_id, warnings=job.record.warnings, plan_json=json.dumps(job.record.plan)
         )
 
-    async def Plan(self, request: pb.JobRequest, context: Context) -> pb.PlanReply:  # noqa: N802
+    async def Plan(self, request: pb.JobRequest, context: Context) -> pb.PlanReply:
         """The plan on the living nodes."""
         document, fits = self._jobs.plan(request_from_wire(request))
         return pb.PlanReply(plan_json=json.dumps(document), fits=fits)
 
-    async def GetJob(self, request: pb.JobRef, context: Context) -> pb.Job:  # noqa: N802
+    async def GetJob(self, request: pb.JobRef, context: Context) -> pb.Job:
         """The job."""
         return await self._at_home(
             request.job_id,
@@ -96,7 +97,7 @@ class CurationServicer(CurationService):
             lambda stub: stub.GetJob(request, timeout=CALL_TIMEOUT_S, metadata=PASSED_ON),
         )
 
-    async def ListJobs(self, request: pb.ListJobsRequest, context: Context) -> pb.JobList:  # noqa: N802
+    async def ListJobs(self, request: pb.ListJobsRequest, context: Context) -> pb.JobList:
         """Jobs of all nodes that can be reached, oldest first."""
         jobs = {job.spec.job_id: self._wire(job) for job in self._jobs.all()}
         if not _is_forwarded(context):
@@ -108,7 +109,7 @@ class CurationServicer(CurationService):
                 jobs.update((job.id, job) for job in listed.jobs)
         return pb.JobList(jobs=sorted(jobs.values(), key=lambda job: (job.created_unix_s, job.id)))
 
-    async def WatchJob(  # noqa: N802 - the wire's name
+    async def WatchJob(
         self, request: pb.JobRef, context: Context
     ) -> AsyncIterator[pb.JobEvent]:
         """The job now, then its news until it ends."""
@@ -127,7 +128,7 @@ class CurationServicer(CurationService):
                 if job.record.is_ended and item.kind == "ended":
                     return
 
-    async def CancelJob(self, request: pb.JobRef, context: Context) -> pb.Job:  # noqa: N802
+    async def CancelJob(self, request: pb.JobRef, context: Context) -> pb.Job:
         """Ends the job."""
         return await self._at_home(
             request.job_id,
@@ -136,7 +137,7 @@ class CurationServicer(CurationService):
             lambda stub: stub.CancelJob(request, timeout=CALL_TIMEOUT_S, metadata=PASSED_ON),
         )
 
-    async def PauseJob(self, request: pb.JobRef, context: Context) -> pb.Job:  # noqa: N802
+    async def PauseJob(self, request: pb.JobRef, context: Context) -> pb.Job:
         """Stops the job until it is resumed."""
         return await self._at_home(
             request.job_id,
@@ -145,7 +146,7 @@ class CurationServicer(CurationService):
             lambda stub: stub.PauseJob(request, timeout=CALL_TIMEOUT_S, metadata=PASSED_ON),
         )
 
-    async def ResumeJob(self, request: pb.JobRef, context: Context) -> pb.Job:  # noqa: N802
+    async def ResumeJob(self, request: pb.JobRef, context: Context) -> pb.Job:
         """Lets the job go on."""
         return await self._at_home(
             request.job_id,
@@ -154,7 +155,7 @@ class CurationServicer(CurationService):
             lambda stub: stub.ResumeJob(request, timeout=CALL_TIMEOUT_S, metadata=PASSED_ON),
         )
 
-    async def RetryJob(self, request: pb.RetryRequest, context: Context) -> pb.Job:  # noqa: N802
+    async def RetryJob(self, request: pb.RetryRequest, context: Context) -> pb.Job:
         """Runs the job again."""
 
         async def retry(reference: str) -> Job:
@@ -173,7 +174,7 @@ class CurationServicer(CurationService):
             lambda stub: stub.RetryJob(request, timeout=CALL_TIMEOUT_S, metadata=PASSED_ON),
         )
 
-    async def FetchOutput(  # noqa: N802 - the wire's name
+    async def FetchOutput(
         self, request: pb.JobRef, context: Context
     ) -> AsyncIterator[pb.FileChunk]:
         """Every file of the job's output folder."""
@@ -186,10 +187,9 @@ class CurationServicer(CurationService):
         if not job.record.output:
             message = f"job {job.spec.job_id} is {job.record.state} and has written no output yet"
             raise WrongState(message)
-        root = Path(job.record.output)
-        for path in sorted(path for path in root.rglob("*") if path.is_file() and not path.name.startswith(".")):
-            for chunk in _file_chunks(path, path.relative_to(root).as_posix()):
-                yield chunk
+        chunks = _folder_chunks(Path(job.record.output))
+        while (chunk := await asyncio.to_thread(next, chunks, None)) is not None:
+            yield chunk
 
     async def _get(self, reference: str) -> Job:
         return self._jobs.get(reference)
@@ -255,6 +255,12 @@ class CurationServicer(CurationService):
             message = "the submit held no request; use a client of the same version"
             raise BadInput(message)
         return request
+
+
+def _folder_chunks(folder: Path) -> Iterator[pb.FileChunk]:
+    """Every file of the folder in pieces; names that begin with a dot are the daemon's own."""
+    for path in sorted(path for path in folder.rglob("*") if path.is_file() and not path.name.startswith(".")):
+        yield from _file_chunks(path, path.relative_to(folder).as_posix())
 
 
 def _file_chunks(path: Path, name: str) -> Iterator[pb.FileChunk]:

@@ -35,7 +35,7 @@ class WorkLink:
         try:
             await self._call.write(command_to_wire(command))
         except (grpc.aio.AioRpcError, grpc.aio.UsageError) as error:
-            raise ConnectionError("the node ended the connection") from error  # noqa: EM101, TRY003
+            raise ConnectionError("the node ended the connection") from error
 
     async def events(self) -> AsyncIterator[Event]:
         """What the node says, until it goes. Raises ConnectionError when that was not in good order."""

@@ -30,8 +30,10 @@ class WorkServicer(WorkService):
         """Registers the service."""
         add_WorkServicer_to_server(self, server)
 
-    async def Attend(  # noqa: N802 - the wire's name
-        self, request_iterator: AsyncIterator[pb.WorkCommand], context: Context
+    async def Attend(
+        self,
+        request_iterator: AsyncIterator[pb.WorkCommand],
+        context: Context,
     ) -> AsyncIterator[pb.WorkEvent]:
         """Commands in, events out, until the home goes."""
         outbox = asyncio.Queue[Event | None]()  # bounded by the units the home assigned
@@ -55,7 +57,7 @@ class WorkServicer(WorkService):
             reader.cancel()
             await asyncio.gather(reader, return_exceptions=True)
 
-    async def FetchBlob(  # noqa: N802 - the wire's name
+    async def FetchBlob(
         self, request: pb.BlobRequest, context: Context
     ) -> AsyncIterator[pb.BlobChunk]:
         """The blob's bytes, NOT_FOUND when it is not here."""

@@ -46,7 +46,7 @@ class LoopbackNode:
 
 
 @asynccontextmanager
-async def loopback_node(  # noqa: PLR0913 - each has a default; a test names what matters
+async def loopback_node(
     data_dir: Path,
     *,
     tag: str,
@@ -81,10 +81,10 @@ async def loopback_node(  # noqa: PLR0913 - each has a default; a test names wha
         timing=timing,
     )
 
-    async def measure(_model: str, _force: bool) -> NodeFacts:  # noqa: FBT001 - the servicer's own
+    async def measure(_model: str, _force: bool) -> NodeFacts:
         return own_facts
 
-    async def bench(_model: str, _force: bool) -> AsyncGenerator[BenchProgress]:  # noqa: FBT001 - the servicer's own
+    async def bench(_model: str, _force: bool) -> AsyncGenerator[BenchProgress]:
         yield BenchProgress(text="nothing to measure", facts=own_facts)
 
     cluster = ClusterServicer(view, measure, timing=timing)

@@ -37,7 +37,9 @@ RECONNECT_S = 0.5
 class Link(Protocol):
     """An open connection to a node's executor."""
 
-    async def send(self, command: Command) -> None: ...
+    async def send(self, command: Command) -> None:
+        """Raises ConnectionError when the node has gone."""
+        ...
 
     def events(self) -> AsyncIterator[Event]:
         """Ends when the connection does."""

@@ -37,7 +37,9 @@ FetchBlob = Callable[[str, Sha256], Awaitable[None]]  # home's node id, hash: pu
 class Models(Protocol):
     """The models on this machine."""
 
-    def find(self, name: str) -> LocalModel | None: ...
+    def find(self, name: str) -> LocalModel | None:
+        """The model of this registry name."""
+        ...
 
 
 class Willingness(Protocol):
@@ -47,7 +49,9 @@ class Willingness(Protocol):
         """Empty when the node takes work."""
         ...
 
-    def slots(self, model: LocalModel) -> int: ...
+    def slots(self, model: LocalModel) -> int:
+        """Units in flight that fill the engine."""
+        ...
 
 
 @dataclass(slots=True, kw_only=True, eq=False)

@@ -94,10 +94,7 @@ class Ledger:
             for start in range(0, len(keys), KEYS_A_QUERY):
                 part = keys[start : start + KEYS_A_QUERY]
                 marks = ",".join("?" * len(part))
-                query = (
-                    "SELECT unit_key, kind, result, node, started_unix_s, busy_s, tokens FROM results "
-                    f"WHERE unit_key IN ({marks})"
-                )
+                query = f"{_SELECT_RESULTS} WHERE unit_key IN ({marks})"
                 for row in connection.execute(query, part):
                     found[UnitKey(row[0])] = _result(row)
             return found
@@ -187,6 +184,7 @@ class Ledger:
         return await self._database.run(work)
 
 
+_SELECT_RESULTS = "SELECT unit_key, kind, result, node, started_unix_s, busy_s, tokens FROM results"
 _SELECT_JOBS = "SELECT job_id, client_token, spec, record, created_unix_s FROM jobs"
 
 

@@ -42,7 +42,7 @@ def make_unit(task: Task) -> Unit:
 
 
 def seed_for(job_seed: int, subject: str, sample: int) -> int:
-    """A seed in 0..2^31-1 that depends on the job's seed, on what is asked, and on which sample it is, never on order."""
+    """A seed in 0..2^31-1 from the job's seed, what is asked, and which sample it is; never from an order."""
     digest = hashlib.sha256(f"{job_seed}\0{subject}\0{sample}".encode()).digest()
     return int.from_bytes(digest[:4], "big") & 0x7FFFFFFF
 

@@ -52,7 +52,8 @@ def running(**fields: Any) -> pb.Job:
         ),
     ]
     nodes = [pb.JobNode(name="left", units=3, examples=30, examples_per_s=3.862, state="working")]
-    return pb.Job(**{"id": "dpo-1", "state": "running", "stages": stages, "nodes": nodes, "eta_s": 65.0, **fields})
+    values: dict[str, Any] = {"id": "dpo-1", "state": "running", "stages": stages, "nodes": nodes, "eta_s": 65.0}
+    return pb.Job(**values | fields)
 
 
 def test_a_job_shows_stages_units_trouble_nodes_speed_and_time_left() -> None:

@@ -60,7 +60,7 @@ def test_installing_on_macos_replaces_a_daemon_that_runs() -> None:
 
 def test_the_unit_runs_the_same_daemon_as_the_same_owner() -> None:
     unit = configparser.ConfigParser(interpolation=None, strict=False)
-    unit.optionxform = str  # type: ignore[assignment,method-assign]
+    unit.optionxform = str  # pyright: ignore[reportAttributeAccessIssue]
     unit.read_string(systemd.unit(MACHINE))
     service = unit["Service"]
     assert shlex.split(service["ExecStart"]) == [

@@ -14,7 +14,8 @@ from realign_client.wish import Wish, read_settings, split_names
 
 
 def make(**said: Any) -> Wish:
-    return Wish(**{"request": "DPO pairs", **said})
+    values: dict[str, Any] = {"request": "DPO pairs", **said}
+    return Wish(**values)
 
 
 @pytest.mark.parametrize(
@@ -64,7 +65,8 @@ def test_a_setting_without_key_or_equals_sign_is_refused(text: str) -> None:
 def test_options_win_over_the_job_file_and_settings_are_merged(tmp_path: Path) -> None:
     file = tmp_path / "job.toml"
     file.write_text(
-        'request = "from the file"\ntype = "sft"\nsource = "book.txt"\nnodes = "a,b"\ncount = 5\nset = { k = 1, l = "x" }\n'
+        'request = "from the file"\ntype = "sft"\nsource = "book.txt"\nnodes = "a,b"\ncount = 5\n'
+        'set = { k = 1, l = "x" }\n'
     )
     wish = gather(Wish(count=7, settings={"k": "2"}), str(file)).wish
     assert wish == Wish(

@@ -3,7 +3,16 @@
 from __future__ import annotations
 
 from hypothesis import strategies as st
-from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, initialize, invariant, multiple, rule
+from hypothesis.stateful import (
+    Bundle,
+    MultipleResults,
+    RuleBasedStateMachine,
+    consumes,
+    initialize,
+    invariant,
+    multiple,
+    rule,
+)
 
 from realign_daemon.engine.api import Generate, Message, ModelId, Sampler
 from realign_daemon.work.board import ATTEMPTS, Board
@@ -88,7 +97,7 @@ class Life(RuleBasedStateMachine):
         self.board.add([unit(number) for number in range(8)])
 
     @rule(target=flying, node=st.sampled_from(NODES), count=st.integers(0, 4))
-    def take(self, node: str, count: int) -> object:
+    def take(self, node: str, count: int) -> MultipleResults[tuple[str, UnitKey]]:
         others = frozenset(NODES) - {node}
         return multiple(*((node, taken.key) for taken in self.board.take(node, count, others=others)))
 

@@ -1,4 +1,4 @@
-"""SFT baseline: stage 1 of DPO. Gives the target the style of the answers, so that preference training starts from it."""
+"""SFT baseline: stage 1 of DPO. Gives the target the style of the answers before preferences are trained."""
 
 from __future__ import annotations
 

@@ -29,7 +29,7 @@ async def evaluate(desk: Desk, material: Material) -> Measures:
 
 
 async def quality_change(desk: Desk, material: Material) -> Measure:
-    """task_metric: mean change of judged quality, in points of ten, from the baseline's to the tuned model's answers."""
+    """task_metric: mean change of judged quality (1..10) from the baseline's answers to the tuned model's."""
     if material.tuned is None:
         return Measure(metric="task_metric", value=None, n=0)
     before, after = await _answers(desk, material)

@@ -38,7 +38,7 @@ async def read_sources(desk: Desk, material: Material, templates: TemplateSet) -
 
 
 async def draw_prompts(desk: Desk, material: Material, templates: TemplateSet) -> None:
-    """Asks the generator for one question a chunk, keeps those that stand on their own, and holds whole sections out."""
+    """One question a chunk from the generator; keeps those that stand on their own, holds whole sections out."""
     chunks = _spread(material.chunks, _wanted(desk))
     tasks = [_question_task(desk, templates, chunk) for chunk in chunks]
     desk.say(f"asking about {len(tasks)} passages")

@@ -7,6 +7,7 @@ from typing import Any
 from realign_daemon.curation.desk import Desk
 from realign_daemon.curation.export import row_id
 from realign_daemon.curation.material import Pair, Rated, Row
+from realign_planner.plan import Role
 
 
 def preference_row(desk: Desk, pair: Pair) -> Row:
@@ -50,6 +51,6 @@ def _answer(desk: Desk, rated: Rated) -> dict[str, Any]:
     }
 
 
-def _made(desk: Desk, template: str, role: Any, node: str) -> dict[str, Any]:
+def _made(desk: Desk, template: str, role: Role, node: str) -> dict[str, Any]:
     pin = desk.pin(role)
     return {"model": pin.name, "model_sha256": pin.model, "template": template, "node": node}

@@ -1,4 +1,4 @@
-"""Suites: fixed questions with known answers, asked before and after training: what the model could do, it still can."""
+"""Suites: fixed questions with known answers, asked before and after training: what it could do, it still can."""
 
 from __future__ import annotations
 

@@ -27,7 +27,7 @@ from realign_daemon.engine.errors import BadTask
 _MAX_GRADIENT_NORM = 1.0  # the usual clip in fine-tuning, and the default of Hugging Face's trainer
 
 
-def train(  # noqa: PLR0913 - what a run needs and what it reports to
+def train(
     loaded: Loaded,
     adapters: lora.Adapters,
     task: Train,

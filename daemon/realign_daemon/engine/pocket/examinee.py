@@ -1,6 +1,6 @@
 """A loaded model that answers single lines: whole answers, and the odds of a verdict. Imports MLX."""
 
-# ruff: noqa: ANN401 (a model is Any here: mlx-lm gives its models no common type)
+
 # MLX ships partial type stubs: unknown types are allowed in this file, and only because it is the boundary to MLX.
 # pyright: reportUnknownMemberType=false, reportUnknownVariableType=false, reportUnknownArgumentType=false
 

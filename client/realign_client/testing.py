@@ -1,0 +1,144 @@
+"""Scripted daemon: a gRPC server on loopback whose answers are set by hand, for tests of what uses the client."""
+# ruff: noqa: D102, N802, ARG002 - the methods are the wire's: named and documented there, asked whether they care or not
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Generator, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from threading import Event
+from types import MappingProxyType
+from typing import Any
+
+import grpc
+
+from realign_proto.v1 import curation_pb2 as pb
+from realign_proto.v1 import facts_pb2, status_pb2
+from realign_proto.v1.curation_pb2_grpc import CurationServicer, add_CurationServicer_to_server
+from realign_proto.v1.status_pb2_grpc import StatusServicer, add_StatusServicer_to_server
+
+WAIT_S = 30.0
+CHUNK_BYTES = 1024 * 1024
+
+PLAN: Mapping[str, Any] = MappingProxyType(
+    {
+        "data_type": "dpo",
+        "skill": "realign-dpo-workflow",
+        "confidence": 1.0,
+        "strategy": "single_machine",
+        "model": {"name": "pocket", "params_b": 0.001, "active_params_b": 0.001, "bits": 32, "bytes": 3_000_000},
+        "nodes": [{"name": "left", "share": 1.0, "batch_size": 8}],
+        "standby": [],
+        "backend": None,
+        "predicted": None,
+        "models": [],
+        "alternatives_type": [],
+        "reasons": ["it fits"],
+        "alternatives": [],
+        "warnings": [],
+    }
+)
+
+
+class ScriptedDaemon(CurationServicer, StatusServicer):
+    """A daemon with one job, which ends as its fields say; it remembers what it was sent and told."""
+
+    def __init__(self) -> None:
+        self.job = pb.Job(id="dpo-1", state="completed", output="/there", folder_name="dpo_book_20260101")
+        self.files: dict[str, bytes] = {"train.jsonl": b"x" * 1_500_000, "adapter/config.json": b"{}"}
+        self.damages = False
+        self.plan: Mapping[str, Any] = PLAN
+        self.refusal: tuple[grpc.StatusCode, str, str | None] | None = None
+        self.submitted: list[pb.JobRequest] = []
+        self.received: dict[str, bytes] = {}
+        self.told: list[Any] = []
+        self.may_end = Event()
+        self.may_end.set()
+
+    def Submit(self, request_iterator: Any, context: grpc.ServicerContext) -> pb.SubmitReply:
+        for part in request_iterator:
+            if part.HasField("request"):
+                self.submitted.append(part.request)
+            else:
+                if len(part.bytes.data) > CHUNK_BYTES:
+                    context.abort(grpc.StatusCode.RESOURCE_EXHAUSTED, "a piece is larger than the wire allows")
+                self.received[part.bytes.sha256] = self.received.get(part.bytes.sha256, b"") + part.bytes.data
+        self._refuse(context)
+        return pb.SubmitReply(job_id=self.job.id, warnings=["few rows"], plan_json=json.dumps(dict(self.plan)))
+
+    def Plan(self, request: pb.JobRequest, context: grpc.ServicerContext) -> pb.PlanReply:
+        self._refuse(context)
+        return pb.PlanReply(plan_json=json.dumps(dict(self.plan)), fits=self.plan["strategy"] is not None)
+
+    def GetJob(self, request: pb.JobRef, context: grpc.ServicerContext) -> pb.Job:
+        self._refuse(context)
+        return self.job
+
+    def ListJobs(self, request: pb.ListJobsRequest, context: grpc.ServicerContext) -> pb.JobList:
+        return pb.JobList(jobs=[self.job])
+
+    def WatchJob(self, request: pb.JobRef, context: grpc.ServicerContext) -> Iterator[pb.JobEvent]:
+        running = pb.Job()
+        running.CopyFrom(self.job)
+        running.state = "running"
+        yield pb.JobEvent(job=running, kind="snapshot", text="Score pairs", at_unix_s=1.0)
+        self.may_end.wait(WAIT_S)
+        yield pb.JobEvent(job=self.job, kind="ended", text="it ended", at_unix_s=2.0)
+
+    def CancelJob(self, request: pb.JobRef, context: grpc.ServicerContext) -> pb.Job:
+        return self._tell(request)
+
+    def PauseJob(self, request: pb.JobRef, context: grpc.ServicerContext) -> pb.Job:
+        return self._tell(request)
+
+    def ResumeJob(self, request: pb.JobRef, context: grpc.ServicerContext) -> pb.Job:
+        return self._tell(request)
+
+    def RetryJob(self, request: pb.RetryRequest, context: grpc.ServicerContext) -> pb.Job:
+        return self._tell(request)
+
+    def FetchOutput(self, request: pb.JobRef, context: grpc.ServicerContext) -> Iterator[pb.FileChunk]:
+        for path, data in self.files.items():
+            digest = hashlib.sha256(data + (b"!" if self.damages else b"")).hexdigest()
+            for start in range(0, len(data), CHUNK_BYTES):
+                piece = data[start : start + CHUNK_BYTES]
+                yield pb.FileChunk(path=path, size_bytes=len(data), sha256=digest, data=piece)
+
+    def GetStatus(self, request: status_pb2.StatusRequest, context: grpc.ServicerContext) -> status_pb2.NodeStatus:
+        member = status_pb2.Member(id="n1", name="left", state="alive")
+        node = status_pb2.NodeIdentity(id="n1", name="left")
+        return status_pb2.NodeStatus(node=node, leader=status_pb2.Leader(id="n1", name="left"), members=[member])
+
+    def Bench(self, request: status_pb2.BenchRequest, context: grpc.ServicerContext) -> Iterator[status_pb2.BenchEvent]:
+        self.told.append(request)
+        yield status_pb2.BenchEvent(text="float32")
+        benchmark = facts_pb2.HostBenchmark(gflops={"float32": 67.0}, bandwidth_gbs=3.3)
+        yield status_pb2.BenchEvent(facts=facts_pb2.NodeFacts(name="left", benchmark=benchmark))
+
+    def _tell(self, request: Any) -> pb.Job:
+        self.told.append(request)
+        return self.job
+
+    def _refuse(self, context: grpc.ServicerContext) -> None:
+        if self.refusal is not None:
+            code, message, exit_code = self.refusal
+            if exit_code is not None:
+                context.set_trailing_metadata((("realign-exit", exit_code),))
+            context.abort(code, message)
+
+
+@contextmanager
+def serving(daemon: ScriptedDaemon) -> Generator[str]:
+    """The address at which the daemon answers for as long as the context lasts."""
+    server = grpc.server(ThreadPoolExecutor(4))
+    add_CurationServicer_to_server(daemon, server)
+    add_StatusServicer_to_server(daemon, server)
+    port = server.add_insecure_port("127.0.0.1:0")
+    server.start()
+    try:
+        yield f"127.0.0.1:{port}"
+    finally:
+        daemon.may_end.set()
+        server.stop(0).wait()

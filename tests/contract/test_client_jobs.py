@@ -1,0 +1,129 @@
+"""Job commands and the library against a scripted daemon on loopback: what is printed, fetched and returned."""
+
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import grpc
+import pytest
+
+from realign_client.api import connect
+from realign_client.cli import run
+from realign_client.errors import Refused
+from realign_client.sources import collect
+from realign_client.testing import WAIT_S, ScriptedDaemon, serving
+from realign_proto.v1 import curation_pb2 as pb
+
+REQUEST = "Curate DPO preference pairs"
+
+
+@pytest.fixture
+def daemon(monkeypatch: pytest.MonkeyPatch) -> Iterator[ScriptedDaemon]:
+    scripted = ScriptedDaemon()
+    with serving(scripted) as address:
+        monkeypatch.setenv("REALIGN_ENDPOINT", address)
+        yield scripted
+
+
+@pytest.fixture
+def book(tmp_path: Path) -> Path:
+    file = tmp_path / "book.txt"
+    file.write_bytes(b"seven and three is ten\n" * 60_000)
+    return file
+
+
+def realignctl(*arguments: str) -> list[str]:
+    return [sys.executable, "-c", "from realign_client.cli import main; main()", *arguments]
+
+
+@pytest.mark.parametrize(
+    ("state", "code"), [("completed", 0), ("completed_with_errors", 0), ("failed", 1), ("blocked", 3)]
+)
+def test_watch_exits_as_the_job_ended(daemon: ScriptedDaemon, state: str, code: int) -> None:
+    daemon.job.state, daemon.job.exit_code = state, code
+    assert run(["watch", "dpo"]) == code
+
+
+def test_watch_json_prints_a_document_for_each_event(
+    daemon: ScriptedDaemon, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(["watch", "dpo-1", "--json"]) == 0
+    events = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert [(event["kind"], event["job"]["state"]) for event in events] == [
+        *(("snapshot", "running"), ("ended", "completed"))
+    ]
+
+
+def test_ctrl_c_leaves_the_job_running_and_says_how_to_watch_it_again(daemon: ScriptedDaemon) -> None:
+    daemon.may_end.clear()
+    watching = subprocess.Popen(realignctl("watch", "dpo"), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    assert watching.stdout is not None
+    assert watching.stdout.readline() == "Score pairs\n"
+    watching.send_signal(signal.SIGINT)
+    _, error = watching.communicate(timeout=WAIT_S)
+    assert (watching.returncode, error) == (130, "the job goes on; realignctl watch dpo-1\n")
+    assert daemon.told == []
+
+
+def test_fetch_goes_to_a_folder_of_the_jobs_name_when_none_is_given(
+    daemon: ScriptedDaemon, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert run(["fetch", "dpo-1", "--json"]) == 0
+    folder = tmp_path / "dpo_book_20260101"
+    assert {file.relative_to(folder).as_posix() for file in folder.rglob("*") if file.is_file()} == set(daemon.files)
+    assert json.loads(capsys.readouterr().out)["output"] == str(folder)
+
+
+def test_a_damaged_file_is_not_kept_and_the_exit_code_says_so(daemon: ScriptedDaemon, tmp_path: Path) -> None:
+    daemon.damages = True
+    assert run(["fetch", "dpo-1", "--output", str(tmp_path)]) == 1
+    assert [file for file in tmp_path.rglob("*") if file.is_file()] == []
+
+
+@pytest.mark.parametrize("command", ["cancel", "pause", "resume"])
+def test_orders_reach_the_job(daemon: ScriptedDaemon, command: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run([command, "dpo-1", "--json"]) == 0
+    assert daemon.told == [pb.JobRef(job_id="dpo-1")]
+    assert json.loads(capsys.readouterr().out)["id"] == "dpo-1"
+
+
+def test_retry_carries_stage_settings_and_an_override_with_its_reason(daemon: ScriptedDaemon) -> None:
+    options = ["--from", "score", "--set", "gap=0.1", "--override", "gap", "--reason", "a test"]
+    assert run(["retry", "dpo-1", *options]) == 0
+    assert daemon.told == [
+        pb.RetryRequest(
+            job_id="dpo-1", from_stage="score", settings={"gap": "0.1"}, override_gate="gap", reason="a test"
+        )
+    ]
+    assert run(["retry", "dpo-1", "--override", "gap"]) == 2
+
+
+def test_jobs_and_show_print_one_document(daemon: ScriptedDaemon, capsys: pytest.CaptureFixture[str]) -> None:
+    daemon.job.spec_json = '{"request": "x"}'
+    assert (run(["jobs", "--json"]), run(["show", "dpo-1", "--json"]), run(["show", "dpo-1", "--spec"])) == (0, 0, 0)
+    listed, shown, spec = capsys.readouterr().out.split("\n", 2)
+    assert [job["id"] for job in json.loads(listed)["jobs"]] == ["dpo-1"]
+    assert json.loads(shown)["state"] == "completed"
+    assert json.loads(spec) == {"request": "x"}
+
+
+async def test_the_library_submits_watches_and_fetches(daemon: ScriptedDaemon, book: Path, tmp_path: Path) -> None:
+    async with connect() as client:
+        reply = await client.submit(pb.JobRequest(text=REQUEST), collect([str(book)]))
+        states = [event.job.state async for event in client.watch(reply.job_id)]
+        files = await client.fetch(reply.job_id, tmp_path / "out")
+    assert states == ["running", "completed"]
+    assert [file.read_bytes() for file in files] == list(daemon.files.values())
+
+
+async def test_the_library_raises_what_the_daemon_refuses(daemon: ScriptedDaemon) -> None:
+    daemon.refusal = (grpc.StatusCode.NOT_FOUND, "there is no such job", "2")
+    async with connect() as client:
+        with pytest.raises(Refused, match="there is no such job"):
+            await client.job("nope")
