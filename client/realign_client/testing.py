@@ -53,11 +53,11 @@ class ScriptedDaemon(CurationServicer, StatusServicer):
         self.refusal: tuple[grpc.StatusCode, str, str | None] | None = None
         self.submitted: list[pb.JobRequest] = []
         self.received: dict[str, bytes] = {}
-        self.told: list[Any] = []
+        self.told: list[pb.JobRef | pb.RetryRequest | status_pb2.BenchRequest] = []
         self.may_end = Event()
         self.may_end.set()
 
-    def Submit(self, request_iterator: Any, context: grpc.ServicerContext) -> pb.SubmitReply:
+    def Submit(self, request_iterator: Iterator[pb.SubmitRequest], context: grpc.ServicerContext) -> pb.SubmitReply:
         for part in request_iterator:
             if part.HasField("request"):
                 self.submitted.append(part.request)
@@ -117,7 +117,7 @@ class ScriptedDaemon(CurationServicer, StatusServicer):
         benchmark = facts_pb2.HostBenchmark(gflops={"float32": 67.0}, bandwidth_gbs=3.3)
         yield status_pb2.BenchEvent(facts=facts_pb2.NodeFacts(name="left", benchmark=benchmark))
 
-    def _tell(self, request: Any) -> pb.Job:
+    def _tell(self, request: pb.JobRef | pb.RetryRequest) -> pb.Job:
         self.told.append(request)
         return self.job
 

@@ -24,10 +24,10 @@ def replace_file(path: Path, content: bytes) -> None:
             file.write(content)
             file.flush()
             flush_to_disk(file.fileno())
-        os.replace(temporary, path)
+        os.replace(temporary, path)  # noqa: PTH105 - the temporary name is a string
     except BaseException:
         with contextlib.suppress(FileNotFoundError):
-            os.unlink(temporary)
+            os.unlink(temporary)  # noqa: PTH108 - the temporary name is a string
         raise
     flush_folder(path.parent)
 

@@ -196,7 +196,7 @@ class Node:
             max_source_bytes=self._config.limits.source_bytes,
         )
 
-        async def bench(model: str, force: bool) -> AsyncIterator[BenchProgress]:
+        async def bench(model: str, force: bool) -> AsyncIterator[BenchProgress]:  # noqa: FBT001 - the servicer's own
             yield BenchProgress(text="measuring arithmetic, memory and the model at growing batch sizes")
             yield BenchProgress(text="measured", facts=await machine.measure(model, force=force))
 

@@ -58,7 +58,7 @@ def own_addresses(listening: Address) -> tuple[Address, ...]:
 
     Loopback comes last: a node on the same machine can use it, and another machine would reach itself.
     """
-    if listening.host not in ("0.0.0.0", "::"):
+    if listening.host not in ("0.0.0.0", "::"):  # noqa: S104 - recognised, not bound
         host = LOOPBACK if listening.host == "localhost" else listening.host
         return (Address(host=host, port=listening.port),)
     hosts = [str(ip.ip) for adapter in ifaddr.get_adapters() for ip in adapter.ips if ip.is_IPv4]
@@ -104,8 +104,8 @@ class Discovery:
         heard = asyncio.Queue[tuple[str, ServiceStateChange]]()
 
         def on_change(
-            zeroconf: Zeroconf,
-            service_type: str,
+            zeroconf: Zeroconf,  # noqa: ARG001 - called by name
+            service_type: str,  # noqa: ARG001
             name: str,
             state_change: ServiceStateChange,
         ) -> None:

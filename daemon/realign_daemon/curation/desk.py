@@ -115,7 +115,7 @@ class Desk:
         """The trained adapter, in this node's blob store."""
         return (await self._perform(role, [task], Trained))[0]
 
-    async def compute(self, function: str, arguments: dict[str, object]) -> Any:
+    async def compute(self, function: str, arguments: dict[str, object]) -> Any:  # noqa: ANN401 - plain data
         """What a registered worker function gives for plain arguments, computed once for ever.
 
         Raises:

@@ -153,7 +153,7 @@ def _cost(performance: Performance, examples: int, usd_per_node_hour: float | No
 
 def _dollars(amount: float) -> str:
     """Four places, and for less than the last of them two digits that count."""
-    return f"${amount:.4f}" if amount == 0 or amount >= 0.0001 else f"${amount:.2g}"
+    return f"${amount:.4f}" if amount == 0 or amount >= 0.0001 else f"${amount:.2g}"  # noqa: PLR2004
 
 
 def _plan(predicted: Mapping[str, Any] | None, performance: Performance) -> Document:

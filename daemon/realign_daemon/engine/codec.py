@@ -22,7 +22,7 @@ def pack(value: object) -> bytes:
     return cast("Any", msgpack).packb(_sorted(value), use_bin_type=True)
 
 
-def unpack(data: bytes) -> Any:
+def unpack(data: bytes) -> Any:  # noqa: ANN401 - plain data
     """Plain data from msgpack. Raises ValueError on anything malformed or too long."""
     if len(data) > MAX_BYTES:
         message = f"a frame of {len(data)} bytes is longer than {MAX_BYTES}"

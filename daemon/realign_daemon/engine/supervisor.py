@@ -74,7 +74,7 @@ def child_environment(inherited: Mapping[str, str], settings: EngineSettings) ->
 
 def needed_bytes(model: LocalModel) -> int:
     """Memory that loading and running a model takes. On Linux 16-bit weights become float32, twice as large."""
-    growth = 2.0 if sys.platform == "linux" and model.bits == 16 else 1.0
+    growth = 2.0 if sys.platform == "linux" and model.bits == 16 else 1.0  # noqa: PLR2004
     return int(model.weight_bytes * growth * _ROOM_PER_WEIGHT_BYTE) + _CHILD_BYTES
 
 

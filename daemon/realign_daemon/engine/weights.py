@@ -67,7 +67,7 @@ def weigh(files: Iterable[Path], config: Mapping[str, Any]) -> Weights:
 def _header(file: Path) -> Iterator[_Tensor]:
     with file.open("rb") as stream:
         head = stream.read(8)
-        length = struct.unpack("<Q", head)[0] if len(head) == 8 else 0
+        length = struct.unpack("<Q", head)[0] if len(head) == 8 else 0  # noqa: PLR2004 - the format's first field
         if not 0 < length <= _MAX_HEADER_BYTES:
             raise ValueError(f"{file} is not a safetensors file: download it again")
         header = cast("dict[str, Any]", json.loads(stream.read(length)))

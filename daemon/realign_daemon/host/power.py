@@ -27,7 +27,7 @@ def read_power() -> Power:
     return power_of(None if battery is None else battery.percent, None if battery is None else battery.power_plugged)
 
 
-def power_of(percent: float | None, plugged: bool | None) -> Power:
+def power_of(percent: float | None, plugged: bool | None) -> Power:  # noqa: FBT001 - psutil's own two fields
     """What a battery's charge in percent (None: there is none) and its plug (None: the system cannot tell) mean."""
     if percent is None:
         return Power(source="ac")

@@ -1,5 +1,5 @@
 """Cluster servicer: answers other nodes for this node's view of the cluster."""
-
+# ruff: noqa: ARG002 - gRPC passes a request and a context to every method
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class ClusterServicer(ClusterService):
         """Makes the server answer with this."""
         add_ClusterServicer_to_server(self, server)
 
-    async def Hello(
+    async def Hello(  # noqa: N802 - the wire's name
         self, request: cluster_pb2.HelloRequest, context: Context
     ) -> cluster_pb2.HelloReply:
         """This node's answer. Raises Incompatible when the two do not get on."""
@@ -45,7 +45,7 @@ class ClusterServicer(ClusterService):
         self._view.met(theirs.node, theirs.addresses)
         return welcome_to_wire(answer)
 
-    async def Heartbeat(
+    async def Heartbeat(  # noqa: N802 - the wire's name
         self, request_iterator: AsyncIterator[cluster_pb2.Beat], context: Context
     ) -> AsyncIterator[cluster_pb2.Beat]:
         """Beats in, beats out, until the other node ends it or falls silent. Raises NotAllowed before a Hello."""
@@ -68,7 +68,7 @@ class ClusterServicer(ClusterService):
             listener.cancel()
             await asyncio.gather(listener, return_exceptions=True)
 
-    async def Measure(
+    async def Measure(  # noqa: N802 - the wire's name
         self, request: cluster_pb2.MeasureRequest, context: Context
     ) -> facts_pb2.NodeFacts:
         """This node's facts with the model measured."""

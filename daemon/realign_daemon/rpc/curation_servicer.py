@@ -66,7 +66,7 @@ class CurationServicer(CurationService):
         """Registers the service."""
         add_CurationServicer_to_server(self, server)
 
-    async def Submit(
+    async def Submit(  # noqa: N802 - the wire's name
         self, request_iterator: AsyncIterator[pb.SubmitRequest], context: Context
     ) -> pb.SubmitReply:
         """Takes a job in, or has the leader do it."""
@@ -83,12 +83,12 @@ class CurationServicer(CurationService):
             job_id=job.spec.job_id, warnings=job.record.warnings, plan_json=json.dumps(job.record.plan)
         )
 
-    async def Plan(self, request: pb.JobRequest, context: Context) -> pb.PlanReply:
+    async def Plan(self, request: pb.JobRequest, context: Context) -> pb.PlanReply:  # noqa: N802, ARG002
         """The plan on the living nodes."""
         document, fits = self._jobs.plan(request_from_wire(request))
         return pb.PlanReply(plan_json=json.dumps(document), fits=fits)
 
-    async def GetJob(self, request: pb.JobRef, context: Context) -> pb.Job:
+    async def GetJob(self, request: pb.JobRef, context: Context) -> pb.Job:  # noqa: N802
         """The job."""
         return await self._at_home(
             request.job_id,
@@ -97,7 +97,7 @@ class CurationServicer(CurationService):
             lambda stub: stub.GetJob(request, timeout=CALL_TIMEOUT_S, metadata=PASSED_ON),
         )
 
-    async def ListJobs(self, request: pb.ListJobsRequest, context: Context) -> pb.JobList:
+    async def ListJobs(self, request: pb.ListJobsRequest, context: Context) -> pb.JobList:  # noqa: N802
         """Jobs of all nodes that can be reached, oldest first."""
         jobs = {job.spec.job_id: self._wire(job) for job in self._jobs.all()}
         if not _is_forwarded(context):
@@ -109,7 +109,7 @@ class CurationServicer(CurationService):
                 jobs.update((job.id, job) for job in listed.jobs)
         return pb.JobList(jobs=sorted(jobs.values(), key=lambda job: (job.created_unix_s, job.id)))
 
-    async def WatchJob(
+    async def WatchJob(  # noqa: N802 - the wire's name
         self, request: pb.JobRef, context: Context
     ) -> AsyncIterator[pb.JobEvent]:
         """The job now, then its news until it ends."""
@@ -128,7 +128,7 @@ class CurationServicer(CurationService):
                 if job.record.is_ended and item.kind == "ended":
                     return
 
-    async def CancelJob(self, request: pb.JobRef, context: Context) -> pb.Job:
+    async def CancelJob(self, request: pb.JobRef, context: Context) -> pb.Job:  # noqa: N802
         """Ends the job."""
         return await self._at_home(
             request.job_id,
@@ -137,7 +137,7 @@ class CurationServicer(CurationService):
             lambda stub: stub.CancelJob(request, timeout=CALL_TIMEOUT_S, metadata=PASSED_ON),
         )
 
-    async def PauseJob(self, request: pb.JobRef, context: Context) -> pb.Job:
+    async def PauseJob(self, request: pb.JobRef, context: Context) -> pb.Job:  # noqa: N802
         """Stops the job until it is resumed."""
         return await self._at_home(
             request.job_id,
@@ -146,7 +146,7 @@ class CurationServicer(CurationService):
             lambda stub: stub.PauseJob(request, timeout=CALL_TIMEOUT_S, metadata=PASSED_ON),
         )
 
-    async def ResumeJob(self, request: pb.JobRef, context: Context) -> pb.Job:
+    async def ResumeJob(self, request: pb.JobRef, context: Context) -> pb.Job:  # noqa: N802
         """Lets the job go on."""
         return await self._at_home(
             request.job_id,
@@ -155,7 +155,7 @@ class CurationServicer(CurationService):
             lambda stub: stub.ResumeJob(request, timeout=CALL_TIMEOUT_S, metadata=PASSED_ON),
         )
 
-    async def RetryJob(self, request: pb.RetryRequest, context: Context) -> pb.Job:
+    async def RetryJob(self, request: pb.RetryRequest, context: Context) -> pb.Job:  # noqa: N802
         """Runs the job again."""
 
         async def retry(reference: str) -> Job:
@@ -174,7 +174,7 @@ class CurationServicer(CurationService):
             lambda stub: stub.RetryJob(request, timeout=CALL_TIMEOUT_S, metadata=PASSED_ON),
         )
 
-    async def FetchOutput(
+    async def FetchOutput(  # noqa: N802 - the wire's name
         self, request: pb.JobRef, context: Context
     ) -> AsyncIterator[pb.FileChunk]:
         """Every file of the job's output folder."""

@@ -52,41 +52,41 @@ def _lenient(parse: Callable[[bytes], Any] | None) -> Callable[[bytes], Any] | N
     if parse is None:
         return None
 
-    def parse_or_mark(data: bytes) -> Any:
+    def parse_or_mark(data: bytes) -> Any:  # noqa: ANN401 - any message
         try:
             return parse(data)
-        except Exception:
+        except Exception:  # noqa: BLE001 - the parser's errors have no common class
             return _Malformed()
 
     return parse_or_mark
 
 
 def _guarded(behaviour: Callable[..., Any], method: str) -> Callable[[Any, Context], Awaitable[Any]]:
-    async def call(request: Any, context: Context) -> Any:
+    async def call(request: Any, context: Context) -> Any:  # noqa: ANN401 - any message
         try:
             return await behaviour(_checked(request), context)
         except grpc.aio.AbortError:
             raise
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 - the boundary of a call
             await _abort(context, error, method)
 
     return call
 
 
 def _guarded_stream(behaviour: Callable[..., Any], method: str) -> Callable[[Any, Context], AsyncIterator[Any]]:
-    async def call(request: Any, context: Context) -> AsyncIterator[Any]:
+    async def call(request: Any, context: Context) -> AsyncIterator[Any]:  # noqa: ANN401 - any message
         try:
             async for reply in behaviour(_checked(request), context):
                 yield reply
         except grpc.aio.AbortError:
             raise
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 - the boundary of a call
             await _abort(context, error, method)
 
     return call
 
 
-def _checked(request: Any) -> Any:
+def _checked(request: Any) -> Any:  # noqa: ANN401 - a message or an iterator of messages
     if isinstance(request, _Malformed):
         message = "the request is not a message that this realign can read; use the same version on both sides"
         raise BadInput(message)

@@ -127,7 +127,7 @@ def eta_s(record: JobRecord, now_unix_s: float) -> float | None:
     fraction = done_s / total_s
     worked_s = actual(record, now_unix_s)["makespan_s"]
     # Before a fiftieth is done the ratio is noise, and the prediction itself is the better figure.
-    return max(0.0, total_s - worked_s) if fraction < 0.02 else worked_s * (1 - fraction) / fraction
+    return max(0.0, total_s - worked_s) if fraction < 0.02 else worked_s * (1 - fraction) / fraction  # noqa: PLR2004
 
 
 def _stage(stage: StageRecord) -> pb.JobStage:

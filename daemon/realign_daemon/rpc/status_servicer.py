@@ -1,5 +1,5 @@
 """Status servicer: tells a client what goes on, as this node sees it."""
-
+# ruff: noqa: ARG002 - gRPC passes a request and a context to every method
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ class StatusServicer(StatusService):
         """Makes the server answer with this."""
         add_StatusServicer_to_server(self, server)
 
-    async def GetStatus(
+    async def GetStatus(  # noqa: N802 - the wire's name
         self, request: status_pb2.StatusRequest, context: Context
     ) -> status_pb2.NodeStatus:
         """Everything at once; asks no other node."""
@@ -91,7 +91,7 @@ class StatusServicer(StatusService):
             power=power_to_wire(facts.power),
         )
 
-    async def Bench(
+    async def Bench(  # noqa: N802 - the wire's name
         self, request: status_pb2.BenchRequest, context: Context
     ) -> AsyncIterator[status_pb2.BenchEvent]:
         """Measures and reports as it goes; the last message carries the facts."""

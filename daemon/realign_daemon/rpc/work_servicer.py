@@ -30,10 +30,10 @@ class WorkServicer(WorkService):
         """Registers the service."""
         add_WorkServicer_to_server(self, server)
 
-    async def Attend(
+    async def Attend(  # noqa: N802 - the wire's name
         self,
         request_iterator: AsyncIterator[pb.WorkCommand],
-        context: Context,
+        context: Context,  # noqa: ARG002 - gRPC passes it
     ) -> AsyncIterator[pb.WorkEvent]:
         """Commands in, events out, until the home goes."""
         outbox = asyncio.Queue[Event | None]()  # bounded by the units the home assigned
@@ -57,7 +57,7 @@ class WorkServicer(WorkService):
             reader.cancel()
             await asyncio.gather(reader, return_exceptions=True)
 
-    async def FetchBlob(
+    async def FetchBlob(  # noqa: N802 - the wire's name
         self, request: pb.BlobRequest, context: Context
     ) -> AsyncIterator[pb.BlobChunk]:
         """The blob's bytes, NOT_FOUND when it is not here."""

@@ -81,10 +81,10 @@ async def loopback_node(
         timing=timing,
     )
 
-    async def measure(_model: str, _force: bool) -> NodeFacts:
+    async def measure(_model: str, _force: bool) -> NodeFacts:  # noqa: FBT001 - the servicer's own
         return own_facts
 
-    async def bench(_model: str, _force: bool) -> AsyncGenerator[BenchProgress]:
+    async def bench(_model: str, _force: bool) -> AsyncGenerator[BenchProgress]:  # noqa: FBT001 - the servicer's own
         yield BenchProgress(text="nothing to measure", facts=own_facts)
 
     cluster = ClusterServicer(view, measure, timing=timing)

@@ -108,7 +108,7 @@ class ScriptedEngine:
         self.performed.append(task)
         return result
 
-    async def benchmark_model(self, model: LocalModel, *, budget_s: float) -> ModelBenchmark:
+    async def benchmark_model(self, model: LocalModel, *, budget_s: float) -> ModelBenchmark:  # noqa: ARG002
         """See Engine."""
         await self.load(model)
         best = self._examples_per_s
@@ -124,7 +124,7 @@ class ScriptedEngine:
             noisy=False,
         )
 
-    async def benchmark_compute(self, *, budget_s: float) -> ComputeBenchmark:
+    async def benchmark_compute(self, *, budget_s: float) -> ComputeBenchmark:  # noqa: ARG002
         """See Engine."""
         return ComputeBenchmark(gflops={"float32": 100.0, "bfloat16": 100.0}, bandwidth_gbs=10.0, noisy=False)
 

@@ -24,7 +24,7 @@ class BlobStore:
 
     def path(self, sha256: Sha256) -> Path:
         """Where the blob is or would be. Raises ValueError when the name is no hash: names come from the wire."""
-        if len(sha256) != 64 or set(sha256) - set("0123456789abcdef"):
+        if len(sha256) != 64 or set(sha256) - set("0123456789abcdef"):  # noqa: PLR2004 - hex digits of SHA-256
             message = "not a SHA-256 in lower-case hex"
             raise ValueError(message)
         return self.folder / sha256[:2] / sha256

@@ -12,8 +12,8 @@ from realign_daemon.curation.documents.lines import Line
 
 # The last line of a justified paragraph is mostly shorter than this share of a full line.
 SHORT_LINE_FRACTION = 0.85
-_SENTENCE_END = re.compile(r"""[.!?:;][)"'”’»]*$""")
-_LIST_ITEM = re.compile(r"[•◦▪*–-]\s")
+_SENTENCE_END = re.compile(r"""[.!?:;][)"'”’»]*$""")  # noqa: RUF001
+_LIST_ITEM = re.compile(r"[•◦▪*–-]\s")  # noqa: RUF001
 _NUMBERED_ITEM = re.compile(r"[0-9]{1,3}[.)]\s")
 _BROKEN_WORD = re.compile(r"(?P<head>[^\W\d_]+)[-\u00ad\u2010]$")
 _WORD = re.compile(r"[^\W\d_]+(?:-[^\W\d_]+)*")

@@ -6,7 +6,7 @@ import re
 
 # After white space comes what can open a sentence; the full-width stops of Chinese and Japanese need none.
 _BOUNDARY = re.compile(
-    r"""(?<=[.!?…])["'”’»)\]]*(?P<gap>\s+)(?=["'“‘«(\[]*[^\Wa-z_])|(?<=[。！？])(?P<nothing>)"""
+    r"""(?<=[.!?…])["'”’»)\]]*(?P<gap>\s+)(?=["'“‘«(\[]*[^\Wa-z_])|(?<=[。！？])(?P<nothing>)"""  # noqa: RUF001
 )
 _ABBREVIATION = re.compile(
     r"(?:\b(?:[A-Z]|Mr|Mrs|Ms|Dr|Prof|St|Jr|Sr|vs|cf|e\.g|i\.e|etc|Fig|Eq|Sec|Ch|Vol|pp?|No|approx|Inc|Ltd|Gen|Col))\.$"

@@ -53,7 +53,7 @@ def bootstrap_calibration(confidences: Sequence[float], correct: Sequence[bool],
 def _interval(
     data: tuple[Any, ...], statistic: Callable[..., Any], seed: int, resamples: int, *, vectorized: bool
 ) -> dict[str, float]:
-    if len(data[0]) < 2:
+    if len(data[0]) < 2:  # noqa: PLR2004
         raise ValueError(f"{len(data[0])} value(s) cannot be resampled; two are needed")
     found: Any = stats.bootstrap(
         data,

@@ -48,7 +48,7 @@ class Template:
             raise TemplateError(f"{self.id}: unknown or missing placeholder {', '.join(wrong)}; use {sorted(allowed)}")
         if bool(self.form) != (self.name in FORMS):
             raise TemplateError(f"{self.id}: a template of this name has {'a' if self.name in FORMS else 'no'} form")
-        if any(len(slot.choices) < 2 or len(set(slot.choices)) < len(slot.choices) for slot in self.form):
+        if any(len(slot.choices) < 2 or len(set(slot.choices)) < len(slot.choices) for slot in self.form):  # noqa: PLR2004
             raise TemplateError(f"{self.id}: a slot needs two different choices at least")
 
     def render(self, **values: str) -> tuple[Message, ...]:

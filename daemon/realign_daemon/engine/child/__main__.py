@@ -42,7 +42,7 @@ def main() -> None:
         ).run()
     except BrokenPipeError:
         code = os.EX_OK  # the daemon has gone
-    except Exception:
+    except Exception:  # noqa: BLE001 - the boundary of the process: the daemon reads this on stderr
         traceback.print_exc()
     finally:
         sys.stderr.flush()

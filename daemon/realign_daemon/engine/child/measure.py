@@ -64,7 +64,7 @@ class Bench:
         while len(samples) < repetitions and self.left_s() > samples[-1]:
             samples.append(work())
         middle = statistics.median(samples)
-        if len(samples) > 2:
+        if len(samples) > 2:  # noqa: PLR2004 - two samples have no spread worth the name
             self.noisy |= statistics.stdev(samples) / middle > _NOISY_VARIATION
         return middle
 

@@ -49,7 +49,7 @@ class Sft:
         self._network, self._vocabulary_size, self._alive = network, vocabulary_size, alive
         self._valid = cast("tuple[Row, ...]", data.valid)
 
-    def part_loss(self, part: Sequence[Example], *, batch_examples: int, batch_tokens: int) -> mx.array:
+    def part_loss(self, part: Sequence[Example], *, batch_examples: int, batch_tokens: int) -> mx.array:  # noqa: ARG002
         """See Objective."""
         return sft_loss(row_logprobs(self._network, cast("Sequence[Row]", part)), batch_tokens)
 
@@ -84,7 +84,7 @@ class Dpo:
             self.reference.update(zip(pairs, ((chosen, rejected) for chosen, rejected in logprobs), strict=True))
             self._alive()
 
-    def part_loss(self, part: Sequence[Example], *, batch_examples: int, batch_tokens: int) -> mx.array:
+    def part_loss(self, part: Sequence[Example], *, batch_examples: int, batch_tokens: int) -> mx.array:  # noqa: ARG002
         """See Objective."""
         pairs = [example for example in part if isinstance(example, Pair)]
         rows = [example for example in part if isinstance(example, Row)]

@@ -4,7 +4,7 @@ Questions come from the test part of the world, which neither pretraining nor th
 exception (see `world.Split`). Answers under judgement are the model's own samples at temperature 1.
 """
 
-
+# ruff: noqa: T201 (a command: printing is what it is for)
 
 import argparse
 import json

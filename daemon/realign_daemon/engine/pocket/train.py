@@ -4,7 +4,7 @@ Seeded from first weight to last lesson, so that a run repeats on the same machi
 and ends at other weights of the same ability.
 """
 
-
+# ruff: noqa: T201 (a command: printing is what it is for)
 
 import argparse
 import datetime as dt
