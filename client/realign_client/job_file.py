@@ -43,8 +43,13 @@ def read_job_file(path: Path) -> JobFile:
         raise BadUsage(f"the job file {path} cannot be read ({error.strerror}); check the path") from error
     except ValueError as error:
         raise BadUsage(f"the job file {path} is neither TOML nor, with the ending .json, JSON: {error}") from error
+    if not isinstance(document, dict):  # pyright: ignore[reportUnnecessaryIsInstance] - JSON may hold anything
+        raise BadUsage(f"the job file {path} holds no table of options; see `realignctl submit --help` for their names")
     if "roles" in document:
-        return _frozen(document)
+        try:
+            return _frozen(document)
+        except (AttributeError, KeyError, TypeError, ValueError) as error:
+            raise BadUsage(f"the spec in {path} is damaged ({error!r}); print it again with show --spec") from error
     for key, value in document.items():
         _check(path, key, value)
     given = {FIELD_OF_KEY.get(key, key): _as_field(key, value) for key, value in document.items()}
@@ -63,12 +68,10 @@ def gather(given: Wish, spec: str | None) -> JobFile:
 
 def _frozen(document: Mapping[str, Any]) -> JobFile:
     roles = cast("Mapping[str, Mapping[str, Any]]", document["roles"])
-    names: dict[str, Any] = {
-        role: str(pin.get("name", "")) for role, pin in roles.items() if role in ("target", "generator", "judge")
-    }
+    names: dict[str, Any] = {role: str(roles[role]["name"]) for role in ROLES if role in roles}
     sources = cast("list[Mapping[str, Any]]", document.get("sources") or [])
     return JobFile(
-        wish=Wish(request=str(document.get("request", "")), data_type=str(document.get("data_type", "")), **names),
+        wish=replace(Wish(request=str(document["request"]), data_type=str(document["data_type"])), **names),
         spec_json=json.dumps(document),
         known_sources=tuple(pb.Source(name=s["name"], sha256=s["sha256"], size_bytes=s["size_bytes"]) for s in sources),
     )

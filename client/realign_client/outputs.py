@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import BinaryIO
@@ -16,7 +17,8 @@ PART_SUFFIX = ".part"  # a file bears it until its hash was found right
 async def receive(chunks: AsyncIterator[pb.FileChunk], folder: Path) -> tuple[Path, ...]:
     """Writes the files below `folder` and returns their paths in the order in which they came.
 
-    A file appears under its name only when it is whole and right; one that was there before is replaced then.
+    A file appears under its name only when it is whole and right; one that was there before is replaced then. The
+    path in summary.json is made that of the folder here.
 
     Raises:
         Damaged: a file is not what its hash says, ends early, or would lie outside the folder.
@@ -38,7 +40,19 @@ async def receive(chunks: AsyncIterator[pb.FileChunk], folder: Path) -> tuple[Pa
     finally:
         if current is not None:
             current.discard()
+    _relocate(folder)
     return tuple(written)
+
+
+def _relocate(folder: Path) -> None:
+    """Makes the fetched summary name this machine's copy of the rows; the home node's path stays beside it."""
+    summary = folder / "summary.json"
+    if not summary.is_file():
+        return
+    document = json.loads(summary.read_text("utf-8"))
+    output = document["output"]
+    document["output"] = output | {"path": str(folder.resolve() / "train.jsonl"), "path_on_home": output["path"]}
+    summary.write_text(json.dumps(document, indent=2, ensure_ascii=False) + "\n", "utf-8")
 
 
 def safe_path(folder: Path, name: str) -> Path:

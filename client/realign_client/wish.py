@@ -73,10 +73,10 @@ class Wish:
         return pb.JobRequest(
             text=self.request,
             data_type=self.data_type,
-            model=self.model,
-            target=self.target,
-            generator=self.generator,
-            judge=self.judge,
+            model=_as_daemons_know_it(self.model),
+            target=_as_daemons_know_it(self.target),
+            generator=_as_daemons_know_it(self.generator),
+            judge=_as_daemons_know_it(self.judge),
             bits=self.bits,
             count=self.count,
             seed=self.seed or 0,
@@ -114,3 +114,9 @@ def model_folder(name: str) -> Path | None:
     """The folder that a model's name means on this machine, if it has a config.json."""
     folder = Path(name).expanduser()
     return folder if name and (folder / "config.json").is_file() else None
+
+
+def _as_daemons_know_it(model: str) -> str:
+    """A model's name; a folder goes by its own name, under which a daemon has it among its model folders."""
+    folder = model_folder(model)
+    return folder.resolve().name if folder else model

@@ -20,7 +20,6 @@
 
 The figure is the exit code for the shell. The text of every error is one sentence: what happened, to what, what to do.
 """
-# ruff: noqa: N818 - a caller reads the name as the fact that it is
 
 from __future__ import annotations
 

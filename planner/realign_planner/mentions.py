@@ -25,7 +25,7 @@ _VARIANT: Final = (
 _BITS: Final = r"(?:\d{1,2}-?bits?|q[2-8](?:_\w+)?|(?:bf|fp|mxfp|int)\d{1,2}|awq|gptq|dwq|gguf|mlx)"
 _FAMILY_NAME: Final = re.compile(
     rf"(?<![\w/.])(?:[a-z0-9][\w.-]*/)?(?:{_FAMILIES})(?![a-z])"
-    rf"[\w.+-]*(?:\s\d(?:\.\d{{1,2}})?(?![\w%.,]))?(?:\s{_VARIANT}\b)*(?:\s{_NUMBER_B})?(?:\sa\d+b\b)?"
+    rf"[\w.+-]*(?:\s\d(?:\.\d{{1,2}})?(?![\w%]|[.,]\d))?(?:\s{_VARIANT}\b)*(?:\s{_NUMBER_B})?(?:\sa\d+b\b)?"
     rf"(?:[\s-]\(?(?:{_VARIANT}|{_BITS})\b\)?)*",
     re.IGNORECASE,
 )
@@ -35,13 +35,13 @@ _FILE_ENDING: Final = re.compile(r"\.(?:pdf|epub|html?|md|txt|jsonl?|parquet|csv
 
 MentionRole = Literal["target", "generator", "judge"]
 _JUDGING: Final = re.compile(
-    r"(?:judg(?:e[ds]?|ing)|scor(?:e[ds]?|ing)|rat(?:e[ds]?|ing)|grad(?:e[ds]?|ing)|rank(?:ed|ing)?|verif(?:y|ied)|"
+    r"\b(?:judg(?:e[ds]?|ing)|scor(?:e[ds]?|ing)|rat(?:e[ds]?|ing)|grad(?:e[ds]?|ing)|rank(?:ed|ing)?|verif(?:y|ied)|"
     r"evaluated|judge)(?:\s+(?:it|them|answers|responses|pairs|everything))?"
     r"(?:\s+(?:by|with|using|is|be|model|through|via|a|an|the|should|will))*[\s:=]*$",
     re.IGNORECASE,
 )
 _GENERATING: Final = re.compile(
-    r"(?:generat(?:e|ed|ing|or)|teacher|written|produced|distil(?:l(?:ed|ing)?)?|sampl(?:e|ed|ing))"
+    r"\b(?:generat(?:e|ed|ing|or)|teacher|written|produced|distil(?:l(?:ed|ing)?)?|sampl(?:e|ed|ing))"
     r"(?:\s+(?:it|them|answers|responses|pairs|data))?"
     r"(?:\s+(?:by|with|using|from|is|be|model|via|a|an|the|should|will))*[\s:=]*$",
     re.IGNORECASE,

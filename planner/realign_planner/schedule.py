@@ -8,10 +8,14 @@ the end units that a slow node has not started move to a node that would end the
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from math import ceil, floor
+from math import ceil
 from typing import Final
 
 PREFETCH_FRACTION: Final = 0.25  # of a node's slots, held ready beyond them: hides a round trip and a disk commit
+
+# A batch of k units takes k + KNEE_FRACTION * slots times a constant: then 32 together are six times as fast as one
+# alone, as reported of one Mac.
+KNEE_FRACTION: Final = 0.2
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -107,31 +111,31 @@ def _others_end_sooner(node: NodeLoad, takers: list[NodeLoad], pending: int) -> 
 
 
 def _end_s(node: NodeLoad, more: int) -> float:
-    """Seconds until the node has ended all it holds and `more` units; one batch takes as long as a full one, at most."""
-    return max(node.in_flight + more, node.slots) / node.examples_per_s
+    """Seconds until the node has ended all it holds and `more` units; a smaller batch saves less than its part."""
+    held = node.in_flight + more
+    batch = (min(held, node.slots) + KNEE_FRACTION * node.slots) / (1 + KNEE_FRACTION)
+    return max(held, batch) / node.examples_per_s
 
 
 def _revocations(snapshot: Snapshot) -> tuple[Revoke, ...]:
-    """Unstarted units to take from the node that ends last for the idle node that would end them soonest."""
+    """Unstarted units above the fair share of the node that ends last, when one with a free slot would end sooner.
+
+    A node above its share gets nothing assigned, so units do not travel back and forth.
+    """
     stopped = _from_the_stopped(snapshot)
-    idle = [node for node in snapshot.nodes if node.accepting and node.in_flight < node.slots]
+    takers = [node for node in snapshot.nodes if node.accepting and node.slots > 0]
+    idle = [node for node in takers if node.in_flight < node.slots]
     if stopped or not idle:
         return stopped
-    thief = min(idle, key=lambda node: ((node.in_flight + 1) / node.examples_per_s, node.node_id))
-    victims = [
-        (_surplus(victim, thief), victim) for victim in snapshot.nodes if victim is not thief and victim.unstarted > 0
-    ]
-    surplus, victim = max(
-        victims, key=lambda pair: (pair[1].in_flight / pair[1].examples_per_s, pair[1].node_id), default=(0, thief)
-    )
-    return (Revoke(node_id=victim.node_id, count=surplus),) if surplus > 0 else ()
-
-
-def _surplus(victim: NodeLoad, thief: NodeLoad) -> int:
-    """Units to move so that both end together, rounded down, at most what is unstarted and fits the thief."""
-    fast, slow = thief.examples_per_s, victim.examples_per_s
-    balanced = floor((victim.in_flight * fast - thief.in_flight * slow) / (fast + slow))
-    return max(0, min(victim.unstarted, balanced, thief.slots - thief.in_flight))
+    soonest_s = min(_end_s(node, 1) for node in idle)
+    total_speed = sum(node.examples_per_s for node in takers)
+    remaining = sum(node.in_flight for node in takers)
+    for victim in sorted(takers, key=lambda node: (-node.in_flight / node.examples_per_s, node.node_id)):
+        fair = ceil(remaining * victim.examples_per_s / total_speed)
+        surplus = min(victim.unstarted, victim.in_flight - fair)
+        if surplus > 0 and soonest_s < _end_s(victim, 0):
+            return (Revoke(node_id=victim.node_id, count=surplus),)
+    return ()
 
 
 def _from_the_stopped(snapshot: Snapshot) -> tuple[Revoke, ...]:

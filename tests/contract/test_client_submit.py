@@ -49,7 +49,10 @@ def test_submit_uploads_the_sources_announced_by_hash_and_watches_to_the_end(
     assert daemon.received == {hashlib.sha256(book.read_bytes()).hexdigest(): book.read_bytes()}
     assert (request.model, request.count, dict(request.settings)) == ("pocket", 5, {"gap": "0.1"})
     shown = capsys.readouterr()
-    assert shown.out.splitlines() == ["job dpo-1", "Score pairs", "it ended", "job dpo-1: completed"]
+    assert shown.out.splitlines() == [
+        *("job dpo-1", "Score pairs", "it ended", "job dpo-1: completed"),
+        "fetch its files with: realignctl fetch dpo-1",
+    ]
     assert shown.err == "warning: few rows\n"
 
 

@@ -1,4 +1,4 @@
-"""A discrete-event simulation of the schedule: what its decisions come to over a whole job. Seeded; no clock, no sockets."""
+"""A discrete-event simulation of the schedule: what its decisions come to over a whole job. Seeded, without a clock."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ KNEE_FRACTION = 0.2
 class Worker:
     """A node that decodes up to `slots` units together: the more of them, the faster in all, the slower each.
 
-    Throughput of k units is speed * k / (k + knee), scaled to reach `speed` at `slots`: with a knee of a fifth of the slots a full
-    batch of 32 is six times as fast as a batch of one.
+    Throughput of k units is speed * k / (k + knee), scaled to reach `speed` at `slots`: with a knee of a fifth of the
+    slots a full batch of 32 is six times as fast as a batch of one, as others report of one Mac.
     """
 
     name: str
@@ -74,8 +74,9 @@ class Outcome:
 
 
 def lower_bound(works: list[float], workers: list[Worker]) -> float:
-    """No schedule ends before all work at full speed, nor before the largest unit alone on the node that does it fastest."""
-    return max(sum(works) / sum(worker.speed for worker in workers), max(works) / max(worker.rate(1) for worker in workers))
+    """No schedule ends before all work at full speed, nor before the largest unit alone on the fastest node."""
+    fastest_alone = max(worker.rate(1) for worker in workers)
+    return max(sum(works) / sum(worker.speed for worker in workers), max(works) / fastest_alone)
 
 
 def simulate(
@@ -86,9 +87,7 @@ def simulate(
     sigma = math.sqrt(math.log(1 + UNIT_SPREAD**2))
     works = [chance.lognormvariate(-sigma * sigma / 2, sigma) for _ in range(units)]
     workers = [
-        Worker(
-            name=f"n{index}", speed=speed, slots=size, believed=speed * (1 + chance.uniform(-1, 1) * ESTIMATE_ERROR)
-        )
+        Worker(name=f"n{index}", speed=speed, slots=size, believed=speed * (1 + chance.uniform(-1, 1) * ESTIMATE_ERROR))
         for index, (speed, size) in enumerate(zip(speeds, slots, strict=True))
     ]
     bound = lower_bound(works, workers)
@@ -148,29 +147,30 @@ def _apply(decisions: tuple[Decision, ...], workers: list[Worker], pending: list
     return moved
 
 
-@pytest.mark.parametrize("slots", [1, 4])
+@pytest.mark.parametrize("slots", [(1, 1), (4, 4), (4, 32), (32, 32)])
 @pytest.mark.parametrize("ratio", [1.6, 3.0])
-def test_two_nodes_end_within_a_tenth_of_the_lower_bound_in_nineteen_of_twenty_runs(ratio: float, slots: int) -> None:
-    outcomes = [simulate(seed, speeds=(1.0, ratio), slots=slots, units=200) for seed in range(60)]
+def test_two_nodes_end_within_a_tenth_of_the_lower_bound_in_nineteen_of_twenty_jobs(
+    ratio: float, slots: tuple[int, int]
+) -> None:
+    outcomes = [simulate(seed, speeds=(1.0, ratio), slots=slots, units=600) for seed in range(20)]
     stretches = sorted(outcome.makespan_s / outcome.bound_s for outcome in outcomes)
-    assert stretches[int(0.95 * len(stretches))] <= 1.10
+    assert stretches[18] <= 1.10
 
 
 @pytest.mark.parametrize("ratio", [1.6, 3.0])
 def test_shares_of_the_work_end_within_a_tenth_of_the_ratio_of_speeds(ratio: float) -> None:
     for seed in range(20):
-        outcome = simulate(seed, speeds=(1.0, ratio), slots=4, units=600)
+        outcome = simulate(seed, speeds=(1.0, ratio), slots=(4, 4), units=600)
         assert outcome.work["n1"] / outcome.work["n0"] == pytest.approx(ratio, rel=0.10)
 
 
-def test_eight_unequal_nodes_end_within_a_quarter_of_the_lower_bound() -> None:
-    speeds = (0.25, 1.0, 1.0, 1.0, 1.6, 1.6, 2.2, 2.2)
-    outcomes = [simulate(seed, speeds=speeds, slots=2, units=400) for seed in range(20)]
+def test_four_unequal_nodes_end_within_a_tenth_of_the_lower_bound_in_nineteen_of_twenty_jobs() -> None:
+    outcomes = [simulate(seed, speeds=(1.0, 1.0, 1.6, 2.2), slots=(4, 4, 8, 8), units=600) for seed in range(20)]
     stretches = sorted(outcome.makespan_s / outcome.bound_s for outcome in outcomes)
-    assert stretches[int(0.95 * len(stretches))] <= 1.25
+    assert stretches[18] <= 1.10
 
 
-def test_a_node_that_stops_accepting_keeps_only_what_it_has_started() -> None:
-    outcome = simulate(3, speeds=(3.0, 1.0), slots=2, units=100, stop_accepting=10.0)
+def test_a_node_that_stops_accepting_ends_what_it_has_started_and_the_others_do_the_rest() -> None:
+    outcome = simulate(3, speeds=(3.0, 1.0), slots=(2, 2), units=100, stop_s=10.0)
     assert sum(outcome.done.values()) == 100
-    assert outcome.done["n0"] < 60
+    assert 25 <= outcome.done["n0"] <= 40  # ten seconds at three units a second, and the two in its batch

@@ -91,6 +91,8 @@ async def finish(client: Client, job: pb.Job, *, output: str | None, as_json: bo
         note(f"{len(files)} files in {output}")
     if not as_json:
         say(summary_lines(job))
+        if output is None and job.output:
+            say(f"fetch its files with: realignctl fetch {job.id}")
     return job.exit_code
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any, cast
 
@@ -13,7 +14,7 @@ import typer
 from realign_client import options
 from realign_client.api import connect
 from realign_client.errors import BadUsage
-from realign_client.job_file import gather
+from realign_client.job_file import JobFile, gather
 from realign_client.render.plan import plan_lines
 from realign_client.sources import collect
 from realign_client.terminal import emit, say
@@ -75,7 +76,7 @@ def plan(
         collect(wish.sources)  # a source that was named must be there, though nothing of it is needed
         document = plan_offline(wish, Path(cluster).expanduser())
     else:
-        document = asyncio.run(_plan_live(wish, endpoint))
+        document = asyncio.run(_plan_live(replace(asked, wish=wish), endpoint))
     if as_json:
         emit(document)
     else:
@@ -116,9 +117,10 @@ def plan_offline(wish: Wish, cluster: Path) -> Mapping[str, Any]:
     return plan_document(made)
 
 
-async def _plan_live(wish: Wish, endpoint: str | None) -> Mapping[str, Any]:
-    message = wish.message()
-    message.sources.extend(source.announcement() for source in collect(wish.sources))
+async def _plan_live(asked: JobFile, endpoint: str | None) -> Mapping[str, Any]:
+    message = asked.wish.message()
+    message.spec_json = asked.spec_json
+    message.sources.extend(source.announcement() for source in collect(asked.wish.sources))
     async with connect(endpoint) as client:
         return json.loads((await client.plan(message)).plan_json)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from realign_daemon.cluster.addresses import Address
 from realign_daemon.cluster.facts import BootId, NodeFacts, NodeId
 
 
@@ -14,6 +15,14 @@ class JobDigest:
     job_id: str
     state: str
     home: NodeId
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KnownPeer:
+    """A third node and where it can be dialled: knowing one node of a cluster leads to all."""
+
+    node: NodeId
+    addresses: tuple[Address, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,3 +41,4 @@ class Beat:
     leader_since_unix_s: float
     facts: NodeFacts
     jobs: tuple[JobDigest, ...] = ()  # homed on the sender
+    peers: tuple[KnownPeer, ...] = ()  # that the sender hears

@@ -15,7 +15,7 @@ import structlog
 from realign_daemon.clock import Clock
 from realign_daemon.cluster import election, membership
 from realign_daemon.cluster.addresses import Address
-from realign_daemon.cluster.beats import Beat, JobDigest
+from realign_daemon.cluster.beats import Beat, JobDigest, KnownPeer
 from realign_daemon.cluster.discovery import Discovery, Finding, PeerFound
 from realign_daemon.cluster.facts import NodeFacts, NodeId
 from realign_daemon.cluster.greeting import Greeting
@@ -97,6 +97,7 @@ class ClusterView:
         self._kept = store.load()
         self._book = dict(self._kept.addresses)
         self._found: dict[NodeId, tuple[Address, ...]] = {}
+        self._heard_of: dict[NodeId, tuple[Address, ...]] = {}  # from other nodes, until they are met
         self._membership = Membership()
         self._leadership = election.restarted(
             term=self._kept.term, knows_peers=bool(self._book), now_s=clock.continuous(), timing=timing
@@ -220,6 +221,7 @@ class ClusterView:
         self._greeted.add(node)
         if addresses and node != self.identity.node and set(self._book.get(node, ())) != set(addresses):
             self._book.pop(node, None)
+            self._heard_of.pop(node, None)
             self._book[node] = addresses
             while len(self._book) > REMEMBERED_NODES:
                 del self._book[next(iter(self._book))]
@@ -233,6 +235,7 @@ class ClusterView:
         """Another node's beat came."""
         if beat.node != self.identity.node:
             self._apply(membership.heard(self._membership, beat, self._clock.continuous()))
+            self._hear_of(beat.peers)
 
     async def beats(self) -> AsyncIterator[Beat]:
         """This node's beat now, and every new one, until `run` ends: then others know at once that this node stops."""
@@ -311,6 +314,11 @@ class ClusterView:
             leader_since_unix_s=self._since_unix_s,
             facts=self._self_facts(),
             jobs=tuple(self._jobs()),
+            peers=tuple(
+                KnownPeer(node=member.node, addresses=self._book[member.node])
+                for member in self._membership.present
+                if member.node in self._book
+            ),
         )
         self._next_beat.set()
         self._next_beat = asyncio.Event()
@@ -332,8 +340,15 @@ class ClusterView:
             self._found[finding.node] = finding.addresses
         self._follow_addresses()
 
+    def _hear_of(self, peers: Sequence[KnownPeer]) -> None:
+        """Dials nodes that another node hears and this one has not met; what they are, their Hello says."""
+        news = {peer.node: peer.addresses for peer in peers if peer.node not in (*self._book, self.identity.node)}
+        if any(self._heard_of.get(node) != addresses for node, addresses in news.items()):
+            self._heard_of.update(news)
+            self._follow_addresses()
+
     def _follow_addresses(self) -> None:
-        known = (*self._book.values(), *self._found.values())
+        known = (*self._book.values(), *self._found.values(), *self._heard_of.values())
         own = frozenset(self._own_addresses())
         self._peers.want((self._static | {address for addresses in known for address in addresses}) - own)
 

@@ -95,6 +95,12 @@ class Assignment:
             record.state = "blocked"
             first = ending.blocked_by[0]
             record.error = f"the gate {first.metric} rejects after {first.stage}: {first.remedy}"
+        elif ending.is_empty:
+            record.state = "failed"
+            record.error = (
+                f"no training row came of {len(material.chunks)} passages: rejected.jsonl says why of each; "
+                "give more or other sources"
+            )
         else:
             record.state = "completed_with_errors" if ending.has_errors else "completed"
         await self._node.output.write(desk, material)

@@ -32,8 +32,9 @@ WORK: Mapping[DataType, Mapping[str, StageWork]] = {"dpo": dpo.WORK}
 class Ending:
     """How the stages of a job ended."""
 
-    blocked_by: tuple[Verdict, ...]
-    has_errors: bool
+    blocked_by: tuple[Verdict, ...] = ()
+    has_errors: bool = False
+    is_empty: bool = False  # all stages passed and there is nothing to train on
 
 
 async def run_stages(desk: Desk, material: Material, *, clock: Clock, announce: Announce) -> Ending:
@@ -61,7 +62,9 @@ async def run_stages(desk: Desk, material: Material, *, clock: Clock, announce: 
             return Ending(blocked_by=blocking, has_errors=has_errors(record))
     for left in record.stages[len(stages) :]:
         left.state = "skipped"
-    return Ending(blocked_by=(), has_errors=has_errors(record))
+    is_whole = len(stages) == len(record.stages)
+    is_empty = is_whole and all(row.is_held_out for row in material.rows)
+    return Ending(has_errors=has_errors(record), is_empty=is_empty)
 
 
 def judge(stage: Stage, measures: Measures, desk: Desk) -> list[Verdict]:

@@ -15,7 +15,7 @@ class EngineError(Exception):
     """An engine could not give the result."""
 
 
-class EngineDied(EngineError):  # noqa: N818 - a caller reads it as the fact that it is
+class EngineDied(EngineError):
     """The child process ended while the task was in it."""
 
     def __init__(self, *, model: str, cause: str, last_words: str = "") -> None:
@@ -35,7 +35,7 @@ class NotLoaded(EngineDied):
         super().__init__(model=model, cause="another model is loaded, or none")
 
 
-class MissingBlob(EngineError):  # noqa: N818 - a caller reads it as the fact that it is
+class MissingBlob(EngineError):
     """A file that the task names is not among the blobs of this machine."""
 
     def __init__(self, *, sha256: str) -> None:
@@ -44,7 +44,7 @@ class MissingBlob(EngineError):  # noqa: N818 - a caller reads it as the fact th
         super().__init__(f"blob {sha256} is not on this machine: fetch it, then try the task again")
 
 
-class OutOfMemory(EngineError):  # noqa: N818 - a caller reads it as the fact that it is
+class OutOfMemory(EngineError):
     """The model needs more memory than is free on this machine now."""
 
     def __init__(self, *, model: str, needed_bytes: int, free_bytes: int) -> None:
@@ -58,5 +58,5 @@ class OutOfMemory(EngineError):  # noqa: N818 - a caller reads it as the fact th
         )
 
 
-class BadTask(EngineError):  # noqa: N818 - a caller reads it as the fact that it is
+class BadTask(EngineError):
     """The task cannot work on any machine with this model; the text says what about it."""

@@ -10,7 +10,7 @@ from dataclasses import replace
 from typing import Literal
 
 from realign_daemon.cluster.addresses import Address
-from realign_daemon.cluster.beats import Beat, JobDigest
+from realign_daemon.cluster.beats import Beat, JobDigest, KnownPeer
 from realign_daemon.cluster.facts import (
     BootId,
     HostBenchmark,
@@ -24,6 +24,7 @@ from realign_daemon.engine.api import BatchPoint, EngineStatus, ModelId
 from realign_daemon.host.power import Power, PowerSource
 from realign_proto.v1 import cluster_pb2, facts_pb2
 
+MAX_PEERS = 64  # that one node may tell of
 MAX_ADDRESSES = 32  # of one node; more is nonsense or an attack
 POWER_SOURCES: Mapping[str, PowerSource] = {"ac": "ac", "battery": "battery"}
 ENGINE_STATES: Mapping[str, Literal["absent", "starting", "ready", "busy", "benchmarking", "failed"]] = {
@@ -144,6 +145,10 @@ def beat_to_wire(beat: Beat) -> cluster_pb2.Beat:
         leader_since_unix_s=beat.leader_since_unix_s,
         facts=facts_to_wire(beat.facts),
         jobs=[cluster_pb2.JobDigest(job_id=job.job_id, state=job.state, home=job.home) for job in beat.jobs],
+        peers=[
+            cluster_pb2.KnownPeer(node_id=peer.node, addresses=[str(address) for address in peer.addresses])
+            for peer in beat.peers
+        ],
     )
 
 
@@ -158,6 +163,10 @@ def beat_from_wire(wire: cluster_pb2.Beat) -> Beat:
         leader_since_unix_s=wire.leader_since_unix_s,
         facts=replace(facts_from_wire(wire.facts), node_id=NodeId(wire.node_id)),
         jobs=tuple(JobDigest(job_id=job.job_id, state=job.state, home=NodeId(job.home)) for job in wire.jobs),
+        peers=tuple(
+            KnownPeer(node=NodeId(peer.node_id), addresses=_addresses(peer.addresses))
+            for peer in wire.peers[:MAX_PEERS]
+        ),
     )
 
 

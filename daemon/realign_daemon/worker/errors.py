@@ -13,7 +13,7 @@ class WorkerError(Exception):
     """A call to the worker child gave no result. The next call gets a fresh child."""
 
 
-class WorkerDied(WorkerError):  # noqa: N818 - a caller reads it as the fact that it is
+class WorkerDied(WorkerError):
     """The child ended before it answered."""
 
     def __init__(self, *, function: str, cause: str, last_words: str = "") -> None:
@@ -25,7 +25,7 @@ class WorkerDied(WorkerError):  # noqa: N818 - a caller reads it as the fact tha
         super().__init__(f"the worker ended during {function}: {cause}; leave the input out or try once more{tail}")
 
 
-class WorkerTimeout(WorkerError):  # noqa: N818
+class WorkerTimeout(WorkerError):
     """The call had not finished at its deadline, so its child was killed."""
 
     def __init__(self, *, function: str, timeout_s: float) -> None:
@@ -35,7 +35,7 @@ class WorkerTimeout(WorkerError):  # noqa: N818
         super().__init__(f"{function} did not finish in {timeout_s:g} s and was stopped: give it a smaller input")
 
 
-class WorkerRefused(WorkerError):  # noqa: N818
+class WorkerRefused(WorkerError):
     """The function raised, or there is no function of that name."""
 
     def __init__(self, *, function: str, reason: str) -> None:

@@ -53,8 +53,16 @@ class JobDigest(_message.Message):
     home: str
     def __init__(self, job_id: _Optional[str] = ..., state: _Optional[str] = ..., home: _Optional[str] = ...) -> None: ...
 
+class KnownPeer(_message.Message):
+    __slots__ = ("node_id", "addresses")
+    NODE_ID_FIELD_NUMBER: _ClassVar[int]
+    ADDRESSES_FIELD_NUMBER: _ClassVar[int]
+    node_id: str
+    addresses: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, node_id: _Optional[str] = ..., addresses: _Optional[_Iterable[str]] = ...) -> None: ...
+
 class Beat(_message.Message):
-    __slots__ = ("node_id", "sequence", "boot_id", "term", "leader", "leader_since_unix_s", "facts", "jobs")
+    __slots__ = ("node_id", "sequence", "boot_id", "term", "leader", "leader_since_unix_s", "facts", "jobs", "peers")
     NODE_ID_FIELD_NUMBER: _ClassVar[int]
     SEQUENCE_FIELD_NUMBER: _ClassVar[int]
     BOOT_ID_FIELD_NUMBER: _ClassVar[int]
@@ -63,6 +71,7 @@ class Beat(_message.Message):
     LEADER_SINCE_UNIX_S_FIELD_NUMBER: _ClassVar[int]
     FACTS_FIELD_NUMBER: _ClassVar[int]
     JOBS_FIELD_NUMBER: _ClassVar[int]
+    PEERS_FIELD_NUMBER: _ClassVar[int]
     node_id: str
     sequence: int
     boot_id: str
@@ -71,7 +80,8 @@ class Beat(_message.Message):
     leader_since_unix_s: float
     facts: _facts_pb2.NodeFacts
     jobs: _containers.RepeatedCompositeFieldContainer[JobDigest]
-    def __init__(self, node_id: _Optional[str] = ..., sequence: _Optional[int] = ..., boot_id: _Optional[str] = ..., term: _Optional[int] = ..., leader: _Optional[str] = ..., leader_since_unix_s: _Optional[float] = ..., facts: _Optional[_Union[_facts_pb2.NodeFacts, _Mapping]] = ..., jobs: _Optional[_Iterable[_Union[JobDigest, _Mapping]]] = ...) -> None: ...
+    peers: _containers.RepeatedCompositeFieldContainer[KnownPeer]
+    def __init__(self, node_id: _Optional[str] = ..., sequence: _Optional[int] = ..., boot_id: _Optional[str] = ..., term: _Optional[int] = ..., leader: _Optional[str] = ..., leader_since_unix_s: _Optional[float] = ..., facts: _Optional[_Union[_facts_pb2.NodeFacts, _Mapping]] = ..., jobs: _Optional[_Iterable[_Union[JobDigest, _Mapping]]] = ..., peers: _Optional[_Iterable[_Union[KnownPeer, _Mapping]]] = ...) -> None: ...
 
 class MeasureRequest(_message.Message):
     __slots__ = ("model", "force")

@@ -32,14 +32,12 @@ class Failing(StatusServicer):
     def __init__(self, error: BaseException | None) -> None:
         self.error = error
 
-    async def GetStatus(self, request: status_pb2.StatusRequest, context: object) -> status_pb2.NodeStatus:  # noqa: N802
+    async def GetStatus(self, request: status_pb2.StatusRequest, context: object) -> status_pb2.NodeStatus:
         if self.error:
             raise self.error
         return status_pb2.NodeStatus()
 
-    async def Bench(  # noqa: N802
-        self, request: status_pb2.BenchRequest, context: object
-    ) -> AsyncIterator[status_pb2.BenchEvent]:
+    async def Bench(self, request: status_pb2.BenchRequest, context: object) -> AsyncIterator[status_pb2.BenchEvent]:
         yield status_pb2.BenchEvent(text="one")
         if self.error:
             raise self.error

@@ -107,3 +107,21 @@ def test_a_frozen_spec_keeps_its_models_and_names_its_sources_by_content(tmp_pat
     assert asked.wish == Wish(request="DPO pairs", data_type="dpo", target="pocket", judge="big")
     assert [(source.name, source.sha256) for source in asked.known_sources] == [("book.txt", "ab")]
     assert json.loads(asked.spec_json) == spec
+
+
+@pytest.mark.parametrize(
+    "text", ["[]", '{"roles": {"target": 3}, "request": "x", "data_type": "dpo"}', '{"roles": {}}']
+)
+def test_a_damaged_spec_is_refused_and_named(tmp_path: Path, text: str) -> None:
+    file = tmp_path / "job.json"
+    file.write_text(text)
+    with pytest.raises(BadUsage, match=r"job\.json"):
+        gather(Wish(), str(file))
+
+
+def test_a_model_folder_travels_by_its_name_because_its_path_means_nothing_elsewhere(tmp_path: Path) -> None:
+    folder = tmp_path / "mine"
+    folder.mkdir()
+    (folder / "config.json").write_text("{}")
+    assert make(model=str(folder), judge="pocket").message().model == "mine"
+    assert make(model="no/such/folder").message().model == "no/such/folder"

@@ -26,7 +26,7 @@ from realign_daemon.engine.codec import decode_task
 from realign_daemon.engine.errors import BadTask
 
 
-class Cancelled(Exception):  # noqa: N818 - control flow, not a fault
+class Cancelled(Exception):
     """Nobody waits any more for what runs alone."""
 
 

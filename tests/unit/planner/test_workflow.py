@@ -1,0 +1,84 @@
+"""The four workflows as data."""
+
+from __future__ import annotations
+
+import pytest
+
+from realign_planner.data_types import DATA_TYPES, DataType, as_data_type
+from realign_planner.stage import Operation
+from realign_planner.workflow import for_type, stage_index
+
+TITLES: dict[DataType, tuple[str, ...]] = {
+    "dpo": (
+        "SFT baseline",
+        "Generate responses",
+        "Score pairs",
+        "Validate gaps",
+        "Train DPO",
+        "Evaluate",
+        "Monitor regression",
+    ),
+    "sft": ("Data prep", "Quality filter", "Format conversion", "Train", "Validate", "Evaluate", "Deploy"),
+    "rlvr": (
+        "Problem extraction",
+        "Solution generation",
+        "Verification",
+        "Reward calculation",
+        "Training",
+        "Validation",
+        "Evaluation",
+    ),
+    "antihallucination": (
+        "Refusal data generation",
+        "Uncertainty calibration",
+        "Confidence scoring",
+        "Training",
+        "Calibration",
+        "Validation",
+        "Evaluation",
+    ),
+}
+
+
+@pytest.mark.parametrize("data_type", DATA_TYPES)
+def test_a_workflow_has_its_seven_stages_named_after_their_titles(data_type: DataType) -> None:
+    stages = for_type(data_type).stages
+    assert tuple(stage.title for stage in stages) == TITLES[data_type]
+    assert [stage.name for stage in stages] == [stage.title.lower().replace(" ", "_") for stage in stages]
+
+
+@pytest.mark.parametrize("data_type", DATA_TYPES)
+def test_a_pilot_is_the_stages_before_the_training_that_the_workflow_is_for(data_type: DataType) -> None:
+    workflow = for_type(data_type)
+    pilot = workflow.pilot_stages
+    assert pilot == workflow.stages[: len(pilot)]
+    assert workflow.stages[len(pilot)].trains
+
+
+@pytest.mark.parametrize("data_type", DATA_TYPES)
+def test_a_stage_that_trains_counts_training_rows(data_type: DataType) -> None:
+    for stage in for_type(data_type).stages:
+        assert stage.trains == any(operation.kind == "train" for operation in stage.operations)
+
+
+def test_a_stage_is_found_by_name() -> None:
+    assert stage_index("dpo", "validate_gaps") == 3
+    assert stage_index("dpo", "deploy") is None
+    assert [stage.name for stage in for_type("sft").up_to("quality_filter")] == ["data_prep", "quality_filter"]
+    assert len(for_type("sft").up_to(None)) == 7
+
+
+def test_units_are_rounded_up_and_fixed_ones_do_not_grow() -> None:
+    operation = Operation(
+        kind="judge", role="judge", per_row=1.5, fixed=10, prompt_tokens=90, output_tokens=10, what=""
+    )
+    assert [operation.units(rows) for rows in (0, 1, 2)] == [10, 12, 13]
+    assert operation.tokens(2) == 1300
+
+
+@pytest.mark.parametrize(
+    ("text", "data_type"),
+    [("DPO", "dpo"), ("srf", "sft"), ("Anti-Hallucination", "antihallucination"), (" rlvr ", "rlvr"), ("ppo", None)],
+)
+def test_a_data_type_is_read_from_any_spelling(text: str, data_type: DataType | None) -> None:
+    assert as_data_type(text) == data_type
