@@ -142,7 +142,7 @@ class Node:
                 engine,
                 config.node.data_dir,
                 duty_fraction=config.engine.duty_fraction,
-                budget_s=config.benchmark.budget_s,
+                budget_s=config.benchmark.budget_s / config.engine.duty_fraction,  # a slowed engine needs as many steps
             ),
             clock=self._clock,
         )

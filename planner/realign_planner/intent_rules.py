@@ -152,8 +152,8 @@ RULES: Final = (
     Rule("sft", 10, r"\bsft\b|\bsrf\b|\bs\.f\.t\.?|\bsupervised (?:fine ?tun\w+|train\w+|learning|data\w*|tun\w+)\b"),
     Rule("sft", 7, r"\bsupervised\b"),
     Rule("sft", 8,
-         rf"\binstruct(?:ion|ions|ional)?\b ?(?:/ ?(?:response|answer|output) ?)?(?:follow\w*|tun\w+|{DATA}|"
-         rf"fine ?tun\w+|response|answer|format|prompts?)\b|\bfollow(?:s|"
+         rf"\binstruct(?:ion|ions|ional)?\b ?(?:/ ?(?:response|answer|output) ?)?(?:follow\w*|tun\w+|"
+         rf"style|type|like|formatted|{DATA}|fine ?tun\w+|response|answer|format|prompts?)\b|\bfollow(?:s|"
          rf"ing)?\b(?: \w+){{0,2}} (?:instructions?|commands?|directions)\b"),
     Rule("sft", 8,
          rf"\b(?:prompts?|instructions?|inputs?|questions?) ?(?:/|and|,|&|to) ?(?:their |its |matching |"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import math
 import re
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -15,11 +16,15 @@ from realign_daemon.engine.api import Sha256
 from realign_daemon.errors import Ambiguous, BadInput, NothingFits
 from realign_planner.data_types import DATA_TYPES, TITLES, DataType, as_data_type
 from realign_planner.document import plan_document
+from realign_planner.errors import SettingError
 from realign_planner.models import UnknownModel
 from realign_planner.plan import BadRequest, Plan, PlanRequest, Role
 from realign_planner.strategy import make_plan
+from realign_planner.thresholds import check_settings, is_threshold_key
 from realign_planner.workflow import for_type
 
+# What `--set` can change besides thresholds.
+SETTINGS = ("beta", "learning_rate", "max_tokens", "nll_weight", "replay_fraction", "steps")
 STEM_LENGTH = 60  # of a source's name in the output folder's name
 
 
@@ -105,6 +110,7 @@ def check(request: Request, plan: Plan, *, runnable: Collection[DataType]) -> No
     if plan.data_type not in runnable:
         message = f"the {TITLES[plan.data_type]} workflow can be planned but not run by this version; use --type dpo"
         raise BadInput(message)
+    _check_settings(request.settings)
     workflow = for_type(plan.data_type)
     if request.until and workflow.stage(request.until) is None:
         names = ", ".join(stage.name for stage in workflow.stages)
@@ -115,6 +121,26 @@ def check(request: Request, plan: Plan, *, runnable: Collection[DataType]) -> No
     if not request.sources:
         message = "the request names no source; give at least one file with --source"
         raise BadInput(message)
+
+
+def _check_settings(settings: Mapping[str, str]) -> None:
+    try:
+        check_settings(settings)
+    except SettingError as error:
+        raise BadInput(str(error)) from error
+    for key, value in settings.items():
+        if is_threshold_key(key):
+            continue
+        if key not in SETTINGS:
+            message = f"there is no setting {key!r}; thresholds aside there are {', '.join(SETTINGS)}"
+            raise BadInput(message)
+        try:
+            is_usable = math.isfinite(float(value)) and float(value) >= 0
+        except ValueError:
+            is_usable = False
+        if not is_usable:
+            message = f"--set {key}={value} is no usable number; give one of zero or more"
+            raise BadInput(message)
 
 
 def freeze(

@@ -105,6 +105,7 @@ class Outcome:
 class _Connection:
     outbox: asyncio.Queue[Command] = field(default_factory=lambda: asyncio.Queue[Command](maxsize=64))
     capacity: Capacity | None = None  # None until the node has said what it can take
+    asked_back: int = 0  # units revoked that have not been returned yet
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -219,7 +220,7 @@ class _Run:
                 examples_per_s=self.board.speed(node),
                 slots=connection.capacity.slots,
                 in_flight=self.board.flying(node),
-                unstarted=max(0, self.board.flying(node) - connection.capacity.slots),
+                unstarted=max(0, self.board.flying(node) - connection.capacity.slots - connection.asked_back),
                 accepting=connection.capacity.accepting and node not in self._refused,
             )
             for node, connection in sorted(self._open.items())
@@ -235,6 +236,7 @@ class _Run:
                     for other in sorted(accepting - {node}, key=self.board.flying):
                         given += await self._assign(other, count - given, accepting)
                 case schedule.Revoke(node_id=node, count=count):
+                    self._open[node].asked_back += count
                     await self._open[node].outbox.put(Revoke(count=count))
                 case schedule.Wait(reason=why):
                     reason = why
@@ -301,6 +303,8 @@ class _Run:
                 pass  # kept already
             case Returned(keys=keys):
                 self.board.put_back(node, keys)
+                if node in self._open:
+                    self._open[node].asked_back = 0
             case UnitProgress(done=done, total=total, note=note):
                 self._note = f"{note} {done}/{total}"
                 self.tell()

@@ -52,6 +52,7 @@ async def sample(
 ) -> list[Response]:
     """A response for every prompt and temperature, in that order; units that were given up are left out."""
     template = load(desk.pin(role).templates).template(kind)
+    max_tokens = int(desk.spec.setting("max_tokens", template.sampler.max_tokens))
     asked = [(prompt, number, temperature) for prompt in prompts for number, temperature in enumerate(temperatures)]
     tasks = [
         Generate(
@@ -62,7 +63,7 @@ async def sample(
                 if kind == "answer"
                 else template.render(question=prompt.question)
             ),
-            sampler=replace(template.sampler, temperature=temperature),
+            sampler=replace(template.sampler, temperature=temperature, max_tokens=max_tokens),
             seed=seed_for(desk.spec.seed, prompt.id, number) if temperature else 0,
             template=template.id,
         )
