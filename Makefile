@@ -10,12 +10,13 @@ HASH := $(shell cksum < pyproject.toml | tr -d ' ')
 DEV := .venv/.ready-dev-$(HASH)
 NODE := .venv/.ready-node-$(HASH)
 
-.PHONY: help demo test check proto pocket-model clean
+.PHONY: help demo test check bench proto pocket-model clean
 
 help:
 	@echo "make demo          a throw-away two-node cluster on this machine runs the example job"
 	@echo "make test          set-up, make check and all tests"
 	@echo "make check         linters, types, import rules, generated code"
+	@echo "make bench         benchmarks, one line of JSON each"
 	@echo "make proto         generate the protobuf code again after editing a .proto file"
 	@echo "make pocket-model  train the pocket model again"
 	@echo "make clean         remove everything that set-up and the tools have made"
@@ -32,6 +33,10 @@ check: $(DEV)
 	$(BIN)/pyright
 	$(BIN)/lint-imports
 	$(BIN)/python proto/generate.py --check
+
+bench: $(DEV)
+	$(BIN)/python bench/work_overhead.py
+	$(BIN)/python bench/status_cold_start.py
 
 proto: $(DEV)
 	$(BIN)/python proto/generate.py

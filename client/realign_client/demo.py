@@ -52,7 +52,8 @@ async def run_demo(output: Path, *, tell: Tell, style: Style) -> DemoResult:
     """
     require_node_install()
     # A tag of its own: no other cluster of this machine or network takes part, not even another demo.
-    environment = {"REALIGN_CLUSTER_TAG": f"demo-{secrets.token_hex(4)}"}
+    # Both nodes share this machine's cores: measured at the same time, each would measure the other's noise.
+    environment = {"REALIGN_CLUSTER_TAG": f"demo-{secrets.token_hex(4)}", "REALIGN_BENCHMARK__ON_START": "false"}
     with tempfile.TemporaryDirectory(prefix="realign-demo-") as folder, ExitStack() as daemons:
         nodes: dict[str, DaemonProcess] = {}
 
@@ -112,7 +113,10 @@ async def _settled(nodes: dict[str, DaemonProcess], tell: Tell) -> AsyncGenerato
             tell(f"{member.name} is {member.state} at {', '.join(member.addresses)}")
         # Each node leads itself until it meets the other, so both are asked until they say the same.
         seen, _ = await _until([left, right], _agree, SETTLE_TIMEOUT_S)
-        tell(f"{seen.leader.name} leads (term {seen.leader.term}); measuring both nodes")
+        tell(f"{seen.leader.name} leads (term {seen.leader.term}); measuring one node after the other")
+        for client in (left, right):
+            async for _ in client.bench(status_pb2.BenchRequest()):
+                pass
         seen, there = await _until([left, right], _all_measured, SETTLE_TIMEOUT_S)
         for member in seen.members:
             tell(f"{member.name}:")

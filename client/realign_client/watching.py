@@ -51,9 +51,10 @@ def event_line(event: pb.JobEvent) -> str:
     job = event.job
     stage = next((stage for stage in job.stages if stage.state == "running"), None)
     units = f" {stage.units.done}/{stage.units.total}" if stage else ""
+    doing = f" ({stage.activity})" if stage and stage.activity else ""
     left = f", about {duration(job.eta_s)} left" if job.HasField("eta_s") else ""
     nodes = "".join(f", {node.name} {rate(node.examples_per_s)}" for node in job.nodes)
-    return f"{job.id} {job.state}: {stage_now(job)}{units}{left}{nodes}"
+    return f"{job.id} {job.state}: {stage_now(job)}{units}{doing}{left}{nodes}"
 
 
 async def _follow_in_lines(events: AsyncIterator[pb.JobEvent]) -> pb.Job:

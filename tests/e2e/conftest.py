@@ -7,6 +7,7 @@ import json
 import os
 import random
 import secrets
+import shutil
 import signal
 import subprocess
 import sys
@@ -86,9 +87,10 @@ class Daemon:
 
 @dataclass
 class Cluster:
-    """Daemons of one tag. Speeds are measured briefly: these tests are about work, not about figures."""
+    """Daemons of one tag. They all start with the same benchmark, since they all run on the same machine."""
 
     folder: Path
+    benchmark: Path
     stack: ExitStack
     tag: str = field(default_factory=lambda: secrets.token_hex(8))
     daemons: dict[str, Daemon] = field(default_factory=dict[str, Daemon])
@@ -97,10 +99,11 @@ class Cluster:
         environment = {
             "REALIGN_CLUSTER_TAG": self.tag,
             "REALIGN_NODE_NAME": name,
-            "REALIGN_BENCHMARK__BUDGET_S": "2",
             **settings,
         }
         daemon = Daemon(self.folder / name, environment, arguments)
+        daemon.data_dir.mkdir(parents=True)
+        shutil.copy(self.benchmark, daemon.data_dir)
         self.daemons[name] = daemon
         self.stack.callback(daemon.stop)
         daemon.start()
@@ -118,9 +121,22 @@ class Cluster:
 
 
 @pytest.fixture
-def cluster(tmp_path: Path) -> Iterator[Cluster]:
+def cluster(tmp_path: Path, benchmark: Path) -> Iterator[Cluster]:
     with ExitStack() as stack:
-        yield Cluster(tmp_path, stack)
+        yield Cluster(tmp_path, benchmark, stack)
+
+
+@pytest.fixture(scope="session")
+def benchmark(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What a daemon that has this machine to itself measures."""
+    folder = tmp_path_factory.mktemp("measured")
+    daemon = Daemon(folder, {"REALIGN_BENCHMARK__BUDGET_S": "6"}, ("--no-discovery",))
+    daemon.start()
+    try:
+        asyncio.run(daemon.until(lambda status: bool(status.benchmark.models)))
+    finally:
+        daemon.stop()
+    return folder / "benchmark.json"
 
 
 @pytest.fixture(scope="session")

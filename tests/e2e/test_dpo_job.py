@@ -195,7 +195,6 @@ async def test_bad_input_gets_one_sentence_and_its_exit_code(
 
 @pytest.fixture
 async def daemon(cluster: Cluster) -> Daemon:
-    """One node that measures nothing: these jobs never start."""
-    started = cluster.start("alone", "--no-discovery", REALIGN_BENCHMARK__ON_START="false")
+    started = cluster.start("alone", "--no-discovery")
     await started.address()
     return started

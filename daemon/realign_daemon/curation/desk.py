@@ -163,6 +163,7 @@ class Desk:
             stage.done = before[1] + progress.done
             stage.retried = before[2] + progress.retried
             stage.quarantined = before[3] + progress.quarantined
+            stage.part = progress.part if progress.done < progress.total else 0.0
             waiting = f"waiting: {progress.waiting_because}" if progress.waiting_because else ""
             stage.activity = waiting or progress.note or activity
             self._count(progress.finished)

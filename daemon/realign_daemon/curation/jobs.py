@@ -91,7 +91,7 @@ class Jobs:
             frozen=self._node.freeze(prepared.roles),
         )
         stages = [StageRecord(name=s.name, title=s.title) for s in for_type(spec.data_type).stages]
-        record = JobRecord(stages=stages, plan=prepared.document, warnings=list(plan.warnings))
+        record = JobRecord(stages=stages, plan=prepared.document, warnings=list(prepared.plan.warnings))
         job = Job(spec=spec, record=record, client_token=request.client_token or secrets.token_hex(16))
         await self._node.ledger.add_job(
             StoredJob(

@@ -35,6 +35,7 @@ class StageRecord:
     started_unix_s: float = 0.0
     ended_unix_s: float = 0.0
     activity: str = ""
+    part: float = 0.0  # how far a long unit is, 0..1
 
 
 @dataclass(slots=True, kw_only=True)

@@ -80,8 +80,6 @@ class Machine:
     async def measure_at_start(self) -> None:
         """Measures the machine and its standard model, unless it was done before. Failing is no reason to stop."""
         try:
-            async with self._measuring:
-                await self._benchmarks.compute()
             await self.measure(self._config.benchmark.model)
         except (EngineError, NotFound) as error:
             log.warning("benchmark.failed", reason=str(error))
@@ -98,8 +96,7 @@ class Machine:
             message = f"{self._config.node.name} has no model {name!r}; `realignctl nodes` lists what it has"
             raise NotFound(message)
         async with self._measuring:
-            if force:
-                await self._benchmarks.compute(force=True)
+            await self._benchmarks.compute(force=force)
             await self._benchmarks.model(model, force=force)
         return self.facts()
 

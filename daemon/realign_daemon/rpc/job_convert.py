@@ -122,7 +122,7 @@ def eta_s(record: JobRecord, now_unix_s: float) -> float | None:
         return None
     done_s = 0.0
     for stage in record.stages:
-        share = 1.0 if stage.state == "done" else stage.done / stage.total if stage.total else 0.0
+        share = 1.0 if stage.state == "done" else (stage.done + stage.part) / stage.total if stage.total else 0.0
         done_s += expected.get(stage.name, 0.0) * share
     fraction = done_s / total_s
     worked_s = actual(record, now_unix_s)["makespan_s"]

@@ -90,6 +90,7 @@ class Progress:
     quarantined: int
     finished: tuple[StoredResult, ...] = ()
     note: str = ""
+    part: float = 0.0  # how far the unit is that reports progress, 0..1
     waiting_because: str = ""
 
 
@@ -156,7 +157,7 @@ class _Run:
         self._open: dict[str, _Connection] = {}
         self._before = len(outcome.results) + len(outcome.quarantined)
         self._refused: dict[str, str] = {}  # node -> why it can't do this order
-        self._note = ""
+        self._note, self._part = "", 0.0
 
     async def to_the_end(self) -> None:
         tasks: dict[str, asyncio.Task[None]] = {}
@@ -180,6 +181,7 @@ class _Run:
                 quarantined=len(self._outcome.quarantined),
                 finished=finished,
                 note=self._note,
+                part=self._part,
                 waiting_because=waiting_because,
             )
         )
@@ -306,7 +308,7 @@ class _Run:
                 if node in self._open:
                     self._open[node].asked_back = 0
             case UnitProgress(done=done, total=total, note=note):
-                self._note = f"{note} {done}/{total}"
+                self._note, self._part = f"{note}, step {done} of {total}", done / max(total, 1)
                 self.tell()
             case UnitFailed(key=key, kind=kind, message=message):
                 await self._take_failure(node, key, kind, message)
