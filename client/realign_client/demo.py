@@ -15,6 +15,7 @@ from pathlib import Path
 from realign_client.api import Client, connect
 from realign_client.daemon_process import DaemonProcess, require_node_install
 from realign_client.errors import ClientError, LocalFailure
+from realign_client.outputs import at_home_here
 from realign_client.render.plan import plan_lines
 from realign_client.render.status import benchmark_lines
 from realign_client.resources import resource
@@ -99,7 +100,10 @@ async def _work(nodes: dict[str, DaemonProcess], output: Path, *, tell: Tell, st
         for line in plan_lines(json.loads(reply.plan_json)):
             tell(line)
         job = await follow(client.watch(reply.job_id), style)
-        files = await client.fetch(job.id, output) if job.output else ()
+        files: tuple[Path, ...] = ()
+        if job.output:
+            files = await client.fetch(job.id, output)
+            job = at_home_here(job, output)
         return DemoResult(job=job, plan_json=reply.plan_json, status=status, files=files)
 
 

@@ -55,6 +55,17 @@ def _relocate(folder: Path) -> None:
     summary.write_text(json.dumps(document, indent=2, ensure_ascii=False) + "\n", "utf-8")
 
 
+def at_home_here(job: pb.Job, folder: Path) -> pb.Job:
+    """The job with its fetched files' folder and summary in place of the home node's."""
+    here = pb.Job()
+    here.CopyFrom(job)
+    here.output = str(folder.resolve())
+    summary = folder / "summary.json"
+    if summary.is_file():
+        here.summary_json = summary.read_text("utf-8")
+    return here
+
+
 def safe_path(folder: Path, name: str) -> Path:
     """Where a file of this name goes.
 

@@ -13,7 +13,7 @@ import typer
 from realign_client.api import Client, connect
 from realign_client.errors import INTERRUPTED, BadUsage
 from realign_client.options import AsJson, Endpoint, JobId, Output, Settings
-from realign_client.outputs import safe_path
+from realign_client.outputs import at_home_here, safe_path
 from realign_client.plain import plain
 from realign_client.render.jobs import job_lines, jobs_lines
 from realign_client.render.summary import summary_lines
@@ -89,6 +89,7 @@ async def finish(client: Client, job: pb.Job, *, output: str | None, as_json: bo
     if output is not None and job.output:
         files = await client.fetch(job.id, Path(output).expanduser())
         note(f"{len(files)} files in {output}")
+        job = at_home_here(job, Path(output).expanduser())
     if not as_json:
         say(summary_lines(job))
         if output is None and job.output:
