@@ -103,7 +103,6 @@ async def through_the_cluster(engine: EngineSupervisor, model: LocalModel, folde
             model=model.name,
             units=tuple(make_unit(task) for task in tasks(model, TASKS)),
             crew=lambda: (Crew(node="node", examples_per_s=100.0),),
-            term=lambda: 1,
             home="node",
             changed=lambda _: None,
         )

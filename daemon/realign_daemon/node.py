@@ -84,12 +84,12 @@ class Node:
             stack.push_async_callback(worker.close)
             engine = EngineSupervisor(blobs, data_dir / "cache", _engine_settings(config))
             stack.push_async_callback(engine.close)
-            machine = self._machine(identity, engine)
+            machine = self._machine(identity, engine, is_working=lambda: executor.is_working)
             await machine.start()
             view = self._view(identity, server, machine, lambda: self._digests(jobs, identity))
             neighbours = Neighbours(view)
             links = WorkLinks(node_id=identity.node, channel=lambda node: view.channel(NodeId(node)), blobs=blobs)
-            executor = Executor(
+            executor: Executor = Executor(
                 node_id=identity.node,
                 engine=engine,
                 models=machine,
@@ -130,7 +130,7 @@ class Node:
                     tasks.create_task(machine.measure_at_start(), name="benchmark")
                 ready(server.address)
 
-    def _machine(self, identity: Identity, engine: EngineSupervisor) -> Machine:
+    def _machine(self, identity: Identity, engine: EngineSupervisor, *, is_working: Callable[[], bool]) -> Machine:
         config = self._config
         return Machine(
             node_id=identity.node,
@@ -145,6 +145,7 @@ class Node:
                 budget_s=config.benchmark.budget_s / config.engine.duty_fraction,  # a slowed engine needs as many steps
             ),
             clock=self._clock,
+            is_working=is_working,
         )
 
     def _view(

@@ -140,6 +140,26 @@ async def test_a_job_goes_on_without_a_node_that_is_killed_and_takes_it_back(clu
     assert len(both) - len(set(both)) <= 64
 
 
+async def test_a_job_is_paused_resumed_and_cancelled(cluster: Cluster, sums: Path) -> None:
+    daemon = cluster.start("alone", "--no-discovery")
+    await cluster.settled()
+    job_id = await submitted(daemon, sums)
+    async with daemon.client() as client:
+        await job_when(daemon, job_id, lambda job: job.stages[1].units.done > 20)
+        assert (await client.pause(job_id)).state == "paused"
+        before = len(executions(daemon))
+        assert (await client.job(job_id)).state == "paused"
+        assert (await client.resume(job_id)).state in ("queued", "running")
+        await job_when(daemon, job_id, lambda job: job.stages[2].units.done > 20)
+        assert (await client.cancel(job_id)).state == "cancelled"
+        assert (await client.job(job_id)).state == "cancelled"
+        assert len(executions(daemon)) > before
+        daemon.kill()
+        daemon.start()
+    async with daemon.client() as client:
+        assert (await client.job(job_id)).state == "cancelled"
+
+
 async def test_a_spoiled_source_is_blocked_with_a_remedy_and_still_exported(cluster: Cluster, realignctl: Run) -> None:
     daemon = cluster.start("alone", "--no-discovery")
     await cluster.settled()

@@ -11,7 +11,6 @@ import pytest
 
 from realign_daemon.clock import SystemClock
 from realign_daemon.engine.api import (
-    Engine,
     Generate,
     LocalModel,
     Message,
@@ -22,7 +21,7 @@ from realign_daemon.engine.api import (
     Train,
     TrainSettings,
 )
-from realign_daemon.engine.errors import BadTask
+from realign_daemon.engine.errors import BadTask, EngineDied
 from realign_daemon.testing.memory_links import MemoryLinks
 from realign_daemon.testing.scripted_engine import ScriptedEngine
 from realign_daemon.work.blobs import BlobStore
@@ -61,6 +60,17 @@ class Willing:
         return SLOTS
 
 
+class Engine(ScriptedEngine):
+    def __init__(self, store: BlobStore, name: str, world: World) -> None:
+        super().__init__(store, script=world.script)
+        self._name, self._world = name, world
+
+    async def load(self, model: LocalModel) -> None:
+        if self._name in self._world.unusable:
+            raise EngineDied(model=model.name, cause="it ended with code 1")
+        await super().load(model)
+
+
 class World:
     """Nodes "left" (the home) and "right"."""
 
@@ -68,7 +78,7 @@ class World:
         self.databases = {name: Database(folder / f"{name}.sqlite") for name in ("left", "right")}
         self.ledgers = {name: Ledger(database) for name, database in self.databases.items()}
         self.stores = {name: BlobStore(folder / f"{name}-blobs") for name in self.databases}
-        self.engines = {name: ScriptedEngine(store, script=self._script) for name, store in self.stores.items()}
+        self.engines = {name: Engine(store, name, self) for name, store in self.stores.items()}
         self.willing = {name: Willing() for name in self.databases}
         self.executors = {name: self._executor(name, self.engines[name]) for name in self.databases}
         self.links = MemoryLinks(self.executors, self.stores, home="left")
@@ -78,8 +88,9 @@ class World:
         )
         self.progress: list[Progress] = []
         self.bad: set[str] = set()
+        self.unusable: set[str] = set()  # nodes whose engine does not start
 
-    def _script(self, task: Task) -> None:
+    def script(self, task: Task) -> None:
         if isinstance(task, Generate) and task.messages[0].content in self.bad:
             raise BadTask("this question can never be answered")
 
@@ -108,7 +119,7 @@ class World:
     async def until_done(self, count: int) -> None:
         await self.until(lambda: bool(self.progress) and self.progress[-1].done >= count)
 
-    async def run(self, units: Sequence[Unit], *, job: str = "job") -> Outcome:
+    async def run(self, units: Sequence[Unit], *, job: str = "job", is_abandoned: bool = False) -> Outcome:
         dispatcher = Dispatcher(ledger=self.ledgers["left"], connections=self.links, clock=SystemClock())
         order = Order(
             job_id=job,
@@ -116,9 +127,9 @@ class World:
             model=MODEL.name,
             units=tuple(units),
             crew=lambda: self.crew,
-            term=lambda: 1,
             home="left",
             changed=self.progress.append,
+            is_abandoned=lambda: is_abandoned,
         )
         async with asyncio.timeout(DEADLINE_S):
             return await dispatcher.run(order)
@@ -224,6 +235,72 @@ async def test_a_poison_unit_is_tried_on_two_nodes(world: World) -> None:
     await world.run([question(5)])
     failures = await world.ledgers["left"].failures([question(5).key])
     assert set(failures[question(5).key]) == {"left", "right"}
+
+
+async def test_the_innocent_of_a_batch_that_died_run_again_by_themselves_and_are_not_counted_against(
+    world: World,
+) -> None:
+    world.crew = (Crew(node="left", examples_per_s=1.0),)
+    world.engines["left"].die_on(lambda task: isinstance(task, Generate) and task.seed == 2)
+    units = [question(number) for number in range(SLOTS)]
+    assert len((await world.run(units)).results) == SLOTS
+    assert await world.ledgers["left"].failures([unit.key for unit in units]) == {}
+
+
+async def test_an_engine_that_cannot_start_costs_no_unit_an_attempt(world: World) -> None:
+    world.unusable = {"left"}
+    outcome = await world.run([question(number) for number in range(8)])
+    assert len(outcome.results) == 8
+    assert not world.engines["left"].performed
+    assert await world.ledgers["left"].failures(list(outcome.results)) == {}
+
+
+async def test_a_unit_with_a_blob_name_that_is_no_hash_harms_nobody(world: World) -> None:
+    bad = make_unit(
+        Generate(
+            model=MODEL.model,
+            adapter=Sha256("../../etc/passwd"),
+            messages=(Message(role="user", content="x"),),
+            sampler=Sampler(max_tokens=8),
+            seed=1,
+            template="t@1",
+        )
+    )
+    outcome = await world.run([bad, question(1)])
+    assert set(outcome.quarantined) == {bad.key}
+    assert set(outcome.results) == {question(1).key}
+
+
+async def test_an_abandoned_order_stops_what_runs(world: World) -> None:
+    world.engines["left"].hold()
+    world.engines["right"].hold()
+    order = asyncio.create_task(world.run([question(number) for number in range(8)], is_abandoned=True))
+    await world.until(lambda: all(executor.is_working for executor in world.executors.values()))
+    order.cancel()
+    await asyncio.gather(order, return_exceptions=True)
+    await world.until(lambda: not any(executor.is_working for executor in world.executors.values()))
+    assert world.performed() == []
+
+
+async def test_an_interrupted_order_leaves_running_what_runs(world: World) -> None:
+    world.engines["left"].hold()
+    world.crew = (Crew(node="left", examples_per_s=1.0),)
+    order = asyncio.create_task(world.run([question(1)]))
+    await world.until(lambda: world.executors["left"].is_working)
+    order.cancel()
+    await asyncio.gather(order, return_exceptions=True)
+    world.engines["left"].release()
+    await world.until(lambda: len(world.performed()) == 1)
+    assert len((await world.run([question(1)])).results) == 1
+    assert len(world.performed()) == 1
+
+
+async def test_what_a_job_gave_up_is_tried_again_once_it_is_forgiven(world: World) -> None:
+    world.bad.add("question 1")
+    await world.run([question(1)])
+    world.bad.clear()
+    await world.ledgers["left"].forgive("job", ["stage"])
+    assert set((await world.run([question(1)])).results) == {question(1).key}
 
 
 async def test_a_task_that_can_never_work_is_given_up_at_once(world: World) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import sqlite3
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -18,7 +19,7 @@ from realign_daemon.curation.intake import Frozen, Request
 from realign_daemon.curation.job import Job
 from realign_daemon.curation.material import Material
 from realign_daemon.curation.output import Output
-from realign_daemon.curation.record import record_to_json
+from realign_daemon.curation.record import JobState, record_to_json
 from realign_daemon.curation.run import Ending, run_stages
 from realign_daemon.curation.spec import JobSpec, ModelPin
 from realign_daemon.errors import BadInput, NothingFits, RealignError
@@ -63,8 +64,8 @@ class Assignment:
         record, clock = self._job.record, self._node.clock
         record.state = "running"
         record.started_unix_s = clock.unix()
-        await self._save("stage_started", f"{self._job.spec.job_id} is running")
         try:
+            await self._save("stage_started", f"{self._job.spec.job_id} is running")
             await self._work()
         except asyncio.CancelledError:
             self._stop_watch()
@@ -72,6 +73,8 @@ class Assignment:
             raise
         except (RealignError, WorkerError, PlannerError) as error:
             await self._fail(str(error))
+        except (sqlite3.OperationalError, OSError) as error:
+            self._rest(error)
         except Exception:  # the boundary of a job: a defect in a stage must not take the daemon with it
             log.exception("job.crashed", job=self._job.spec.job_id)
             await self._fail("the job met a defect in realign; the daemon's log has the details")
@@ -83,7 +86,9 @@ class Assignment:
         try:
             desk = Desk(self._job.spec, self._job.record, self._surroundings())
             material = Material()
-            ending = await run_stages(desk, material, clock=self._node.clock, announce=self._announce)
+            ending = await run_stages(
+                desk, material, clock=self._node.clock, announce=self._announce, checkpoint=self._checkpoint
+            )
             await self._end(desk, material, ending)
         finally:
             replanning.cancel()
@@ -91,22 +96,39 @@ class Assignment:
 
     async def _end(self, desk: Desk, material: Material, ending: Ending) -> None:
         record = self._job.record
+        state: JobState
         if ending.blocked_by:
-            record.state = "blocked"
+            state = "blocked"
             first = ending.blocked_by[0]
             record.error = f"the gate {first.metric} rejects after {first.stage}: {first.remedy}"
         elif ending.is_empty:
-            record.state = "failed"
+            state = "failed"
             record.error = (
                 f"no training row came of {len(material.chunks)} passages: rejected.jsonl says why of each; "
                 "give more or other sources"
             )
         else:
-            record.state = "completed_with_errors" if ending.has_errors else "completed"
+            state = "completed_with_errors" if ending.has_errors else "completed"
         await self._node.output.write(desk, material)
         self._stop_watch()
+        record.state = state  # last: whoever sees it can fetch the files
         record.ended_unix_s = self._node.clock.unix()
         await self._save("ended", record.error or f"{self._job.spec.job_id} is complete: {record.output}")
+
+    def _rest(self, error: Exception) -> None:
+        """The ledger or the output can't be written: nothing is lost, and nothing can be saved until there is room."""
+        record = self._job.record
+        self._stop_watch()
+        record.state = "paused"
+        record.error = f"the home's disk can't be written ({error}): free some space, then `realignctl resume`"
+        log.error("job.disk", job=self._job.spec.job_id, reason=str(error))
+        self._announce("warning", record.error)
+
+    async def _checkpoint(self) -> None:
+        """Saves the record with the time worked so far."""
+        self._stop_watch()
+        self._job.record.started_unix_s = self._node.clock.unix()
+        await self._save("progress", "")
 
     async def _fail(self, error: str) -> None:
         record = self._job.record
@@ -166,8 +188,7 @@ class Assignment:
             self._announce("warning", text)
 
     async def _keep_planned(self) -> None:
-        while True:
-            await self._node.colleagues.changed()
+        async for _ in self._node.colleagues.changes():
             self._plan()
 
     def _living_crew(self) -> Sequence[Crew]:
@@ -185,7 +206,6 @@ class Assignment:
             blobs=node.blobs,
             computations=node.computations,
             crew=self._living_crew,
-            term=node.colleagues.term,
             home=node.node_id,
             node_names=lambda: {c.node_id: c.facts.name for c in node.colleagues.alive()},
             changed=lambda: self._announce("progress", ""),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -49,16 +49,12 @@ class Colleagues(Protocol):
         """This node and every node heard of lately."""
         ...
 
-    def term(self) -> int:
-        """The leadership term in force."""
-        ...
-
     async def measure(self, node_id: str, model: str) -> None:
         """Has a node measure its speed with a model. Raises ConnectionError when it can't be had."""
         ...
 
-    async def changed(self) -> None:
-        """Returns when a node has come or gone."""
+    def changes(self) -> AsyncIterator[object]:
+        """An item whenever a node has come or gone, from now on."""
         ...
 
 

@@ -13,7 +13,7 @@ from typing import Any, TypeVar, cast
 from realign_daemon.curation.computations import Computations
 from realign_daemon.curation.documents.chunks import Chunking
 from realign_daemon.curation.documents.reading import Reading
-from realign_daemon.curation.record import JobRecord, StageRecord
+from realign_daemon.curation.record import JobRecord, JobState, StageRecord
 from realign_daemon.curation.sources import read_source
 from realign_daemon.curation.spec import JobSpec, ModelPin, SourceSpec
 from realign_daemon.engine.api import (
@@ -38,6 +38,8 @@ from realign_planner.plan import Role
 R = TypeVar("R", bound=Result)
 
 COMPUTE_TIMEOUT_S = 600.0
+# A job in one of these states wants no more results; one that is only interrupted takes them when it goes on.
+ABANDONED: frozenset[JobState] = frozenset({"cancelled", "paused"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,7 +51,6 @@ class Surroundings:
     blobs: BlobStore
     computations: Computations
     crew: Callable[[], Sequence[Crew]]
-    term: Callable[[], int]
     home: str
     node_names: Callable[[], dict[str, str]]
     changed: Callable[[], None]  # the record has changed
@@ -142,8 +143,8 @@ class Desk:
             model=self.pin(role).name,
             units=tuple(once.values()),
             crew=self._with.crew,
-            term=self._with.term,
             home=self._with.home,
+            is_abandoned=lambda: self.record.state in ABANDONED,
             changed=self._follow(),
         )
         outcome = await self._with.dispatcher.run(order)
@@ -174,4 +175,7 @@ class Desk:
     def _count(self, finished: Sequence[StoredResult]) -> None:
         fresh = [result for result in finished if result.key not in self._counted]
         self._counted.update(result.key for result in fresh)
-        self.record.count(fresh, names=self._with.node_names())
+        earlier = [result for result in fresh if result.started_unix_s < self.spec.created_unix_s]
+        self.record.reused += len(earlier)
+        own = [result for result in fresh if result.started_unix_s >= self.spec.created_unix_s]
+        self.record.count(own, names=self._with.node_names())

@@ -14,17 +14,18 @@ from realign_daemon.curation.colleague import Colleague, Holding, cluster_facts
 from realign_daemon.curation.spec import JobSpec, ModelPin, SourceSpec
 from realign_daemon.engine.api import Sha256
 from realign_daemon.errors import Ambiguous, BadInput, NothingFits
+from realign_planner import thresholds
 from realign_planner.data_types import DATA_TYPES, TITLES, DataType, as_data_type
 from realign_planner.document import plan_document
 from realign_planner.errors import SettingError
 from realign_planner.models import UnknownModel
 from realign_planner.plan import BadRequest, Plan, PlanRequest, Role
 from realign_planner.strategy import make_plan
-from realign_planner.thresholds import check_settings, is_threshold_key
 from realign_planner.workflow import for_type
 
 # What `--set` can change besides thresholds.
 SETTINGS = ("beta", "learning_rate", "max_tokens", "nll_weight", "replay_fraction", "steps")
+WHOLE = frozenset({"max_tokens", "steps"})
 STEM_LENGTH = 60  # of a source's name in the output folder's name
 
 
@@ -110,7 +111,7 @@ def check(request: Request, plan: Plan, *, runnable: Collection[DataType]) -> No
     if plan.data_type not in runnable:
         message = f"the {TITLES[plan.data_type]} workflow can be planned but not run by this version; use --type dpo"
         raise BadInput(message)
-    _check_settings(request.settings)
+    check_settings(request.settings)
     workflow = for_type(plan.data_type)
     if request.until and workflow.stage(request.until) is None:
         names = ", ".join(stage.name for stage in workflow.stages)
@@ -123,23 +124,25 @@ def check(request: Request, plan: Plan, *, runnable: Collection[DataType]) -> No
         raise BadInput(message)
 
 
-def _check_settings(settings: Mapping[str, str]) -> None:
+def check_settings(settings: Mapping[str, str]) -> None:
+    """Raises BadInput when a `--set` key is unknown or its value of no use."""
     try:
-        check_settings(settings)
+        thresholds.check_settings(settings)
     except SettingError as error:
         raise BadInput(str(error)) from error
     for key, value in settings.items():
-        if is_threshold_key(key):
+        if thresholds.is_threshold_key(key):
             continue
         if key not in SETTINGS:
             message = f"there is no setting {key!r}; thresholds aside there are {', '.join(SETTINGS)}"
             raise BadInput(message)
         try:
-            is_usable = math.isfinite(float(value)) and float(value) >= 0
+            number = float(value)
         except ValueError:
-            is_usable = False
-        if not is_usable:
-            message = f"--set {key}={value} is no usable number; give one of zero or more"
+            number = math.nan
+        least = 1 if key in WHOLE else 0
+        if not math.isfinite(number) or number < least:
+            message = f"--set {key}={value} is no usable number; give one of at least {least}"
             raise BadInput(message)
 
 
@@ -171,16 +174,22 @@ def freeze(
         exclude_nodes=request.exclude_nodes,
         settings=dict(request.settings),
         created_unix_s=now_unix_s,
-        folder_name=request.output_hint or folder_name(plan.data_type, request.sources[0].name, now_unix_s),
+        folder_name=_plain_name(request.output_hint)
+        or folder_name(plan.data_type, request.sources[0].name, now_unix_s),
         realign_version=version,
     )
 
 
 def folder_name(data_type: DataType, source: str, now_unix_s: float) -> str:
     """`{type}_{source stem}_{YYYYMMDD}`, UTC, with nothing in it that a file system minds."""
-    stem = re.sub(r"[^A-Za-z0-9._-]+", "_", PurePath(source).stem).strip("._")[:STEM_LENGTH] or "source"
+    stem = _plain_name(PurePath(source).stem) or "source"
     day = dt.datetime.fromtimestamp(now_unix_s, tz=dt.UTC).strftime("%Y%m%d")
     return f"{data_type}_{stem}_{day}"
+
+
+def _plain_name(text: str) -> str:
+    """The text as one part of a path that can lead nowhere else; empty when nothing is left of it."""
+    return re.sub(r"[^A-Za-z0-9._-]+", "_", text).strip("._")[:STEM_LENGTH]
 
 
 def resolve_roles(wish: PlanRequest, colleagues: Sequence[Colleague]) -> dict[Role, ModelPin]:

@@ -93,7 +93,7 @@ class Jobs:
         stages = [StageRecord(name=s.name, title=s.title) for s in for_type(spec.data_type).stages]
         record = JobRecord(stages=stages, plan=prepared.document, warnings=list(prepared.plan.warnings))
         job = Job(spec=spec, record=record, client_token=request.client_token or secrets.token_hex(16))
-        await self._node.ledger.add_job(
+        stored = await self._node.ledger.add_job(
             StoredJob(
                 job_id=spec.job_id,
                 client_token=job.client_token,
@@ -102,6 +102,8 @@ class Jobs:
                 created_unix_s=now,
             )
         )
+        if stored.job_id != spec.job_id:  # the same submit came twice at once, and the other was first
+            return self._jobs[stored.job_id]
         self._jobs[spec.job_id] = job
         log.info("job.submitted", job=spec.job_id, data_type=spec.data_type, sources=len(spec.sources))
         self._wake.set()
@@ -148,7 +150,7 @@ class Jobs:
         """Ends a job for good; what it made is kept. Ending an ended job changes nothing."""
         job = self.get(reference)
         if not job.record.is_ended:
-            await self._stop(job)
+            await self._stop(job, "cancelled")
             await self._set(job, "cancelled", f"{job.spec.job_id} was cancelled")
         return job
 
@@ -158,7 +160,7 @@ class Jobs:
         if job.record.is_ended:
             message = f"job {job.spec.job_id} is {job.record.state} and cannot be paused"
             raise WrongState(message)
-        await self._stop(job)
+        await self._stop(job, "paused")
         await self._set(job, "paused", f"{job.spec.job_id} is paused; resume it with `realignctl resume`")
         return job
 
@@ -176,6 +178,8 @@ class Jobs:
     ) -> Job:
         """Runs an ended job again with other settings or an overridden gate; results that still fit are reused.
 
+        Units that were given up are tried again: those of `from_stage` and later, or all.
+
         Raises:
             WrongState: the job has not ended or has completed.
             BadInput: an override without a reason, or a gate or stage that does not exist.
@@ -192,6 +196,9 @@ class Jobs:
         if override and (override not in gates or not reason):
             message = f"an override needs a gate of this workflow ({', '.join(gates)}) and a --reason"
             raise BadInput(message)
+        intake.check_settings(settings)
+        stages = [stage.name for stage in workflow.stages]
+        await self._node.ledger.forgive(job.spec.job_id, stages[stages.index(from_stage) :] if from_stage else stages)
         job.spec = with_changes(job.spec, settings=settings, overrides={override: reason} if override else {})
         await self._node.ledger.save_spec(job.spec.job_id, to_json(job.spec))
         await self._set(job, "queued", f"{job.spec.job_id} is tried again")
@@ -208,8 +215,9 @@ class Jobs:
     def _next(self) -> Job | None:
         return next((job for job in self.all() if job.record.state in RUNNABLE), None)
 
-    async def _stop(self, job: Job) -> None:
-        """Ends the job's task, if it is the one that runs."""
+    async def _stop(self, job: Job, state: JobState) -> None:
+        """Ends the job's task, if it is the one that runs. The state is set first: `run` must not start it again."""
+        job.record.state = state
         task = job.task
         if task is not None:
             task.cancel()

@@ -97,6 +97,7 @@ class Output:
                 "models": {role: {"name": pin.name, "sha256": pin.model} for role, pin in spec.roles.items()},
                 "templates": spec.template_versions,
                 "settings": spec.settings,
+                "reused_units": record.reused,  # computed for an earlier job, so in no figure of this one
             },
             energy=None,
         )

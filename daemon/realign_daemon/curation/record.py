@@ -71,6 +71,7 @@ class JobRecord:
     summary: dict[str, Any] | None = None
     started_unix_s: float = 0.0
     ended_unix_s: float = 0.0
+    reused: int = 0  # units whose results were there before the job was submitted
     worked_s: float = 0.0  # wall time spent running before the last start: pauses and restarts do not count
 
     def stage(self, name: str) -> StageRecord:

@@ -37,8 +37,10 @@ class Ending:
     is_empty: bool = False  # all stages passed and there is nothing to train on
 
 
-async def run_stages(desk: Desk, material: Material, *, clock: Clock, announce: Announce) -> Ending:
-    """Does the job's stages in order until the end, `until`, or a gate that rejects."""
+async def run_stages(
+    desk: Desk, material: Material, *, clock: Clock, announce: Announce, checkpoint: Callable[[], Awaitable[None]]
+) -> Ending:
+    """Does the job's stages in order until the end, `until`, or a gate that rejects; a checkpoint after each."""
     record = desk.record
     reset(record)
     stages = for_type(desk.spec.data_type).up_to(desk.spec.until)
@@ -58,6 +60,7 @@ async def run_stages(desk: Desk, material: Material, *, clock: Clock, announce: 
         desk.stage.ended_unix_s = clock.unix()
         desk.stage.activity = ""
         announce("stage_ended", f"{stage.title}: {desk.stage.state}")
+        await checkpoint()
         if blocking:
             return Ending(blocked_by=blocking, has_errors=has_errors(record))
     for left in record.stages[len(stages) :]:
@@ -92,6 +95,7 @@ def reset(record: JobRecord) -> None:
     record.nodes.clear()
     record.reports.clear()
     record.error = ""
+    record.reused = 0
     record.stages[:] = [
         StageRecord(name=stage.name, title=stage.title, started_unix_s=stage.started_unix_s) for stage in record.stages
     ]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import shutil
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import structlog
@@ -50,7 +51,9 @@ class Machine:
         models: LocalModels,
         benchmarks: Benchmarks,
         clock: Clock,
+        is_working: Callable[[], bool],
     ) -> None:
+        """`is_working` says whether the engine has units: it is not measured, and not loaded anew, under them."""
         self._node_id = node_id
         self._version = version
         self._config = config
@@ -58,6 +61,7 @@ class Machine:
         self._local_models = models
         self._benchmarks = benchmarks
         self._clock = clock
+        self._is_working = is_working
         self._measuring = asyncio.Lock()
         self._host: HostFacts
         self._now: _Now
@@ -95,7 +99,9 @@ class Machine:
         if model is None:
             message = f"{self._config.node.name} has no model {name!r}; `realignctl nodes` lists what it has"
             raise NotFound(message)
-        async with self._measuring:
+        async with self._measuring:  # from now on no new work is taken
+            while self._is_working():
+                await self._clock.sleep(REFRESH_S / 4)
             await self._benchmarks.compute(force=force)
             await self._benchmarks.model(model, force=force)
         return self.facts()

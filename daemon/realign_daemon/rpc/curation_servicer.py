@@ -246,8 +246,7 @@ class CurationServicer(CurationService):
                     incoming[sha256] = self._blobs.incoming(sha256)
                 incoming[sha256].write(part.bytes.data)
             for blob in incoming.values():
-                blob.finish()
-            incoming.clear()
+                await asyncio.to_thread(blob.finish)
         finally:
             for blob in incoming.values():
                 blob.discard()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import AsyncIterator
 from dataclasses import replace
 
 import grpc.aio
@@ -24,17 +25,12 @@ class Neighbours:
 
     def __init__(self, view: ClusterView) -> None:
         self._view = view
-        self._events = view.subscribe()
 
     def alive(self) -> tuple[Colleague, ...]:
         """This node first, then the others that are not suspected; nodes of one name get their id behind it."""
         members = [member for member in self._view.members() if member.state == "alive"]
         names = Counter(member.facts.name for member in members)
         return tuple(_colleague(member, is_unique=names[member.facts.name] == 1) for member in members)
-
-    def term(self) -> int:
-        """The leadership term in force."""
-        return self._view.term
 
     async def measure(self, node_id: str, model: str) -> None:
         """Has the node measure its speed with the model. Raises ConnectionError."""
@@ -47,11 +43,11 @@ class Neighbours:
         except grpc.aio.AioRpcError as error:
             raise ConnectionError(error.details() or "the node can't be reached") from error
 
-    async def changed(self) -> None:
-        """Returns when a node has come, gone, or is led by another."""
-        async for event in self._events:
+    async def changes(self) -> AsyncIterator[object]:
+        """An item whenever a node has come, gone, or is led by another."""
+        async for event in self._view.subscribe():
             if not isinstance(event, PeerChanged):
-                return
+                yield event
 
     def leader_channel(self) -> grpc.aio.Channel | None:
         """The leader's channel; None when this node leads or nobody does yet."""

@@ -8,6 +8,7 @@ from realign_daemon.engine.api import Sha256
 from realign_daemon.engine.codec import decode_task
 from realign_daemon.work.ledger import StoredResult
 from realign_daemon.work.messages import (
+    Abandon,
     Assign,
     Capacity,
     Command,
@@ -26,11 +27,13 @@ from realign_proto.v1 import work_pb2 as pb
 def command_to_wire(command: Command) -> pb.WorkCommand:
     """The command as a message."""
     match command:
-        case Assign(units=units, model=model, term=term, home=home):
+        case Assign(units=units, model=model, home=home):
             wire = [pb.Unit(key=u.key, payload=u.payload, blobs=u.blobs, cost=u.cost) for u in units]
-            return pb.WorkCommand(assign=pb.Assign(units=wire, model=model, term=term, home=home))
+            return pb.WorkCommand(assign=pb.Assign(units=wire, model=model, home=home))
         case Revoke(count=count):
             return pb.WorkCommand(revoke=pb.Revoke(count=count))
+        case Abandon():
+            return pb.WorkCommand(abandon=pb.Abandon())
         case _:
             assert_never(command)
 
@@ -46,9 +49,11 @@ def command_from_wire(wire: pb.WorkCommand) -> Command | None:
             if any(unit.key != sent.key for unit, sent in zip(units, wire.assign.units, strict=True)):
                 message = "a unit's key is not the hash of its payload"
                 raise ValueError(message)
-            return Assign(units=units, model=wire.assign.model, term=wire.assign.term, home=wire.assign.home)
+            return Assign(units=units, model=wire.assign.model, home=wire.assign.home)
         case "revoke":
             return Revoke(count=wire.revoke.count)
+        case "abandon":
+            return Abandon()
         case _:
             return None
 

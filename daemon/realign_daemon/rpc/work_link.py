@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
@@ -36,6 +37,8 @@ class WorkLink:
             await self._call.write(command_to_wire(command))
         except (grpc.aio.AioRpcError, grpc.aio.UsageError) as error:
             raise ConnectionError("the node ended the connection") from error
+        except asyncio.CancelledError as error:
+            raise _closed_under(error) from error
 
     async def events(self) -> AsyncIterator[Event]:
         """What the node says, until it goes. Raises ConnectionError when that was not in good order."""
@@ -46,6 +49,14 @@ class WorkLink:
                     yield event
         except grpc.aio.AioRpcError as error:
             raise ConnectionError(error.details() or "the node can't be reached") from error
+        except asyncio.CancelledError as error:
+            raise _closed_under(error) from error
+
+
+def _closed_under(error: asyncio.CancelledError) -> BaseException:
+    """A closed channel cancels its calls: that is the end of a connection, unless this task itself was cancelled."""
+    task = asyncio.current_task()
+    return error if task is not None and task.cancelling() else ConnectionError("the connection was closed")
 
 
 class WorkLinks:
@@ -55,6 +66,7 @@ class WorkLinks:
         self._node_id = node_id
         self._channel = channel
         self._blobs = blobs
+        self._fetching: dict[Sha256, asyncio.Lock] = {}
 
     @asynccontextmanager
     async def connect(self, node: str) -> AsyncGenerator[WorkLink]:
@@ -67,16 +79,25 @@ class WorkLinks:
 
     async def fetch_blob(self, node: str, sha256: Sha256) -> None:
         """Puts a blob of the node on local disk. Raises ConnectionError or DamagedBlob."""
-        if node == self._node_id or self._blobs.has(sha256):
+        if node == self._node_id:
             return
+        async with self._fetching.setdefault(sha256, asyncio.Lock()):  # many units may want it at once
+            if not self._blobs.has(sha256):
+                await self._fetch(node, sha256)
+        self._fetching.pop(sha256, None)
+
+    async def _fetch(self, node: str, sha256: Sha256) -> None:
         incoming = self._blobs.incoming(sha256)
         try:
             async for chunk in self._stub(node).FetchBlob(pb.BlobRequest(sha256=sha256), timeout=FETCH_TIMEOUT_S):
                 incoming.write(chunk.data)
+            await asyncio.to_thread(incoming.finish)
         except grpc.aio.AioRpcError as error:
-            incoming.discard()
             raise ConnectionError(error.details() or "the node can't be reached") from error
-        incoming.finish()
+        except asyncio.CancelledError as error:
+            raise _closed_under(error) from error
+        finally:
+            incoming.discard()
 
     def _stub(self, node: str) -> WorkAsyncStub:
         channel = self._channel(node)

@@ -7,16 +7,20 @@ from collections.abc import AsyncIterator
 
 import grpc
 import grpc.aio
+import structlog
 
 from realign_daemon.engine.api import Sha256
 from realign_daemon.rpc.context import Context
 from realign_daemon.rpc.work_convert import command_from_wire, event_to_wire
 from realign_daemon.work.blobs import BlobStore
 from realign_daemon.work.executor import Executor
-from realign_daemon.work.messages import Event
+from realign_daemon.work.messages import Event, UnitFailed
+from realign_daemon.work.units import UnitKey
 from realign_proto.v1 import work_pb2 as pb
 from realign_proto.v1.work_pb2_grpc import WorkServicer as WorkService
 from realign_proto.v1.work_pb2_grpc import add_WorkServicer_to_server
+
+log = structlog.get_logger()
 
 
 class WorkServicer(WorkService):
@@ -42,7 +46,14 @@ class WorkServicer(WorkService):
         async def take_commands() -> None:
             try:
                 async for wire in request_iterator:
-                    command = command_from_wire(wire)
+                    try:
+                        command = command_from_wire(wire)
+                    except ValueError as error:  # a newer home, or damage: this node can't do it, another may
+                        log.warning("work.undecodable", reason=str(error))
+                        reason = "this node does not understand the task; its realign may be older than the home's"
+                        for unit in wire.assign.units:
+                            outbox.put_nowait(UnitFailed(key=UnitKey(unit.key), kind="engine_unusable", message=reason))
+                        continue
                     if command is not None:
                         self._executor.handle(session, command)
             finally:

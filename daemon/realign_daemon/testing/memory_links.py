@@ -8,8 +8,9 @@ from contextlib import asynccontextmanager
 
 from realign_daemon.engine.api import Sha256
 from realign_daemon.work.blobs import BlobStore
-from realign_daemon.work.executor import Executor, Session
+from realign_daemon.work.executor import Executor
 from realign_daemon.work.messages import Command, Event
+from realign_daemon.work.tray import Session
 
 
 class MemoryLink:

@@ -13,6 +13,7 @@ from realign_daemon.engine.api import Sha256
 from realign_daemon.errors import DamagedBlob
 
 CHUNK_BYTES = 1024 * 1024
+INCOMING = "incoming-"
 
 
 class BlobStore:
@@ -21,6 +22,8 @@ class BlobStore:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        for left in folder.glob(f"{INCOMING}*"):  # by a daemon that was killed
+            left.unlink()
 
     def path(self, sha256: Sha256) -> Path:
         """Where the blob is or would be. Raises ValueError when the name is no hash: names come from the wire."""
@@ -75,7 +78,7 @@ class Incoming:
         self._store = store
         self._expected = expected
         self._hash = hashlib.sha256()
-        descriptor, name = tempfile.mkstemp(prefix="incoming-", dir=store.folder)
+        descriptor, name = tempfile.mkstemp(prefix=INCOMING, dir=store.folder)
         self._file = os.fdopen(descriptor, "wb")
         self._temporary = Path(name)
 
@@ -100,6 +103,6 @@ class Incoming:
         return sha256
 
     def discard(self) -> None:
-        """Forgets the pieces."""
+        """Forgets the pieces. Nothing after finish."""
         self._file.close()
         self._temporary.unlink(missing_ok=True)

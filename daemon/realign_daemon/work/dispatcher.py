@@ -12,9 +12,12 @@ import structlog
 
 from realign_daemon.clock import Clock
 from realign_daemon.engine.api import Sha256
+from realign_daemon.engine.codec import decode_result
+from realign_daemon.errors import DamagedBlob
 from realign_daemon.work.board import Board
 from realign_daemon.work.ledger import Execution, Ledger, StoredResult
 from realign_daemon.work.messages import (
+    Abandon,
     Assign,
     Capacity,
     Command,
@@ -30,6 +33,8 @@ from realign_planner import schedule
 
 log = structlog.get_logger()
 
+REFUSED_S = 30.0  # how soon a node is asked again that could not load the model or get a file
+ABANDON_S = 1.0
 LOOK_EVERY_S = 0.25  # how soon a node that came or went is noticed
 RECONNECT_S = 0.5
 
@@ -75,8 +80,8 @@ class Order:
     model: str  # registry name
     units: tuple[Unit, ...]
     crew: Callable[[], Sequence[Crew]]  # asked again and again: nodes come and go
-    term: Callable[[], int]
     home: str
+    is_abandoned: Callable[[], bool] = lambda: False  # asked when it is cancelled: does nobody want it any more?
     changed: Callable[[Progress], None]
 
 
@@ -106,6 +111,7 @@ class Outcome:
 class _Connection:
     outbox: asyncio.Queue[Command] = field(default_factory=lambda: asyncio.Queue[Command](maxsize=64))
     capacity: Capacity | None = None  # None until the node has said what it can take
+    link: Link | None = None
     asked_back: int = 0  # units revoked that have not been returned yet
 
 
@@ -156,7 +162,7 @@ class _Run:
         self._inbox = asyncio.Queue[_Heard]()  # bounded by the units in flight
         self._open: dict[str, _Connection] = {}
         self._before = len(outcome.results) + len(outcome.quarantined)
-        self._refused: dict[str, str] = {}  # node -> why it can't do this order
+        self._refused: dict[str, tuple[str, float]] = {}  # node -> why it can't do this order now, and until when
         self._note, self._part = "", 0.0
 
     async def to_the_end(self) -> None:
@@ -166,10 +172,19 @@ class _Run:
                 self._keep_connected(tasks)
                 await self._decide()
                 await self._listen()
+        except asyncio.CancelledError:
+            if self._order.is_abandoned():
+                await asyncio.gather(*map(self._abandon, self._open.values()), return_exceptions=True)
+            raise
         finally:
             for task in tasks.values():
                 task.cancel()
             await asyncio.gather(*tasks.values(), return_exceptions=True)
+
+    async def _abandon(self, connection: _Connection) -> None:
+        if connection.link is not None:
+            async with asyncio.timeout(ABANDON_S):
+                await connection.link.send(Abandon())
 
     def tell(self, *, finished: tuple[StoredResult, ...] = (), waiting_because: str = "") -> None:
         board = self.board
@@ -201,14 +216,17 @@ class _Run:
         connection = _Connection()
         try:
             async with self._links.connect(node) as link, asyncio.TaskGroup() as group:
+                connection.link = link
                 self._open[node] = connection
+                self._refused.pop(node, None)
                 sender = group.create_task(self._send(link, connection), name=f"send.{node[:8]}")
                 async for event in link.events():
                     await self._inbox.put(_Heard(node=node, event=event))
                 sender.cancel()
         except* ConnectionError as errors:
             log.info("link.lost", node=node, reason=str(errors.exceptions[0]))
-        await self._inbox.put(_Heard(node=node, event=None))
+        finally:
+            self._inbox.put_nowait(_Heard(node=node, event=None))
         await self._clock.sleep(RECONNECT_S)
 
     async def _send(self, link: Link, connection: _Connection) -> None:
@@ -223,7 +241,7 @@ class _Run:
                 slots=connection.capacity.slots,
                 in_flight=self.board.flying(node),
                 unstarted=max(0, self.board.flying(node) - connection.capacity.slots - connection.asked_back),
-                accepting=connection.capacity.accepting and node not in self._refused,
+                accepting=connection.capacity.accepting and not self._is_refused(node),
             )
             for node, connection in sorted(self._open.items())
             if connection.capacity is not None
@@ -251,9 +269,7 @@ class _Run:
         units = self.board.take(node, count, others=accepting - {node})
         if units:
             order = self._order
-            await self._open[node].outbox.put(
-                Assign(units=units, model=order.model, term=order.term(), home=order.home)
-            )
+            await self._open[node].outbox.put(Assign(units=units, model=order.model, home=order.home))
         return len(units)
 
     def _why_nobody_works(self) -> str:
@@ -262,7 +278,11 @@ class _Run:
             for connection in self._open.values()
             if connection.capacity is not None and connection.capacity.reason
         ]
-        return "; ".join((*self._refused.values(), *reasons)) or "no node of the plan can be reached"
+        refusals = [reason for node, (reason, _) in self._refused.items() if self._is_refused(node)]
+        return "; ".join((*refusals, *reasons)) or "no node of the plan can be reached"
+
+    def _is_refused(self, node: str) -> bool:
+        return node in self._refused and self._clock.continuous() < self._refused[node][1]
 
     async def _listen(self) -> None:
         """Waits for news at most for a moment, then takes in all that came."""
@@ -280,13 +300,25 @@ class _Run:
             await self._take_in(news.node, news.event)
 
     async def _keep(self, finished: list[tuple[str, UnitDone]]) -> None:
-        """Makes results durable here, then counts them."""
+        """Makes results durable here, then counts them. A result that is no result is a failed attempt."""
+        sound: list[StoredResult] = []
         for node, event in finished:
-            for sha256 in event.blobs:
-                await self._links.fetch_blob(node, sha256)
-        results = [event.result for _, event in finished]
-        await self._ledger.add_results(results, now_unix_s=self._clock.unix(), computed=False)
-        fresh = [r for r in results if self.board.finish(r.key, node=r.node, busy_s=r.busy_s)]
+            key = event.result.key
+            if key not in self.board.units:
+                continue
+            try:
+                decode_result(event.result.result)
+                for sha256 in event.blobs:
+                    await self._links.fetch_blob(node, sha256)
+            except ValueError:
+                await self._take_failure(node, key, "engine_died", f"{node} sent something that is no result")
+            except (ConnectionError, DamagedBlob) as error:
+                log.warning("blob.lost", node=node, reason=str(error))
+                self.board.put_back(node, [key])
+            else:
+                sound.append(event.result)
+        await self._ledger.add_results(sound, now_unix_s=self._clock.unix(), computed=False)
+        fresh = [r for r in sound if self.board.finish(r.key, node=r.node, busy_s=r.busy_s)]
         for result in fresh:
             self._outcome.results[result.key] = result
         await self._ledger.set_job_units(
@@ -316,8 +348,8 @@ class _Run:
                 assert_never(event)
 
     async def _take_failure(self, node: str, key: UnitKey, kind: str, message: str) -> None:
-        if kind in ("out_of_memory", "model_missing", "blob_missing"):
-            self._refused[node] = message  # the node's trouble, not the unit's
+        if kind not in ("engine_died", "bad_unit"):  # the node's trouble, not the unit's
+            self._refused[node] = (message, self._clock.continuous() + REFUSED_S)
             self.board.put_back(node)
             return
         if node != self._order.home:  # this node's own executor notes its own attempts

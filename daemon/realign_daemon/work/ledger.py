@@ -153,6 +153,23 @@ class Ledger:
         )
         return frozenset(UnitKey(row[0]) for row in rows)
 
+    async def forgive(self, job_id: str, stages: Sequence[str]) -> None:
+        """Lets a job try again what it has given up in these stages; earlier failures of those units are forgotten."""
+
+        def work(connection: sqlite3.Connection) -> None:
+            marks = ",".join("?" * len(stages))
+            given_up = f"SELECT unit_key FROM job_units WHERE job_id=? AND state='quarantined' AND stage IN ({marks})"  # noqa: S608
+            connection.execute(
+                f"UPDATE executions SET outcome='forgiven' WHERE outcome!='done' AND unit_key IN ({given_up})",  # noqa: S608
+                (job_id, *stages),
+            )
+            connection.execute(
+                f"UPDATE job_units SET state='wanted' WHERE job_id=? AND state='quarantined' AND stage IN ({marks})",  # noqa: S608
+                (job_id, *stages),
+            )
+
+        await self._database.run(work)
+
     async def computation(self, key: str) -> bytes | None:
         """The stored outcome of a worker-child computation."""
         row = await self._database.run(

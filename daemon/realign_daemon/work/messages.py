@@ -9,7 +9,8 @@ from realign_daemon.engine.api import Sha256
 from realign_daemon.work.ledger import StoredResult
 from realign_daemon.work.units import Unit, UnitKey
 
-FailureKind = Literal["engine_died", "out_of_memory", "bad_unit", "model_missing", "blob_missing"]
+# The first two are the unit's own failures and count against it; the others are the node's trouble.
+FailureKind = Literal["engine_died", "bad_unit", "engine_unusable", "out_of_memory", "model_missing", "blob_missing"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -18,7 +19,6 @@ class Assign:
 
     units: tuple[Unit, ...]
     model: str  # registry name
-    term: int
     home: str  # node id that has the blobs
 
 
@@ -27,6 +27,11 @@ class Revoke:
     """Home to node: give back up to this many units that have not started."""
 
     count: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Abandon:
+    """Home to node: nobody wants these units any more; stop those that run, too."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,5 +79,5 @@ class Capacity:
     reason: str = ""  # why not accepting
 
 
-Command = Assign | Revoke
+Command = Assign | Revoke | Abandon
 Event = UnitDone | UnitFailed | Returned | UnitProgress | Capacity

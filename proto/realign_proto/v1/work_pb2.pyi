@@ -19,16 +19,14 @@ class Unit(_message.Message):
     def __init__(self, key: _Optional[str] = ..., payload: _Optional[bytes] = ..., blobs: _Optional[_Iterable[str]] = ..., cost: _Optional[float] = ...) -> None: ...
 
 class Assign(_message.Message):
-    __slots__ = ("units", "term", "home", "model")
+    __slots__ = ("units", "home", "model")
     UNITS_FIELD_NUMBER: _ClassVar[int]
-    TERM_FIELD_NUMBER: _ClassVar[int]
     HOME_FIELD_NUMBER: _ClassVar[int]
     MODEL_FIELD_NUMBER: _ClassVar[int]
     units: _containers.RepeatedCompositeFieldContainer[Unit]
-    term: int
     home: str
     model: str
-    def __init__(self, units: _Optional[_Iterable[_Union[Unit, _Mapping]]] = ..., term: _Optional[int] = ..., home: _Optional[str] = ..., model: _Optional[str] = ...) -> None: ...
+    def __init__(self, units: _Optional[_Iterable[_Union[Unit, _Mapping]]] = ..., home: _Optional[str] = ..., model: _Optional[str] = ...) -> None: ...
 
 class Revoke(_message.Message):
     __slots__ = ("count",)
@@ -36,13 +34,19 @@ class Revoke(_message.Message):
     count: int
     def __init__(self, count: _Optional[int] = ...) -> None: ...
 
+class Abandon(_message.Message):
+    __slots__ = ()
+    def __init__(self) -> None: ...
+
 class WorkCommand(_message.Message):
-    __slots__ = ("assign", "revoke")
+    __slots__ = ("assign", "revoke", "abandon")
     ASSIGN_FIELD_NUMBER: _ClassVar[int]
     REVOKE_FIELD_NUMBER: _ClassVar[int]
+    ABANDON_FIELD_NUMBER: _ClassVar[int]
     assign: Assign
     revoke: Revoke
-    def __init__(self, assign: _Optional[_Union[Assign, _Mapping]] = ..., revoke: _Optional[_Union[Revoke, _Mapping]] = ...) -> None: ...
+    abandon: Abandon
+    def __init__(self, assign: _Optional[_Union[Assign, _Mapping]] = ..., revoke: _Optional[_Union[Revoke, _Mapping]] = ..., abandon: _Optional[_Union[Abandon, _Mapping]] = ...) -> None: ...
 
 class UnitResult(_message.Message):
     __slots__ = ("key", "result", "started_unix_s", "busy_s", "tokens", "remembered", "blobs", "kind", "node")
