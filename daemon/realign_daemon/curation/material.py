@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from realign_daemon.curation.documents.document import Chunk
+from realign_daemon.curation.metrics.preference import Verdict, is_consistent, win_score
 from realign_daemon.engine.api import Generate, Sha256, Trained
 
 
@@ -42,21 +43,18 @@ class Rated:
 class Comparison:
     """A pair judged in both orders, by where the judge saw the first-named answer."""
 
-    first_shown_first: str  # "A", "B" or "T" with the first-named answer as A
-    first_shown_second: str  # the same with the first-named answer as B
+    first_shown_first: Verdict  # with the first-named answer as A
+    first_shown_second: Verdict  # with the first-named answer as B
 
     @property
-    def winner(self) -> int:
-        """1 when the first-named answer wins in both orders, -1 when the other does, 0 for anything else."""
-        if (self.first_shown_first, self.first_shown_second) == ("A", "B"):
-            return 1
-        return -1 if (self.first_shown_first, self.first_shown_second) == ("B", "A") else 0
+    def is_consistent(self) -> bool:
+        """Whether the same answer wins in both orders."""
+        return is_consistent(self.first_shown_first, self.first_shown_second)
 
     @property
-    def score(self) -> float:
-        """Share of the two comparisons that the first-named answer won, ties half: 0, 0.25, 0.5, 0.75 or 1."""
-        points = {"A": (1.0, 0.0), "B": (0.0, 1.0), "T": (0.5, 0.5)}
-        return (points[self.first_shown_first][0] + points[self.first_shown_second][1]) / 2
+    def win_score(self) -> float:
+        """The share that the first-named answer won, 0..1."""
+        return win_score(self.first_shown_first, self.first_shown_second)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -99,7 +97,7 @@ class Material:
     chunks: list[Chunk] = field(default_factory=list[Chunk])
     prompts: list[Prompt] = field(default_factory=list[Prompt])
     baseline: Trained | None = None  # the SFT adapter
-    suites_before: dict[str, list[float]] = field(default_factory=dict[str, list[float]])
+    suites_before: dict[str, list[float | None]] = field(default_factory=dict[str, list[float | None]])
     responses: list[Response] = field(default_factory=list[Response])
     rated: dict[str, list[Rated]] = field(default_factory=dict[str, list[Rated]])  # by prompt id
     pairs: list[Pair] = field(default_factory=list[Pair])

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import structlog
 
@@ -52,7 +53,7 @@ async def run_stages(
         measures = await WORK[desk.spec.data_type][stage.name](desk, material)
         verdicts = judge(stage, measures, desk)
         record.gates.extend(verdicts)
-        record.reports.update({name: measure.value for name, measure in measures.items()})
+        record.reports.update({name: finite(measure.value) for name, measure in measures.items()})
         for verdict in verdicts:
             announce("gate", sentence(verdict))
         blocking = tuple(verdict for verdict in verdicts if gates.blocks(verdict) and not is_overridden(verdict, desk))
@@ -71,12 +72,18 @@ async def run_stages(
 
 
 def judge(stage: Stage, measures: Measures, desk: Desk) -> list[Verdict]:
-    """The verdict of every gate of the stage, in the workflow's order.
+    """The verdict of every gate of the stage, in the workflow's order. A value that is no number becomes None.
 
     Raises:
         KeyError: the stage did not measure what its gate reads, which is a defect of the stage.
     """
-    return [gates.judge(stage.name, measures[metric], overrides=desk.spec.settings) for metric in stage.gates]
+    verdicts = [gates.judge(stage.name, measures[metric], overrides=desk.spec.settings) for metric in stage.gates]
+    return [replace(one, value=finite(one.value)) for one in verdicts]
+
+
+def finite(value: float | None) -> float | None:
+    """The value where it is a number: JSON has no other."""
+    return value if value is not None and math.isfinite(value) else None
 
 
 def is_overridden(verdict: Verdict, desk: Desk) -> bool:

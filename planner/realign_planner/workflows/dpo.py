@@ -59,7 +59,7 @@ STAGES: Final = (
         name="validate_gaps",
         title="Validate gaps",
         gates=("preference_gap",),
-        reports=("preference_yield", "pair_yield", "length_bias"),
+        reports=("preference_yield", "pair_yield", "length_bias", "length_correlation"),
         pilot=True,
         operations=(
             Operation(kind="judge", role="judge", per_row=2, prompt_tokens=900, output_tokens=10, what="a fresh score"),

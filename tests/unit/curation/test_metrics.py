@@ -15,7 +15,7 @@ from realign_daemon.curation.metrics.intervals import wilson
 from realign_daemon.worker.registry import FUNCTIONS, resolve
 
 fractions = st.floats(min_value=0, max_value=1)
-verdicts = st.lists(st.tuples(st.sampled_from("ABT"), st.sampled_from("ABT")))
+verdicts = st.sampled_from(["A", "B", "T"])
 
 
 @pytest.mark.parametrize(("digit", "expected"), [(1, 1.0), (2, 3.25), (3, 5.5), (5, 10.0)])
@@ -54,22 +54,13 @@ def test_a_gap_of_fifteen_hundredths_is_one_point_and_a_third_of_ten() -> None:
 def test_two_orders_agree_only_on_one_winner_and_score_half_for_ties(
     forth: preference.Verdict, back: preference.Verdict, *, consistent: bool, score: float
 ) -> None:
-    assert preference.agreement_rate([(forth, back)]) == consistent
-    assert preference.win_rate([(forth, back)]) == score
+    assert preference.is_consistent(forth, back) is consistent
+    assert preference.win_score(forth, back) == score
 
 
-@given(verdicts)
-def test_a_win_of_one_side_is_the_others_loss(pairs: list[tuple[preference.Verdict, preference.Verdict]]) -> None:
-    mine = preference.win_rate(pairs)
-    turned = preference.win_rate([(back, forth) for forth, back in pairs])
-    assert (mine is None and turned is None) or (
-        mine is not None and turned is not None and mine + turned == pytest.approx(1)
-    )
-
-
-def test_a_judge_that_always_says_the_first_is_never_consistent() -> None:
-    always: list[tuple[preference.Verdict, preference.Verdict]] = [("A", "A"), ("A", "A")]
-    assert preference.agreement_rate(always) == 0.0
+@given(verdicts, verdicts)
+def test_a_win_of_one_side_is_the_others_loss(forth: preference.Verdict, back: preference.Verdict) -> None:
+    assert preference.win_score(forth, back) + preference.win_score(back, forth) == 1
 
 
 def test_answers_of_equal_length_say_nothing_about_length_bias() -> None:
@@ -140,6 +131,7 @@ def test_an_answer_that_is_certain_by_itself_has_no_difficulty() -> None:
 
 def test_changes_are_paired_by_item() -> None:
     assert learning.paired_changes([1.0, 0.0, 1.0], [0.0, 1.0, 1.0]) == [-1.0, 1.0, 0.0]
+    assert learning.paired_changes([1.0, None, 1.0], [0.0, 1.0, None]) == [-1.0]
     with pytest.raises(ValueError):
         learning.paired_changes([1.0], [])
 

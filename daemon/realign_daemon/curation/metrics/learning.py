@@ -64,10 +64,13 @@ def instruction_following_difficulty(
     return (conditional_logprob / conditional_tokens) / (alone_logprob / alone_tokens)
 
 
-def paired_changes(before: Sequence[float], after: Sequence[float]) -> list[float]:
+def paired_changes(before: Sequence[float | None], after: Sequence[float | None]) -> list[float]:
     """After minus before, item by item; give it to the bootstrap for the interval of a regression.
+
+    An item that was not measured (None) before or after is left out.
 
     Raises:
         ValueError: the two were not measured on the same items.
     """
-    return [later - earlier for earlier, later in zip(before, after, strict=True)]
+    pairs = zip(before, after, strict=True)
+    return [later - earlier for earlier, later in pairs if earlier is not None and later is not None]

@@ -13,6 +13,7 @@ from typing import Literal
 Verdict = Literal["A", "B", "T"]
 _TURNED: dict[Verdict, Verdict] = {"A": "B", "B": "A", "T": "T"}
 _POINTS: dict[Verdict, float] = {"A": 1.0, "T": 0.5, "B": 0.0}
+UNBIASED_LENGTHS = (0.35, 0.65)  # own choice: shares of longer answers chosen that pass without a warning
 
 
 def preference_gap(chosen_quality: float, rejected_quality: float) -> float:
@@ -23,11 +24,6 @@ def preference_gap(chosen_quality: float, rejected_quality: float) -> float:
 def is_consistent(forth: Verdict, back: Verdict) -> bool:
     """Whether a judge names the same winner when the two answers change places; a tie names none (arXiv 2406.07791)."""
     return forth != "T" and forth == _TURNED[back]
-
-
-def agreement_rate(verdicts: Sequence[tuple[Verdict, Verdict]]) -> float | None:
-    """Position consistency: the share of pairs, each judged in both orders, with a consistent winner; None for none."""
-    return fmean(is_consistent(forth, back) for forth, back in verdicts) if verdicts else None
 
 
 def pair_yield(prompts: int, pairs: int) -> float | None:
@@ -43,7 +39,7 @@ def preference_yield(gaps: Sequence[float], least_gap: float) -> float | None:
 def length_bias(lengths: Sequence[tuple[int, int]]) -> float | None:
     """The share of pairs whose chosen answer is the longer one, of those that differ in length; None when none does.
 
-    Takes (chosen length, rejected length). One half is no bias; outside 0.35 to 0.65 deserves a warning.
+    Takes (chosen length, rejected length). One half is no bias; see UNBIASED_LENGTHS.
     """
     differing = [chosen > rejected for chosen, rejected in lengths if chosen != rejected]
     return fmean(differing) if differing else None
@@ -89,11 +85,6 @@ def win_score(forth: Verdict, back: Verdict) -> float:
     `forth` shows it first, `back` second.
     """
     return (_POINTS[forth] + _POINTS[_TURNED[back]]) / 2
-
-
-def win_rate(verdicts: Sequence[tuple[Verdict, Verdict]]) -> float | None:
-    """The mean win score of the first-named side over comparisons in both orders; None without any."""
-    return fmean(win_score(forth, back) for forth, back in verdicts) if verdicts else None
 
 
 def share_equal(first: Sequence[str], second: Sequence[str]) -> float | None:

@@ -21,21 +21,23 @@ async def sft_baseline(desk: Desk, material: Material) -> Measures:
     desk.say("freezing the regression suites")
     material.suites_before = await suites.run(desk, adapter=None)
     rows = await _written(desk, templates, [prompt for prompt in material.prompts if not prompt.is_held_out])
-    if not rows:
-        return measures | loss_change(None)
-    dataset = store(desk, [*rows, *replay_rows(desk, len(rows))])
-    desk.say(f"training the baseline on {len(rows)} answers")
+    asked = len(rows)
+    if not asked:
+        return measures | loss_change(None, asked)
+    rows += replay_rows(desk, asked)
+    dataset = store(desk, rows)
+    desk.say(f"training the baseline on {asked} answers")
     material.baseline = await desk.train(
         "target",
         Train(
             model=desk.pin("target").model,
             method="sft",
             dataset=dataset,
-            settings=settings(desk, templates.training("sft")),
+            settings=settings(desk.spec, templates.training("sft"), rows),
             seed=seed_for(desk.spec.seed, dataset, 0),
         ),
     )
-    return measures | loss_change(material.baseline)
+    return measures | loss_change(material.baseline, asked)
 
 
 async def _written(desk: Desk, templates: TemplateSet, prompts: list[Prompt]) -> list[dict[str, object]]:

@@ -24,7 +24,7 @@ async def evaluate(desk: Desk, material: Material) -> Measures:
     desk.say(f"comparing {len(common)} held-out answers with the baseline")
     judged = await judging.compare(desk, [(after[key].prompt, after[key].text, before[key].text) for key in differing])
     contests = dict(zip(differing, judged, strict=True))
-    scores = [contest.score for key in common if (contest := contests.get(key, TIE)) is not None]
+    scores = [contest.win_score for key in common if (contest := contests.get(key, TIE)) is not None]
     return {"win_rate": await measures.mean(desk, "win_rate", scores)}
 
 

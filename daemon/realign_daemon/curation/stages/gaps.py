@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 from realign_daemon.curation.desk import Desk
 from realign_daemon.curation.material import Material, Pair
-from realign_daemon.curation.metrics.preference import length_bias, preference_gap
+from realign_daemon.curation.metrics.preference import (
+    UNBIASED_LENGTHS,
+    length_bias,
+    length_correlation,
+    preference_gap,
+    preference_yield,
+)
 from realign_daemon.curation.stages import judging, measures
 from realign_daemon.curation.stages.measures import Measures, exact
 from realign_daemon.curation.stages.rows import preference_row
+from realign_daemon.work.units import seed_for
 from realign_planner.thresholds import Tiered, threshold
 
 
@@ -17,7 +25,8 @@ async def validate_gaps(desk: Desk, material: Material) -> Measures:
     """Judges best and worst again, since the best of several noisy scores is too high by chance, and makes the rows.
 
     Measures preference_gap: the mean over all pairs before any is dropped for its gap. Reports preference_yield (the
-    share of pairs with at least the HIGH gap) and length_bias (the share whose longer answer was chosen).
+    share of pairs with at least the HIGH gap), length_bias (the share whose longer answer was chosen) and
+    length_correlation (of gap and difference in length).
     """
     desk.say(f"judging {len(material.pairs)} pairs afresh")
     both = [rated.response for pair in material.pairs for rated in (pair.chosen, pair.rejected)]
@@ -30,48 +39,62 @@ async def validate_gaps(desk: Desk, material: Material) -> Measures:
         qualities = [fresh.get((pair.prompt.id, rated.response.text)) for rated in (pair.chosen, pair.rejected)]
         if qualities[0] is not None and qualities[1] is not None:
             judged.append(replace(pair, gap=preference_gap(qualities[0], qualities[1])))
+        else:
+            judging.drop_pair(material, "validate_gaps", judging.GIVEN_UP, pair.chosen, pair.rejected)
     material.pairs = judged
     gaps = [pair.gap for pair in judged if pair.gap is not None]
     limits = threshold("preference_gap", desk.spec.settings)
     assert isinstance(limits, Tiered), "the preference gap has tiers"
-    kept = _keep(desk, material, judged, least_gap=limits.medium)
+    kept = _keep(material, judged, reasons_to_drop(judged, limits.medium, count=desk.spec.count, seed=desk.spec.seed))
     material.rows = [preference_row(desk, pair) for pair in kept]
     lengths = [(len(pair.chosen.response.text), len(pair.rejected.response.text)) for pair in judged]
-    wide = sum(gap >= limits.high for gap in gaps)
+    bias = length_bias(lengths)
+    if bias is not None and not UNBIASED_LENGTHS[0] <= bias <= UNBIASED_LENGTHS[1]:
+        desk.warn(f"the judge chose the longer answer in {bias:.0%} of the pairs, so length may be what is learned")
     return {
         "preference_gap": await measures.mean(desk, "preference_gap", gaps),
-        **exact("preference_yield", wide / len(gaps) if gaps else None, len(gaps)),
-        **exact("length_bias", length_bias(lengths), len(lengths)),
+        **exact("preference_yield", preference_yield(gaps, limits.high), len(gaps)),
+        **exact("length_bias", bias, len(lengths)),
+        **exact("length_correlation", length_correlation(gaps, lengths), len(lengths)),
     }
 
 
-def _keep(desk: Desk, material: Material, judged: list[Pair], *, least_gap: float) -> list[Pair]:
-    """The pairs to train on, at most `count` of them in training; each other one is dropped with its reason."""
+def reasons_to_drop(pairs: Sequence[Pair], least_gap: float, *, count: int | None, seed: int) -> list[str]:
+    """Why each pair is not trained on, in their order; empty for one that is kept.
+
+    Of the good pairs `count` at most are for training, drawn by hash: the first in order would all stand at the
+    beginning of the sources. Held-out pairs take no room.
+    """
+    reasons = [_why_not(pair, least_gap) for pair in pairs]
+    good = [
+        pair.prompt.id
+        for pair, reason in zip(pairs, reasons, strict=True)
+        if not reason and not pair.prompt.is_held_out
+    ]
+    drawn = sorted(good, key=lambda prompt_id: seed_for(seed, prompt_id, 0))
+    spare = frozenset(drawn[len(drawn) if count is None else count :])
+    return [
+        "more rows than --count asked for" if pair.prompt.id in spare else reason
+        for pair, reason in zip(pairs, reasons, strict=True)
+    ]
+
+
+def _keep(material: Material, pairs: Sequence[Pair], reasons: Sequence[str]) -> list[Pair]:
+    """The pairs without a reason to drop them; each other one is noted with its own."""
     kept: list[Pair] = []
-    room = desk.spec.count
-    for pair in judged:
-        reason = _why_not(pair, least_gap)
-        if not reason and not pair.prompt.is_held_out and room is not None:
-            reason = "" if room > 0 else "more rows than --count asked for"
-            room -= not reason
+    for pair, reason in zip(pairs, reasons, strict=True):
         if reason:
-            material.drop(
-                "validate_gaps",
-                reason,
-                question=pair.prompt.question,
-                chosen=pair.chosen.response.text,
-                rejected=pair.rejected.response.text,
-                gap=None if pair.gap is None else round(pair.gap, 4),
-            )
+            gap = None if pair.gap is None else round(pair.gap, 4)
+            judging.drop_pair(material, "validate_gaps", reason, pair.chosen, pair.rejected, gap=gap)
         else:
             kept.append(pair)
     return kept
 
 
 def _why_not(pair: Pair, least_gap: float) -> str:
-    if pair.comparison.winner == 0:
+    if not pair.comparison.is_consistent:
         return "the judge names another winner when the order is swapped, or a tie"
-    if pair.comparison.winner < 0:
+    if pair.comparison.win_score == 0:
         return "compared side by side, the answer with the lower score wins"
     if pair.gap is None or pair.gap < least_gap:
         return f"judged afresh, the gap is below {least_gap}"

@@ -18,6 +18,7 @@ from realign_daemon.work.units import seed_for
 # A page of prose has 0.9 and more of letters, digits and blanks; one whose fonts map to the wrong characters far less.
 USABLE_TEXT_RATIO = 0.8
 HELD_OUT_FRACTION = 0.3  # of the prompts, in whole sections
+HELD_OUT_LIMIT = 1.5 * HELD_OUT_FRACTION  # a section that would go beyond is passed over
 PROMPTS_PER_ROW = 3  # about a third of the prompts gives a training row, after held-out sections and dropped pairs
 HELD_OUT_PROMPTS = 100  # the win rate's gate wants as many comparisons
 
@@ -71,17 +72,22 @@ async def draw_prompts(desk: Desk, material: Material, templates: TemplateSet) -
 
 
 def held_out_sections(chunks: Sequence[Chunk], seed: int) -> frozenset[tuple[str, str]]:
-    """The sections to hold out: drawn by hash until their chunks reach HELD_OUT_FRACTION; none of a single section."""
+    """The sections to hold out: drawn by hash until their chunks reach HELD_OUT_FRACTION; none of a single section.
+
+    Where every section alone is beyond HELD_OUT_LIMIT it is the smallest one, and so never more than half.
+    """
     sizes: dict[tuple[str, str], int] = defaultdict(int)
     for chunk in chunks:
         sizes[_section(chunk)] += 1
     chosen: set[tuple[str, str]] = set()
     held = 0
-    for section in sorted(sizes, key=lambda section: _draw("\0".join(section), seed)):
-        if held >= HELD_OUT_FRACTION * len(chunks) or len(chosen) == len(sizes) - 1:
-            break
-        chosen.add(section)
-        held += sizes[section]
+    drawn = sorted(sizes, key=lambda section: _draw("\0".join(section), seed))
+    for section in drawn:
+        if held < HELD_OUT_FRACTION * len(chunks) and held + sizes[section] <= HELD_OUT_LIMIT * len(chunks):
+            chosen.add(section)
+            held += sizes[section]
+    if not chosen and len(sizes) > 1:
+        chosen.add(min(drawn, key=sizes.__getitem__))
     return frozenset(chosen)
 
 

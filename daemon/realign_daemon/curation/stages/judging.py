@@ -4,14 +4,18 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Sequence
+from typing import cast
 
 from realign_daemon.curation.desk import Desk
 from realign_daemon.curation.material import Comparison, Material, Pair, Prompt, Rated, Response
+from realign_daemon.curation.metrics.preference import Verdict, pair_yield
 from realign_daemon.curation.metrics.quality import expected_quality
 from realign_daemon.curation.pairs import best_and_worst
 from realign_daemon.curation.stages.measures import Measures, exact, rate
 from realign_daemon.curation.templates import load
 from realign_daemon.engine.api import Fill
+
+GIVEN_UP = "the judgement was given up"
 
 Versus = tuple[Prompt, str, str]  # a prompt and two answers to it
 
@@ -39,16 +43,29 @@ async def score_pairs(desk: Desk, material: Material) -> Measures:
     comparisons = await compare(
         desk, [(best.response.prompt, best.response.text, worst.response.text) for best, worst in candidates]
     )
-    material.pairs = [
-        Pair(chosen=best, rejected=worst, comparison=comparison)
-        for (best, worst), comparison in zip(candidates, comparisons, strict=True)
-        if comparison is not None
-    ]
-    agreed = sum(pair.comparison.winner != 0 for pair in material.pairs)
+    material.pairs = []
+    for (best, worst), comparison in zip(candidates, comparisons, strict=True):
+        if comparison is None:
+            drop_pair(material, "score_pairs", GIVEN_UP, best, worst)
+        else:
+            material.pairs.append(Pair(chosen=best, rejected=worst, comparison=comparison))
+    agreed = sum(pair.comparison.is_consistent for pair in material.pairs)
     return {
         "agreement_rate": rate("agreement_rate", agreed, len(material.pairs)),
-        **exact("pair_yield", len(candidates) / len(material.prompts) if material.prompts else None, len(candidates)),
+        **exact("pair_yield", pair_yield(len(material.prompts), len(candidates)), len(candidates)),
     }
+
+
+def drop_pair(material: Material, stage: str, reason: str, chosen: Rated, rejected: Rated, **more: object) -> None:
+    """Notes a pair that was left out, with its texts."""
+    material.drop(
+        stage,
+        reason,
+        question=chosen.response.prompt.question,
+        chosen=chosen.response.text,
+        rejected=rejected.response.text,
+        **more,
+    )
 
 
 async def rate_responses(desk: Desk, responses: Sequence[Response], *, template: str) -> list[Rated]:
@@ -91,12 +108,12 @@ async def compare(desk: Desk, contests: Sequence[Versus]) -> list[Comparison | N
 
     tasks = [task(prompt, *pair) for prompt, one, other in contests for pair in ((one, other), (other, one))]
     results = await desk.fill("judge", tasks)
-    choices = template.form[-1].choices
+    choices = cast("tuple[Verdict, ...]", template.form[-1].choices)  # every set's compare.toml has these
 
-    def winner(probabilities: tuple[float, ...]) -> str:
+    def winner(probabilities: tuple[float, ...]) -> Verdict:
         return choices[max(range(len(choices)), key=probabilities.__getitem__)]
 
-    winners = [None if result is None else winner(result.probabilities[-1]) for result in results]
+    winners: list[Verdict | None] = [None if result is None else winner(result.probabilities[-1]) for result in results]
     return [
         None if first is None or second is None else Comparison(first_shown_first=first, first_shown_second=second)
         for first, second in zip(winners[::2], winners[1::2], strict=True)

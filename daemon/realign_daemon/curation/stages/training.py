@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
+from typing import Any
 
 from realign_daemon.curation.desk import Desk
 from realign_daemon.curation.material import Material
+from realign_daemon.curation.spec import JobSpec
 from realign_daemon.curation.stages import evaluation
-from realign_daemon.curation.stages.dataset import dpo_row, replay_rows, store
+from realign_daemon.curation.stages.dataset import dpo_row, most_tokens, replay_rows, store
 from realign_daemon.curation.stages.measures import Measures, exact, rate
 from realign_daemon.curation.templates import load
 from realign_daemon.engine.api import Train, Trained, TrainSettings
@@ -35,7 +38,8 @@ async def train_dpo(desk: Desk, material: Material) -> Measures:
     ]
     training = sum(row["split"] == "train" for row in rows)
     if training:
-        dataset = store(desk, [*rows, *replay_rows(desk, training)])
+        rows += replay_rows(desk, training)
+        dataset = store(desk, rows)
         desk.say(f"training on {training} pairs")
         material.tuned = await desk.train(
             "target",
@@ -44,34 +48,42 @@ async def train_dpo(desk: Desk, material: Material) -> Measures:
                 adapter=material.adapter,
                 method="dpo",
                 dataset=dataset,
-                settings=settings(desk, templates.training("dpo")),
+                settings=settings(desk.spec, templates.training("dpo"), rows),
                 seed=seed_for(desk.spec.seed, dataset, 0),
             ),
         )
     margins = material.tuned.valid_margins if material.tuned else ()
     return {
-        **loss_change(material.tuned),
+        **loss_change(material.tuned, training),
         "reward_accuracy": rate("reward_accuracy", sum(margin > 0 for margin in margins), len(margins)),
         "task_metric": await evaluation.quality_change(desk, material),
     }
 
 
-def settings(desk: Desk, defaults: TrainSettings) -> TrainSettings:
-    """The template set's settings with the job's `--set` values over them."""
+def settings(spec: JobSpec, defaults: TrainSettings, rows: Iterable[Mapping[str, Any]]) -> TrainSettings:
+    """The template set's settings with the job's `--set` values over them, and room for every row.
+
+    The engine refuses a whole data set for one row that is too long, so the limit is at least what the longest row
+    can take (see dataset.most_tokens): with `--set max_tokens` an answer can be longer than the defaults foresee.
+    """
     return replace(
         defaults,
-        learning_rate=desk.spec.setting("learning_rate", defaults.learning_rate),
-        steps=int(desk.spec.setting("steps", defaults.steps)),
-        nll_weight=desk.spec.setting("nll_weight", defaults.nll_weight),
-        beta=desk.spec.setting("beta", defaults.beta),
+        learning_rate=spec.setting("learning_rate", defaults.learning_rate),
+        steps=max(1, int(spec.setting("steps", defaults.steps))),
+        nll_weight=spec.setting("nll_weight", defaults.nll_weight),
+        beta=spec.setting("beta", defaults.beta),
+        max_tokens=max([defaults.max_tokens, *map(most_tokens, rows)]),
     )
 
 
-def loss_change(trained: Trained | None) -> Measures:
-    """training_loss: mean loss of the last fifth of the steps minus that of the first; not a number if it diverged."""
+def loss_change(trained: Trained | None, asked: int) -> Measures:
+    """training_loss: mean loss of the last fifth of the steps minus that of the first.
+
+    Not a number where it diverged, and where training on `asked` rows gave nothing: a failed training must not pass.
+    """
     losses = trained.step_losses if trained else ()
     if not losses:
-        return exact("training_loss", None, 0)
+        return exact("training_loss", math.nan if asked else None, asked)
     window = max(1, round(len(losses) * WINDOW_FRACTION))
     change = sum(losses[-window:]) / window - sum(losses[:window]) / window
     return exact("training_loss", change if all(map(math.isfinite, losses)) else math.nan, len(losses))

@@ -1,0 +1,309 @@
+"""Stages: what each measures, keeps and drops, at a desk whose answers the test writes itself."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+from collections.abc import Callable, Sequence
+from types import SimpleNamespace
+from typing import Any, cast
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from realign_daemon.curation.desk import Desk
+from realign_daemon.curation.documents.document import Chunk, Span
+from realign_daemon.curation.material import Comparison, Material, Pair, Prompt, Rated, Response, Row
+from realign_daemon.curation.metrics.preference import Verdict
+from realign_daemon.curation.record import JobRecord, StageRecord
+from realign_daemon.curation.spec import JobSpec, ModelPin
+from realign_daemon.curation.stages import gaps, grounding, judging, suites, training
+from realign_daemon.curation.stages.dataset import dpo_row, most_tokens, replay_rows, sft_row, without_items
+from realign_daemon.engine.api import (
+    Fill,
+    Filled,
+    Generate,
+    Generated,
+    Message,
+    ModelId,
+    Sampler,
+    Sha256,
+    Task,
+    Train,
+    TrainSettings,
+)
+from realign_planner.gates import Measure, judge
+
+Answer = Callable[[Any], Any]
+PIN = ModelPin(name="pocket", model=ModelId("m"), params_b=0.001, bits=16, weight_bytes=1, templates="pocket")
+
+
+def spec(**changes: Any) -> JobSpec:
+    values: dict[str, Any] = {
+        "job_id": "dpo-1",
+        "request": "r",
+        "data_type": "dpo",
+        "skill": "s",
+        "roles": dict.fromkeys(("target", "generator", "judge"), PIN),
+        "template_versions": {},
+        "sources": (),
+        "suites": Sha256("suites"),
+        "created_unix_s": 0.0,
+        "folder_name": "f",
+        "realign_version": "0",
+    }
+    return JobSpec(**(values | changes))
+
+
+class ScriptedDesk(Desk):
+    """Gives for each task what `answer` gives (None is a unit that was given up), and keeps blobs in a dict."""
+
+    def __init__(self, answer: Answer, *, blobs: dict[str, str] | None = None, **changes: Any) -> None:
+        self.spec = spec(**changes)
+        self.record = JobRecord()
+        self.stage = StageRecord(name="s", title="s")
+        self.trained: list[Train] = []
+        self._answer = answer
+        self._files = {name: text.encode() for name, text in (blobs or {}).items()}
+
+    @property
+    def blobs(self) -> Any:
+        def put_bytes(data: bytes) -> Sha256:
+            self._files[key := hashlib.sha256(data).hexdigest()] = data
+            return Sha256(key)
+
+        return SimpleNamespace(read=self._files.__getitem__, put_bytes=put_bytes)
+
+    def say(self, activity: str) -> None:
+        self.stage.activity = activity
+
+    def warn(self, text: str) -> None:
+        self.record.warnings.append(text)
+
+    def made(self, task: Task) -> Any:
+        return SimpleNamespace(key="unit", node="node")
+
+    async def generate(self, role: str, tasks: Sequence[Generate]) -> list[Generated | None]:
+        return [self._answer(task) for task in tasks]
+
+    async def fill(self, role: str, tasks: Sequence[Fill]) -> list[Filled | None]:
+        return [self._answer(task) for task in tasks]
+
+    async def train(self, role: str, task: Train) -> None:
+        self.trained.append(task)
+
+    async def compute(self, function: str, arguments: dict[str, object]) -> Any:
+        values = cast("list[float]", arguments["values"])
+        return {"low": min(values), "high": max(values)}
+
+
+def prompt(question: str, *, is_held_out: bool = False) -> Prompt:
+    span = Span(page=1, start=0, end=1)
+    chunk = Chunk(id=question, source="a.txt", source_sha256="0", section="", spans=(span,), text="x")
+    return Prompt(id=question, question=question, chunk=chunk, task=task(), is_held_out=is_held_out)
+
+
+def task() -> Generate:
+    message = Message(role="user", content="q")
+    return Generate(model=ModelId("m"), messages=(message,), sampler=Sampler(), seed=0, template="t@1")
+
+
+def rated(of: Prompt, text: str, quality: float = 5.0) -> Rated:
+    return Rated(response=Response(prompt=of, text=text, task=task(), is_truncated=False), quality=quality)
+
+
+def pair(
+    question: str, *, gap: float | None = 0.5, verdicts: tuple[Verdict, Verdict] = ("A", "B"), is_held_out: bool = False
+) -> Pair:
+    of = prompt(question, is_held_out=is_held_out)
+    comparison = Comparison(first_shown_first=verdicts[0], first_shown_second=verdicts[1])
+    return Pair(chosen=rated(of, "longer", 9.0), rejected=rated(of, "short", 1.0), comparison=comparison, gap=gap)
+
+
+def asked(task: Generate | Fill) -> str:
+    return task.messages[-1].content
+
+
+def filled(*probabilities: float) -> Filled:
+    return Filled(probabilities=(probabilities,), mass=(1.0,), prompt_tokens=1)
+
+
+def generated(text: str) -> Generated:
+    return Generated(text=text, finish_reason="stop", prompt_tokens=1, completion_tokens=1, logprob=0.0)
+
+
+def regression(value: float | None, low: float | None, high: float | None, *, n: int = 60) -> Measure:
+    return Measure(metric="regression", value=value, low=low, high=high, n=n)
+
+
+async def test_a_training_that_gives_nothing_is_rejected() -> None:
+    desk = ScriptedDesk(lambda _: None)
+    fields = {"prompt": "q", "chosen": "a", "rejected": "b"}
+    material = Material(rows=[Row(fields=fields, provenance={}, is_held_out=False)])
+
+    measure = (await training.train_dpo(desk, material))["training_loss"]
+
+    assert len(desk.trained) == 1
+    assert (measure.value is not None and math.isnan(measure.value), measure.n) == (True, 1)
+    assert judge("train_dpo", measure).tier == "REJECT"
+
+
+def test_a_training_that_nobody_asked_for_has_no_loss() -> None:
+    assert training.loss_change(None, 0)["training_loss"] == Measure(metric="training_loss", value=None, n=0)
+
+
+def test_training_has_room_for_the_longest_row_and_takes_a_step_at_least() -> None:
+    defaults = TrainSettings(max_tokens=128, steps=30)
+    long = dpo_row("train", "why?", "字" * 900, "no")
+    found = training.settings(
+        spec(settings={"steps": "0", "beta": "0.2"}), defaults, [sft_row("train", "q", "a"), long]
+    )
+    assert (found.steps, found.beta) == (1, 0.2)
+    assert found.max_tokens == most_tokens(long) > len(("why?" + "字" * 900).encode())
+    assert training.settings(spec(), TrainSettings(), [long]).max_tokens >= most_tokens(long)
+    assert training.settings(spec(), TrainSettings(max_tokens=9_999), [long]).max_tokens == 9_999
+
+
+async def test_an_item_that_was_given_up_is_no_wrong_answer() -> None:
+    items = [
+        {"suite": "s", "messages": [{"role": "user", "content": question}], "answer": "yes"} for question in "abcd"
+    ]
+    answers: list[dict[str, Generated | None]] = [
+        {"a": generated("Yes"), "b": generated("yes"), "c": generated("no"), "d": None},
+        {"a": None, "b": generated("no"), "c": generated("no"), "d": generated("yes")},
+    ]
+    rounds = iter(answers)
+    now = dict(next(rounds))
+    desk = ScriptedDesk(lambda task: now[asked(task)], blobs={"suites": "\n".join(map(json.dumps, items))})
+    material = Material(suites_before=await suites.run(desk, adapter=None))
+    now.update(next(rounds))
+
+    found = await suites.monitor_regression(desk, material)
+
+    assert material.suites_before == {"s": [1.0, 1.0, 0.0, None]}
+    assert found["change_s"] == Measure(metric="change_s", value=-0.5, n=2)
+    assert found["regression"] == regression(-0.5, -1.0, 0.0, n=2)
+
+
+@pytest.mark.parametrize(
+    ("others", "seen"),
+    [
+        # few items that fell further, and may have by chance, do not hide many that surely fell
+        ([regression(-0.2, -0.6, 0.2, n=5), regression(0.0, 0.0, 0.0)], regression(-0.1, -0.12, -0.08, n=400)),
+        ([regression(-0.02, -0.06, 0.02), regression(-0.01, -0.09, 0.03)], regression(-0.01, -0.2, 0.1)),
+        ([regression(0.0, -0.04, 0.04)], regression(None, None, None, n=0)),
+    ],
+)
+def test_the_gate_sees_the_suite_that_does_worst(others: list[Measure], seen: Measure) -> None:
+    assert suites.worst([*others, seen], {}) == suites.worst([seen, *others], {}) == seen
+
+
+def test_the_thresholds_of_the_job_decide_which_suite_does_worst() -> None:
+    sure, unsure = regression(-0.1, -0.12, -0.08), regression(-0.05, -0.2, 0.1)
+    assert suites.worst([sure, unsure], {}) == sure
+    assert suites.worst([sure, unsure], {"regression.baseline": "-0.3"}) == unsure
+    assert suites.worst([], {}) == regression(None, None, None, n=0)
+
+
+def test_replay_rows_are_never_items_of_the_jobs_suites() -> None:
+    def line(question: str, **more: str) -> str:
+        return json.dumps({"messages": [{"role": "user", "content": question}], **more})
+
+    replay, items = [line("a"), line("b"), line("c")], [line("b", answer="x", suite="s")]
+    assert without_items(replay, items) == [line("a"), line("c")]
+    desk = ScriptedDesk(
+        lambda _: None, blobs={"suites": "\n".join(items), "replay": "\n".join(replay)}, replay=Sha256("replay")
+    )
+    assert sorted(row["messages"][0]["content"] for row in replay_rows(desk, 100)) == ["a", "c"]
+
+
+@given(st.lists(st.integers(1, 90), min_size=1, max_size=8), st.integers(0, 2**31))
+def test_held_out_sections_are_some_and_never_more_than_half(sizes: list[int], seed: int) -> None:
+    span = Span(page=1, start=0, end=1)
+    chunks = [
+        Chunk(id=f"{name}.{place}", source="a", source_sha256="0", section=str(name), spans=(span,), text="x")
+        for name, size in enumerate(sizes)
+        for place in range(size)
+    ]
+    held_out = grounding.held_out_sections(chunks, seed)
+    held = sum(sizes[int(section)] for _, section in held_out)
+    assert len(held_out) < len(sizes)
+    assert held <= sum(sizes) / 2
+    assert (held > 0) == (len(sizes) > 1)
+
+
+def test_the_rows_that_count_leaves_are_drawn_from_the_whole_source() -> None:
+    pairs = [pair(f"q{number}") for number in range(100)]
+    reasons = gaps.reasons_to_drop(pairs, 0.1, count=20, seed=0)
+    kept = {number for number, reason in enumerate(reasons) if not reason}
+    assert len(kept) == 20
+    assert set(reasons) == {"", "more rows than --count asked for"}
+    assert len(kept & set(range(50))) in range(5, 16)
+    assert gaps.reasons_to_drop(pairs[::-1], 0.1, count=20, seed=0) == reasons[::-1]
+    assert gaps.reasons_to_drop(pairs, 0.1, count=20, seed=1) != reasons
+
+
+def test_only_good_pairs_for_training_take_room() -> None:
+    pairs = [
+        pair("held out", is_held_out=True),
+        pair("swapped", verdicts=("A", "A")),
+        pair("worse", verdicts=("B", "A")),
+        pair("narrow", gap=0.05),
+        pair("good"),
+    ]
+    found = gaps.reasons_to_drop(pairs, 0.1, count=1, seed=0)
+    assert found == [
+        "",
+        "the judge names another winner when the order is swapped, or a tie",
+        "compared side by side, the answer with the lower score wins",
+        "judged afresh, the gap is below 0.1",
+        "",
+    ]
+    assert gaps.reasons_to_drop(pairs, 0.1, count=None, seed=0) == found
+
+
+async def test_a_pair_whose_comparison_was_given_up_is_dropped_with_that_reason() -> None:
+    def answer(task: Fill) -> Filled | None:
+        line = asked(task)
+        if line.startswith("C"):
+            return None if "lost=" in line else filled(*((1, 0, 0) if "=good|" in line else (0, 1, 0)))
+        return filled(*((0, 0, 0, 0, 1) if line.endswith("good") else (1, 0, 0, 0, 0)))
+
+    prompts = [prompt("kept="), prompt("lost=")]
+    responses = [rated(one, text).response for one in prompts for text in ("good", "bad")]
+    material = Material(prompts=prompts, responses=responses)
+
+    found = await judging.score_pairs(ScriptedDesk(answer), material)
+
+    assert [made.prompt.question for made in material.pairs] == ["kept="]
+    assert [(one.reason, one.content) for one in material.dropped] == [
+        ("the judgement was given up", {"question": "lost=", "chosen": "good", "rejected": "bad"})
+    ]
+    assert (found["agreement_rate"].value, found["agreement_rate"].n) == (1.0, 1)
+    assert found["pair_yield"].value == 1.0
+
+
+async def test_validating_gaps_drops_what_was_given_up_and_warns_of_length() -> None:
+    def answer(task: Fill) -> Filled | None:
+        if "lost=" in asked(task):
+            return None
+        return filled(*((0, 0, 0, 0, 1) if asked(task).endswith("longer") else (1, 0, 0, 0, 0)))
+
+    desk = ScriptedDesk(answer)
+    material = Material(pairs=[pair("kept=", gap=None), pair("lost=", gap=None)])
+
+    found = await gaps.validate_gaps(desk, material)
+
+    assert [row.fields["prompt"] for row in material.rows] == ["kept="]
+    assert [(one.stage, one.reason) for one in material.dropped] == [("validate_gaps", "the judgement was given up")]
+    assert {name: measure.value for name, measure in found.items()} == {
+        "preference_gap": 1.0,
+        "preference_yield": 1.0,
+        "length_bias": 1.0,
+        "length_correlation": None,
+    }
+    assert [warning.partition(",")[0] for warning in desk.record.warnings] == [
+        "the judge chose the longer answer in 100% of the pairs"
+    ]
