@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import socket
+import sys
 from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -28,6 +29,8 @@ log = structlog.get_logger()
 SERVICE = "_realign._tcp.local."
 RESOLVE_MS = 3_000
 LOOPBACK = "127.0.0.1"
+LOOPBACK_INTERFACE = {"linux": "lo", "darwin": "lo0"}
+IP_BOUND_IF = 25  # netinet/in.h of macOS; Python has no name for it
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,6 +67,22 @@ def own_addresses(listening: Address) -> tuple[Address, ...]:
     hosts = [str(ip.ip) for adapter in ifaddr.get_adapters() for ip in adapter.ips if ip.is_IPv4]
     addresses = [Address(host=host, port=listening.port) for host in dict.fromkeys(hosts)]
     return tuple(sorted(addresses, key=lambda address: address.is_loopback))
+
+
+def keep_to_loopback(listening: socket.socket) -> None:
+    """Lets the socket hear the loopback interface only.
+
+    zeroconf joins the group on the interfaces that it is given, but binds its port on all of them, and would answer
+    a question sent straight to this machine's address in the network.
+    """
+    try:
+        if sys.platform == "linux":
+            listening.setsockopt(socket.SOL_SOCKET, socket.SO_BINDTODEVICE, LOOPBACK_INTERFACE["linux"].encode())
+        elif sys.platform == "darwin":
+            index = socket.if_nametoindex(LOOPBACK_INTERFACE["darwin"])
+            listening.setsockopt(socket.IPPROTO_IP, IP_BOUND_IF, index)
+    except OSError as error:
+        log.warning("discovery.heard_beyond_loopback", reason=str(error), remedy="start with --no-discovery")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -132,6 +151,10 @@ class Discovery:
         interfaces = InterfaceChoice.All if self._announcement.insecure_lan else [LOOPBACK]
         zeroconf = AsyncZeroconf(interfaces=interfaces, ip_version=IPVersion.V4Only)
         try:
+            if not self._announcement.insecure_lan:
+                await zeroconf.zeroconf.async_wait_for_start()
+                for reader in zeroconf.zeroconf.engine.readers:
+                    keep_to_loopback(reader.sock)
             yield zeroconf
         finally:
             await zeroconf.async_unregister_all_services()

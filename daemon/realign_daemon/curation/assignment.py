@@ -169,7 +169,7 @@ class Assignment:
         alive = self._node.colleagues.alive()
         ids = {colleague.facts.name: colleague.node_id for colleague in alive}
         try:
-            prepared = intake.prepare_plan(request_of(self._job.spec), alive)
+            prepared = intake.prepare_plan(request_of(self._job.spec), alive, passages=self._job.spec.passages)
         except (NothingFits, BadInput) as error:
             self._crew = ()
             self._warn(f"no living node can go on: {error}")

@@ -33,6 +33,8 @@ from realign_daemon.work.blobs import BlobStore
 from realign_daemon.work.dispatcher import Crew, Dispatcher, Order, Progress
 from realign_daemon.work.ledger import Ledger, StoredResult
 from realign_daemon.work.units import Unit, UnitKey, make_unit
+from realign_planner import gates
+from realign_planner.gates import Measure
 from realign_planner.plan import Role
 
 R = TypeVar("R", bound=Result)
@@ -94,6 +96,11 @@ class Desk:
         if text not in self.record.warnings:
             self.record.warnings.append(text)
             self._with.changed()
+
+    def is_rejected(self, measure: Measure) -> bool:
+        """True when the stage's gate will stop the job for this: what would come after it is not worth doing."""
+        verdict = gates.judge(self.stage.name, measure, overrides=self.spec.gate_settings)
+        return gates.blocks(verdict) and measure.metric not in self.spec.overrides
 
     def made(self, task: Task) -> Made:
         """Which unit a task was and which node computed it. The task must have been performed at this desk."""

@@ -154,6 +154,7 @@ def freeze(
     now_unix_s: float,
     version: str,
     frozen: Frozen,
+    passages: int,
 ) -> JobSpec:
     """The spec of a prepared request."""
     plan = prepared.plan
@@ -172,12 +173,24 @@ def freeze(
         until=request.until or None,
         nodes=request.nodes,
         exclude_nodes=request.exclude_nodes,
+        passages=passages,
+        thresholds=_thresholds(plan.data_type),
         settings=dict(request.settings),
         created_unix_s=now_unix_s,
         folder_name=_plain_name(request.output_hint)
         or folder_name(plan.data_type, request.sources[0].name, now_unix_s),
         realign_version=version,
     )
+
+
+def _thresholds(data_type: DataType) -> dict[str, str]:
+    """The thresholds of the workflow's gates as `--set` would write them."""
+    frozen: dict[str, str] = {}
+    for metric in {metric for stage in for_type(data_type).stages for metric in stage.gates}:
+        limits = thresholds.threshold(metric)
+        fields = ("high", "medium") if isinstance(limits, thresholds.Tiered) else ("baseline",)
+        frozen |= {f"{metric}.{name}": f"{getattr(limits, name):g}" for name in (*fields, "min_n")}
+    return frozen
 
 
 def folder_name(data_type: DataType, source: str, now_unix_s: float) -> str:

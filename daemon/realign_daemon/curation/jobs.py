@@ -89,6 +89,7 @@ class Jobs:
             now_unix_s=now,
             version=self._node.version,
             frozen=self._node.freeze(prepared.roles),
+            passages=passages,
         )
         stages = [StageRecord(name=s.name, title=s.title) for s in for_type(spec.data_type).stages]
         record = JobRecord(stages=stages, plan=prepared.document, warnings=list(prepared.plan.warnings))

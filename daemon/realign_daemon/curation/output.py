@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from pathlib import Path
 
 from realign_daemon.clock import Clock
@@ -36,6 +37,8 @@ class Output:
         """
         spec, record = desk.spec, desk.record
         material.rows, repeated = without_repeats(material.rows)
+        tiers = {f"{verdict.stage}.{verdict.metric}": verdict.tier for verdict in record.gates}
+        material.rows = [replace(row, provenance={**row.provenance, "gates": tiers}) for row in material.rows]
         material.dropped.extend(repeated)
         folder = self._folder(spec)
         record.summary = self._summary(spec, record, material, folder)

@@ -77,7 +77,7 @@ def judge(stage: Stage, measures: Measures, desk: Desk) -> list[Verdict]:
     Raises:
         KeyError: the stage did not measure what its gate reads, which is a defect of the stage.
     """
-    verdicts = [gates.judge(stage.name, measures[metric], overrides=desk.spec.settings) for metric in stage.gates]
+    verdicts = [gates.judge(stage.name, measures[metric], overrides=desk.spec.gate_settings) for metric in stage.gates]
     return [replace(one, value=finite(one.value)) for one in verdicts]
 
 

@@ -52,11 +52,18 @@ class JobSpec:
     until: str | None = None
     nodes: tuple[str, ...] = ()
     exclude_nodes: tuple[str, ...] = ()
+    passages: int = 0  # in all sources: bounds the rows that a plan without a count is for
+    thresholds: dict[str, str] = field(default_factory=dict[str, str])  # of every gate, as this version has them
     settings: dict[str, str] = field(default_factory=dict[str, str])
     overrides: dict[str, str] = field(default_factory=dict[str, str])  # gate metric -> reason
     created_unix_s: float
     folder_name: str
     realign_version: str
+
+    @property
+    def gate_settings(self) -> dict[str, str]:
+        """The frozen thresholds with the job's own settings over them."""
+        return {**self.thresholds, **self.settings}
 
     def setting(self, key: str, default: float) -> float:
         """A numeric `--set` value. Raises ValueError when it is no number."""

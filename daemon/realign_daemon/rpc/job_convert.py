@@ -63,7 +63,10 @@ def job_to_wire(job: Job, *, home: str, now_unix_s: float) -> pb.Job:
         home=home,
         output=record.output,
         stages=[_stage(stage) for stage in record.stages],
-        nodes=[_node(node) for node in sorted(record.nodes.values(), key=lambda node: -node.units)],
+        nodes=[
+            _node(node, is_ended=record.is_ended)
+            for node in sorted(record.nodes.values(), key=lambda node: -node.units)
+        ],
         gates=[_gate(verdict, spec.overrides.get(verdict.metric, "")) for verdict in record.gates],
         predicted_json=json.dumps(plan.get("predicted")),
         actual_json=json.dumps(actual(record, now_unix_s)),
@@ -142,14 +145,14 @@ def _stage(stage: StageRecord) -> pb.JobStage:
     )
 
 
-def _node(node: NodeRecord) -> pb.JobNode:
+def _node(node: NodeRecord, *, is_ended: bool) -> pb.JobNode:
     return pb.JobNode(
         name=node.name,
         units=node.units,
         examples=node.examples,
         examples_per_s=node.examples_per_s,
         node_id=node.node_id,
-        state=node.state,
+        state="idle" if is_ended else node.state,
     )
 
 

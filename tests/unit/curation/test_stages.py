@@ -158,12 +158,20 @@ def test_training_has_room_for_the_longest_row_and_takes_a_step_at_least() -> No
     defaults = TrainSettings(max_tokens=128, steps=30)
     long = dpo_row("train", "why?", "字" * 900, "no")
     found = training.settings(
-        spec(settings={"steps": "0", "beta": "0.2"}), defaults, [sft_row("train", "q", "a"), long]
+        spec(settings={"steps": "0", "beta": "0.2"}), defaults, [sft_row("train", "q", "a"), long], epochs=2
     )
     assert (found.steps, found.beta) == (1, 0.2)
     assert found.max_tokens == most_tokens(long) > len(("why?" + "字" * 900).encode())
-    assert training.settings(spec(), TrainSettings(), [long]).max_tokens >= most_tokens(long)
-    assert training.settings(spec(), TrainSettings(max_tokens=9_999), [long]).max_tokens == 9_999
+    assert training.settings(spec(), TrainSettings(), [long], epochs=2).max_tokens >= most_tokens(long)
+    assert training.settings(spec(), TrainSettings(max_tokens=9_999), [long], epochs=2).max_tokens == 9_999
+
+
+def test_few_rows_get_few_steps_unless_somebody_says_otherwise() -> None:
+    rows = [sft_row("train", "q", "a")] * 100 + [sft_row("valid", "q", "a")] * 500
+    defaults = TrainSettings(steps=30, batch_size=32)
+    assert training.settings(spec(), defaults, rows, epochs=2).steps == 7
+    assert training.settings(spec(), defaults, rows * 10, epochs=2).steps == 30
+    assert training.settings(spec(settings={"steps": "25"}), defaults, rows, epochs=2).steps == 25
 
 
 async def test_an_item_that_was_given_up_is_no_wrong_answer() -> None:

@@ -7,7 +7,7 @@ from realign_daemon.curation.material import Material, Prompt
 from realign_daemon.curation.stages import answers, grounding, suites
 from realign_daemon.curation.stages.dataset import replay_rows, sft_row, store
 from realign_daemon.curation.stages.measures import Measures
-from realign_daemon.curation.stages.training import loss_change, settings
+from realign_daemon.curation.stages.training import SFT_EPOCHS, loss_change, settings
 from realign_daemon.curation.templates import TemplateSet, load
 from realign_daemon.engine.api import Train
 from realign_daemon.work.units import seed_for
@@ -17,6 +17,8 @@ async def sft_baseline(desk: Desk, material: Material) -> Measures:
     """Prompts, a LoRA baseline on written answers, and the frozen suites. Measures text_ratio and training_loss."""
     templates = load(desk.pin("target").templates)
     measures = await grounding.read_sources(desk, material, templates)
+    if desk.is_rejected(measures["text_ratio"]):
+        return measures | loss_change(None, 0)  # no question to such text is worth the time
     await grounding.draw_prompts(desk, material, templates)
     desk.say("freezing the regression suites")
     material.suites_before = await suites.run(desk, adapter=None)
@@ -33,7 +35,7 @@ async def sft_baseline(desk: Desk, material: Material) -> Measures:
             model=desk.pin("target").model,
             method="sft",
             dataset=dataset,
-            settings=settings(desk.spec, templates.training("sft"), rows),
+            settings=settings(desk.spec, templates.training("sft"), rows, epochs=SFT_EPOCHS),
             seed=seed_for(desk.spec.seed, dataset, 0),
         ),
     )
