@@ -7,6 +7,7 @@
     ├── Damaged       1  what arrived is not what was sent
     ├── LocalFailure  1  a daemon or a service command that was started here failed
     └── Refused       *  the daemon said no; it says with which exit code
+        └── UnknownJob   it knows nothing of what was named
 
 The figure is the exit code for the shell. The text of every error is one sentence: what happened, to what, what to do.
 """
@@ -63,6 +64,10 @@ class Refused(ClientError):
         self.exit_code = exit_code
 
 
+class UnknownJob(Refused):
+    """No node that can be reached has the job."""
+
+
 # For daemons that send no exit code, and for what gRPC says by itself.
 EXIT_OF_STATUS: Mapping[grpc.StatusCode, int] = MappingProxyType(
     {
@@ -82,8 +87,9 @@ def error_of_call(failure: grpc.aio.AioRpcError, target: str) -> ClientError:
     trailing = failure.trailing_metadata()
     text = trailing.get(EXIT_KEY) if trailing is not None else None
     details = failure.details() or "it gave no reason"
+    refused = UnknownJob if failure.code() is grpc.StatusCode.NOT_FOUND else Refused
     if isinstance(text, str) and text.isascii() and text.isdigit():
-        return Refused(details, int(text))
+        return refused(details, int(text))
     match failure.code():
         case grpc.StatusCode.UNAVAILABLE:
             return NoCluster(f"no daemon answers at {target}; start one with `realignctl daemon start` or `realignd`")
@@ -92,4 +98,4 @@ def error_of_call(failure: grpc.aio.AioRpcError, target: str) -> ClientError:
         case grpc.StatusCode.UNIMPLEMENTED:
             return NoCluster(f"the daemon at {target} is too old for this command; upgrade it")
         case code:
-            return Refused(f"the daemon at {target} failed: {details}", EXIT_OF_STATUS.get(code, 1))
+            return refused(f"the daemon at {target} failed: {details}", EXIT_OF_STATUS.get(code, 1))

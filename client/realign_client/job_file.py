@@ -38,13 +38,14 @@ def read_job_file(path: Path) -> JobFile:
     """
     try:
         text = path.read_text("utf-8")
-        document: dict[str, Any] = json.loads(text) if path.suffix.lower() == ".json" else tomllib.loads(text)
+        # No TOML document begins with a brace, so the content tells what the name may not.
+        document: dict[str, Any] = json.loads(text) if text.lstrip().startswith("{") else tomllib.loads(text)
     except OSError as error:
         raise BadUsage(f"the job file {path} cannot be read ({error.strerror}); check the path") from error
     except ValueError as error:
-        raise BadUsage(f"the job file {path} is neither TOML nor, with the ending .json, JSON: {error}") from error
-    if not isinstance(document, dict):  # pyright: ignore[reportUnnecessaryIsInstance] - JSON may hold anything
-        raise BadUsage(f"the job file {path} holds no table of options; see `realignctl submit --help` for their names")
+        raise BadUsage(
+            f"the job file {path} is neither TOML nor JSON ({error}); correct it or print a job's with show --spec"
+        ) from error
     if "roles" in document:
         try:
             return _frozen(document)

@@ -231,7 +231,10 @@ def _layout(chosen: Placement, nodes: Sequence[NodeFacts]) -> list[str]:
     reasons: list[str] = []
     for node in chosen.nodes:
         best = peak(facts[node.name])
-        limit = "its peak" if node.batch_size == best else f"all that its memory holds (its peak is {best})"
+        assumed = "" if facts[node.name].peak_batch_size else ", assumed until measured"
+        limit = (
+            f"its peak{assumed}" if node.batch_size == best else f"all its memory holds (its peak is {best}{assumed})"
+        )
         reasons.append(f"{node.name} decodes {node.batch_size} sequences together: {limit}.")
     return reasons
 

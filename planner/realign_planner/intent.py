@@ -15,9 +15,15 @@ from realign_planner.intent_grammar import (
     CLAUSE_END,
     CORRECT,
     DIRECT_NEGATION,
+    DONE,
+    FAULT,
     FILLER,
+    FORGIVEN,
     LIST_JOINT,
     OUTDONE,
+    TOPIC_AFTER,
+    TOPIC_END,
+    TOPIC_NEGATION,
     UNDECIDED,
     VOCABULARY,
     WISH_NEGATION,
@@ -96,7 +102,7 @@ def detect(text: str) -> Intent:
     """
     named = mentions(text)
     words = _prepared(text, named)
-    matches = _matches(words)
+    matches = _still_asked(words, _matches(words))
     negated = _negated(words, matches)
     affirmed = [match for match in matches if match not in negated]
     scores: dict[DataType, float] = {data_type: _score(data_type, affirmed, negated) for data_type in DATA_TYPES}
@@ -179,23 +185,39 @@ def _matches(words: str) -> list[_Match]:
     return sorted((match for match in taken if match.rule.data_type), key=lambda match: match.start)
 
 
+def _still_asked(words: str, matches: list[_Match]) -> list[_Match]:
+    """The matches less those about a step already done, unless the request speaks of nothing else."""
+    done = [found.span() for found in re.finditer(DONE, words)]
+    kept = [match for match in matches if not (match.rule.negatable and _within(match, done))]
+    return kept or matches
+
+
 def _negated(words: str, matches: list[_Match]) -> list[_Match]:
-    scopes = [_clause(words, found.end()) for found in re.finditer(WISH_NEGATION, words)]
+    scopes = [_clause(words, found.end(), CLAUSE_END) for found in re.finditer(WISH_NEGATION, words)]
+    topics = [_clause(words, found.end(), TOPIC_END) for found in re.finditer(TOPIC_NEGATION, words)]
     direct = re.compile(rf"(?:{DIRECT_NEGATION}|{OUTDONE})(?: {FILLER})* ?$")
     negated: list[_Match] = []
     for match in matches:
+        before, after = words[: match.start], words[match.end :]
+        forgiven = re.search(FAULT, match.text) and re.search(FORGIVEN, after)
+        if _within(match, topics) or re.search(TOPIC_AFTER, after) or forgiven:
+            negated.append(match)
+            continue
         if not match.rule.negatable:
             continue
-        before, after = words[: match.start], words[match.end :]
-        in_scope = any(start <= match.start < end for start, end in scopes)
+        in_scope = _within(match, scopes)
         follows = bool(negated) and re.search(LIST_JOINT, words[negated[-1].end : match.start]) is not None
         if in_scope or follows or direct.search(before) or re.search(AFTER_NEGATION, after):
             negated.append(match)
     return negated
 
 
-def _clause(words: str, start: int) -> tuple[int, int]:
-    end = re.search(CLAUSE_END, words[start:])
+def _within(match: _Match, spans: Iterable[tuple[int, int]]) -> bool:
+    return any(start <= match.start < end for start, end in spans)
+
+
+def _clause(words: str, start: int, ending: str) -> tuple[int, int]:
+    end = re.search(ending, words[start:])
     return start, len(words) if end is None else start + end.start()
 
 

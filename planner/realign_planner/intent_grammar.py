@@ -40,6 +40,35 @@ AFTER_NEGATION: Final = (
     r"|^(?: \w+){0,2} (?:is|are) (?:out|off|excluded|unwanted|forbidden|ruled out)\b|"
     r"^(?: \w+){0,1} (?:won'?t|will not|can'?t|cannot) (?:do|work|help|be used)\b|^ ?\? no\b"
 )
+# A subject put aside: unlike the negations above this also holds for complaints ("it is not about hallucination").
+_CONCERN: Final = (
+    r"(?:point|problem|goal|issue|aim|concern|purpose|focus|objective|topic|subject|question|matter|priority|target|"
+    r"worry|task)s?"
+)
+_IS_NOT: Final = r"(?: is| are|'s|'re| was| were)(?:n'?t| not)(?: really| actually| even)?"
+TOPIC_NEGATION: Final = (
+    r"\b(?:is|are|was|were)n'?t (?:really |actually )?about\b|\bnot (?:really |actually |at all )?about\b|"
+    r"\b(?:nothing|not anything) to do with\b|\bunrelated to\b|"
+    rf"\b{_CONCERN}(?: here)?{_IS_NOT}\b(?! (?:only|just|merely|to|sure|\w+ing)\b)|"
+    r"\b(?:do not|don'?t) (?:really )?(?:care|worry|mind)(?: about| if| whether)?\b"
+)
+TOPIC_END: Final = rf"{CLAUSE_END}|\b(?:so|then|it'?s|it is|(?:and )?fine ?tun(?:e|ing))\b"
+TOPIC_AFTER: Final = (
+    rf"^(?: \w+)?{_IS_NOT} (?:(?:the|an?|any|our|my|your) (?:main |real |actual )?{_CONCERN}\b|relevant\b|"
+    r"what (?:this|it|that|i|we)\b)|"
+    r"^(?: \w+)? (?:is|are) (?:irrelevant|beside the point|no (?:problem|issue|concern))\b"
+)
+# A fault that the request puts up with; "saying no is fine" asks for refusals and is no such thing.
+FAULT: Final = r"^(?:hal|confabul|invent|fabricat|mak|made|fak)"
+FORGIVEN: Final = r"^(?: \w+)? (?:is|are) (?:fine(?! tun)|ok|okay|acceptable|allowed|welcome)\b"
+# What was done before the step that is asked for now.
+_DONE_WORDS: Final = r"(?:(?!\b(?:now|next|but)\b)[^.;,:!?\n])*"
+DONE: Final = (
+    r"\b(?:i|we)(?:"
+    r"(?:'ve| have| had)?(?: already)? (?:tried|did|done|ran|used|finished|completed|started with)(?! to\b)"
+    rf"{_DONE_WORDS}|(?:'ve| have| had)(?: got)? {_DONE_WORDS}\balready\b|(?: already have| have already| already had)"
+    rf"{_DONE_WORDS})(?=(?s:.)*\b(?:now|next|this time)\b)"
+)
 # Words by which the user says that the choice is open.
 UNDECIDED: Final = (
     r"\b(?:i'?m|i am|we'?re|we are) (?:not sure|unsure|undecided|"

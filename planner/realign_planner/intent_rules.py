@@ -66,7 +66,7 @@ RULES: Final = (
          r"\b(?:sft|supervised fine ?tun\w+) (?:is|was|has been) (?:already )?(?:done|finished|complete\w*|"
          r"over)\b"),
     # --- DPO: a better and a worse answer ---
-    Rule("dpo", 10, r"\bdpo\b|\bd\.p\.o\.?|\bdirect preference(?: optimi[sz]\w+)?\b"),
+    Rule("dpo", 10, rf"\bdpo\b|\b(?:dop|pdo)(?= {DATA}\b)|\bd\.p\.o\.?|\bdirect preference(?: optimi[sz]\w+)?\b"),
     Rule("dpo", 10,
          r"\b(?:sft|supervised(?: fine ?tun\w+)?)\b[^.;]{0,30}\b(?:then|followed by|before|"
          r"and after that)\b[^.;]{0,15}\b(?:dpo|preference\w*)\b"),

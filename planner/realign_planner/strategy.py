@@ -236,8 +236,10 @@ def _model_warnings(choice: Choice, cluster: ClusterFacts, *, stages: Sequence[S
         if model.supports_tensor is None or model.supports_pipeline is None:
             warnings.append(f"Whether {model.name} can be split over machines is not known from its name.")
         if is_target and any(stage.trains for stage in stages):
+            before = next(index for index, stage in enumerate(stages) if stage.trains)
+            end = f", or end before the training with --until {stages[before - 1].name}" if before else ""
             warnings.append(
-                "A model split over machines cannot be trained: end before the training with --until, or use fewer "
-                "bits so that the target fits one node."
+                "A model split over machines cannot be trained in this version: use fewer bits or a machine with more "
+                f"memory, so that the target fits one node{end}."
             )
     return warnings

@@ -59,7 +59,7 @@ THRESHOLDS: Final[tuple[Threshold, ...]] = (
         min_n=100,
         source=f"{SEED_TABLE}; min_n: interval of about 0.03 at the usual spread of 0.15",
         remedy="the chosen and rejected answers of most prompts are too alike: sample at more temperatures or with a "
-        "second generator, or use a stronger --judge; `sample JOB --stage validate_gaps --rejected` shows them",
+        "second generator, or use a stronger --judge; rejected.jsonl in the output folder shows them",
     ),
     Tiered(
         metric="agreement_rate",
@@ -69,8 +69,7 @@ THRESHOLDS: Final[tuple[Threshold, ...]] = (
         medium=0.80,
         min_n=100,
         source=f"{SEED_TABLE}; position consistency as in arXiv 2406.07791",
-        remedy="the judge names another winner when the order is swapped: use a stronger --judge or a plainer rubric; "
-        "`sample JOB --stage score_pairs --rejected` shows the pairs",
+        remedy="the judge names another winner when the order is swapped: use a stronger --judge or a plainer rubric",
     ),
     Tiered(
         metric="verifiability",
@@ -81,7 +80,7 @@ THRESHOLDS: Final[tuple[Threshold, ...]] = (
         min_n=50,
         source=SEED_TABLE,
         remedy="too many problems have no answer that a program can check: give sources with closed-form answers, or "
-        "drop the pages that `sample JOB --stage verification --rejected` shows",
+        "leave out the pages without them; rejected.jsonl in the output folder shows which",
     ),
     Tiered(
         metric="quality_score",
@@ -91,8 +90,8 @@ THRESHOLDS: Final[tuple[Threshold, ...]] = (
         medium=6.0,
         min_n=50,
         source=f"{SEED_TABLE}; min_n: interval of about 0.4 points at the usual spread of 1.5",
-        remedy="the judged records are poor on the whole: use a stronger --generator, drop noisy pages "
-        "(`drop JOB --page N`), or give better sources; `sample JOB --stage quality_filter --rejected` shows the worst",
+        remedy="the judged records are poor on the whole: use a stronger --generator, or give better "
+        "sources; rejected.jsonl in the output folder shows the worst",
     ),
     Tiered(
         metric="calibration_error",
@@ -113,7 +112,7 @@ THRESHOLDS: Final[tuple[Threshold, ...]] = (
         baseline=0.5,
         source=OWN_CHOICE,
         remedy="most pages gave no usable text: give a text version or run text recognition on scanned pages; "
-        "`sample JOB --rejected` names them",
+        "rejected.jsonl in the output folder shows them",
     ),
     Baseline(
         metric="valid_fraction",
@@ -146,7 +145,7 @@ THRESHOLDS: Final[tuple[Threshold, ...]] = (
         baseline=0.99,
         source=OWN_CHOICE,
         remedy="rows change or are cut when rendered with the target's chat template: shorten them or check the "
-        "template; `sample JOB --stage format_conversion --rejected` shows them",
+        "template; rejected.jsonl in the output folder shows them",
     ),
     Baseline(
         metric="smoke_fraction",
@@ -218,7 +217,8 @@ THRESHOLDS: Final[tuple[Threshold, ...]] = (
         baseline=0.01,
         min_n=100,
         source="verification practice: 1 %",
-        remedy="the checker accepts wrong answers: drop the types that `sample JOB --stage reward_calculation` shows",
+        remedy="the checker accepts wrong answers: give sources whose answers it can check strictly, as "
+        "numbers or closed forms",
     ),
     Baseline(
         metric="gain_over_random",

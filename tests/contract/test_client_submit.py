@@ -21,8 +21,9 @@ REQUEST = "Curate DPO preference pairs"
 
 
 @pytest.fixture
-def daemon(monkeypatch: pytest.MonkeyPatch) -> Iterator[ScriptedDaemon]:
+def daemon(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[ScriptedDaemon]:
     scripted = ScriptedDaemon()
+    monkeypatch.setenv("REALIGN_DATA_DIR", str(tmp_path / "data"))
     with serving(scripted) as address:
         monkeypatch.setenv("REALIGN_ENDPOINT", address)
         yield scripted

@@ -10,6 +10,7 @@ from typing import Annotated
 
 import typer
 
+from realign_client import deliveries
 from realign_client.api import Client, connect
 from realign_client.errors import INTERRUPTED, BadUsage
 from realign_client.options import AsJson, Endpoint, JobId, Output, Settings
@@ -29,10 +30,13 @@ def jobs(*, endpoint: Endpoint = None, as_json: AsJson = False) -> None:
     async def run() -> None:
         async with connect(endpoint) as client:
             found = await client.jobs()
-        if as_json:
-            emit({"jobs": [plain(job) for job in found]})
-        else:
-            say(jobs_lines(found))
+            if as_json:
+                emit({"jobs": [plain(job) for job in found]})
+            else:
+                say(jobs_lines(found))
+            waiting = await deliveries.deliver(client)
+        if not as_json:
+            say(f"{job_id} will be delivered to {folder}" for job_id, folder in waiting.items())
 
     asyncio.run(run())
 
@@ -49,12 +53,13 @@ def show(
     async def run() -> None:
         async with connect(endpoint) as client:
             found = await client.job(job)
-        if spec:
-            print(json.dumps(json.loads(found.spec_json or "{}"), indent=2))
-        elif as_json:
-            emit(plain(found))
-        else:
-            say(job_lines(found))
+            if spec:
+                print(json.dumps(json.loads(found.spec_json or "{}"), indent=2), flush=True)
+            elif as_json:
+                emit(plain(found))
+            else:
+                say(job_lines(found))
+            await deliveries.deliver(client)
 
     asyncio.run(run())
 
@@ -73,7 +78,10 @@ def watch(
         nonlocal job_id
         async with connect(endpoint) as client:
             job_id = (await client.job(job)).id
+            await deliveries.deliver(client, besides=job_id)
             ended = await follow(client.watch(job_id), style_for(as_json=as_json))
+            if output is None:
+                await deliveries.deliver(client)
             return await finish(client, ended, output=output, as_json=as_json)
 
     try:
@@ -89,6 +97,7 @@ async def finish(client: Client, job: pb.Job, *, output: str | None, as_json: bo
     if output is not None and job.output:
         files = await client.fetch(job.id, Path(output).expanduser())
         note(f"{len(files)} files in {output}")
+        deliveries.forget(job.id)
         job = at_home_here(job, Path(output).expanduser())
     if not as_json:
         say(summary_lines(job))
@@ -143,10 +152,12 @@ def fetch(job: JobId, *, output: Output = None, endpoint: Endpoint = None, as_js
             found = await client.job(job)
             folder = Path(output).expanduser() if output else default_folder(found)
             files = await client.fetch(found.id, folder)
-        if as_json:
-            emit({"job_id": found.id, "output": str(folder.absolute()), "files": [str(file) for file in files]})
-        else:
-            say(f"{len(files)} files in {folder}")
+            deliveries.forget(found.id)
+            if as_json:
+                emit({"job_id": found.id, "output": str(folder.absolute()), "files": [str(file) for file in files]})
+            else:
+                say(f"{len(files)} files in {folder}")
+            await deliveries.deliver(client)
 
     asyncio.run(run())
 

@@ -11,7 +11,7 @@ from typing import Annotated
 
 import typer
 
-from realign_client import options
+from realign_client import deliveries, options
 from realign_client.api import Client, connect
 from realign_client.commands.jobs import default_folder, finish
 from realign_client.errors import INTERRUPTED, Ambiguous, BadUsage, NoCluster
@@ -146,6 +146,8 @@ async def _run(submission: Submission, endpoint: str | None) -> int:
                     return DECLINED
                 reply = await client.submit(submission.request, submission.sources)
                 submission.job_id = reply.job_id
+                if submission.output is not None and not submission.local:
+                    deliveries.promise(reply.job_id, Path(submission.output))
                 _report(reply, submission)
                 return await _follow(client, submission, reply.job_id) if submission.waits else 0
         except NoCluster as error:

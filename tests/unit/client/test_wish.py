@@ -109,6 +109,23 @@ def test_a_frozen_spec_keeps_its_models_and_names_its_sources_by_content(tmp_pat
     assert json.loads(asked.spec_json) == spec
 
 
+@pytest.mark.parametrize("name", ["job.toml", "job.json", "job"])
+def test_a_job_file_is_json_or_toml_by_its_content_whatever_its_name(tmp_path: Path, name: str) -> None:
+    file = tmp_path / name
+    file.write_text('\n  {"request": "x", "count": 3}')
+    as_json = gather(Wish(), str(file)).wish
+    file.write_text('request = "x"\ncount = 3\n')
+    assert as_json == gather(Wish(), str(file)).wish == Wish(request="x", count=3)
+
+
+@pytest.mark.parametrize("text", ["neither", '{"request": '])
+def test_a_job_file_that_is_neither_toml_nor_json_is_one_sentence(tmp_path: Path, text: str) -> None:
+    file = tmp_path / "job"
+    file.write_text(text)
+    with pytest.raises(BadUsage, match=r"^the job file .*job is neither TOML nor JSON \(.*$"):
+        gather(Wish(), str(file))
+
+
 @pytest.mark.parametrize(
     "text", ["[]", '{"roles": {"target": 3}, "request": "x", "data_type": "dpo"}', '{"roles": {}}']
 )

@@ -95,6 +95,13 @@ def test_an_unmeasured_peak_is_the_chips_where_it_is_known_and_cautious_elsewher
     assert [planned.batch_size for planned in plan("sft Qwen 7B", facts).nodes] == [4, 8]
 
 
+def test_a_peak_that_nobody_measured_is_called_assumed() -> None:
+    reasons = plan("sft Qwen 7B", cluster(node("a", 90, (7, 1.0), peak_batch_size=12))).reasons
+    assert "a decodes 12 sequences together: its peak." in reasons
+    reasons = plan("sft Qwen 7B", cluster(node("a", 90, (7, 1.0)))).reasons
+    assert "a decodes 8 sequences together: its peak, assumed until measured." in reasons
+
+
 # --- sharding ---
 
 
@@ -170,6 +177,21 @@ def test_a_split_target_is_warned_about_where_training_follows() -> None:
     whole, data_only = plan("sft Llama 70B", facts), plan("sft Llama 70B", facts, until="quality_filter")
     assert any("cannot be trained" in warning for warning in whole.warnings)
     assert not any("cannot be trained" in warning for warning in data_only.warnings)
+
+
+@pytest.mark.parametrize(
+    ("request_text", "until", "end"),
+    [
+        ("sft Llama 70B", None, ", or end before the training with --until format_conversion."),
+        ("dpo Llama 70B", "score_pairs", "so that the target fits one node."),
+    ],
+)
+def test_a_split_target_is_told_to_end_early_only_where_stages_come_before_training(
+    request_text: str, until: str | None, end: str
+) -> None:
+    facts = cluster(node("a", 100, (7, 1.0)), node("b", 100, (7, 1.0)))
+    (warning,) = (found for found in plan(request_text, facts, until=until).warnings if "cannot be trained" in found)
+    assert warning.endswith(end)
 
 
 # --- nothing fits ---
