@@ -8,7 +8,7 @@ import threading
 
 from zeroconf import InterfaceChoice, IPVersion, ServiceBrowser, ServiceInfo, ServiceStateChange, Zeroconf
 
-from realign_client.endpoint import accepts
+from realign_client.reach import accepts
 
 SERVICE_TYPE = "_realign._tcp.local."
 TAG_VARIABLE = "REALIGN_CLUSTER_TAG"

@@ -14,8 +14,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from realign_client.endpoint import accepts
 from realign_client.errors import LocalFailure
+from realign_client.reach import accepts
 
 READY_TIMEOUT_S = 60.0  # a cold start imports from disk; measured below 3 s on a busy two-core machine
 STOP_TIMEOUT_S = 25.0  # a daemon drains for up to 20 s

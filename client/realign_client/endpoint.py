@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import os
-import socket
 from collections.abc import Iterator
 from pathlib import Path
 
 from realign_client.errors import BadUsage, NoCluster
+from realign_client.reach import accepts
 
 ENDPOINT_VARIABLE = "REALIGN_ENDPOINT"
 DATA_DIR_VARIABLE = "REALIGN_DATA_DIR"
-CONNECT_TIMEOUT_S = 0.5  # for a daemon of this machine: one that takes longer is not there
 HIGHEST_PORT = 65535
 
 
@@ -72,21 +71,6 @@ def _local(folder: Path) -> Iterator[str]:
         yield parse_endpoint(moved)
     if address := _first_line(folder / "endpoint"):
         yield parse_endpoint(address)
-
-
-def accepts(target: str) -> bool:
-    """Whether something on this machine accepts connections at the target."""
-    try:
-        if target.startswith("unix:"):
-            with socket.socket(socket.AF_UNIX) as probe:
-                probe.settimeout(CONNECT_TIMEOUT_S)
-                probe.connect(target.removeprefix("unix:"))
-        else:
-            host, _, port = target.rpartition(":")
-            socket.create_connection((host.strip("[]"), int(port)), CONNECT_TIMEOUT_S).close()
-    except OSError:
-        return False
-    return True
 
 
 def _first_line(path: Path) -> str | None:

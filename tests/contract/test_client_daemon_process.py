@@ -8,8 +8,8 @@ import pytest
 
 from realign_client.api import connect
 from realign_client.daemon_process import DaemonProcess
-from realign_client.endpoint import accepts
 from realign_client.errors import LocalFailure
+from realign_client.reach import accepts
 
 QUIET = {"REALIGN_BENCHMARK__ON_START": "false"}
 
