@@ -30,7 +30,7 @@ test: $(DEV) check
 check: $(DEV)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(BIN)/pyright
+	$(BIN)/pyright --project pyproject.toml  # not a configuration of a folder above
 	$(BIN)/lint-imports
 	$(BIN)/python proto/generate.py --check
 
