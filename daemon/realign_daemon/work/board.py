@@ -26,14 +26,6 @@ class _Speed:
         return (self.done + self.prior) / (self.busy_s + 1.0) if self.prior else self.done / max(self.busy_s, 1e-3)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class NodeTotals:
-    """What one node did for an order."""
-
-    units: int
-    busy_s: float
-
-
 @dataclass(slots=True)
 class Board:
     """The units of one order. Every unit ends exactly once, in `done` or in `quarantined`."""

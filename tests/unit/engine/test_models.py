@@ -185,7 +185,5 @@ def test_a_token_goes_through_its_share_of_the_experts(tmp_path: Path) -> None:
 
 
 def test_the_pocket_model_is_described_truly() -> None:
-    if not (models_module.POCKET_FOLDER / "config.json").is_file():
-        pytest.skip("no weights in this checkout")
     folder = models_module.POCKET_FOLDER
     assert weigh(folder.glob("*.safetensors"), json.loads((folder / "config.json").read_text())).bits == 32
