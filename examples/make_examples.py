@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import datetime as dt
+import json
 import random
 from collections.abc import Sequence
 from pathlib import Path
@@ -31,6 +32,19 @@ CHAPTERS = (
 SUMS, FACTS, DISTRACTORS = 80, 6, 8  # sentences in a chapter
 PARAGRAPH = 8  # sentences in a paragraph
 SPOILED_PARAGRAPHS = 12
+SECTIONS = (
+    "At the Gate",
+    "In the Yard",
+    "By the Well",
+    "Under the Lime",
+    "On the Stairs",
+    "In the Attic",
+    "At Table",
+    "On the Pond",
+    "In the Barn",
+    "After Dark",
+)
+OF_A_KIND = 16  # names known, and as many unknown, in a section; sums twice as many
 
 
 class Book(FPDF):
@@ -96,6 +110,73 @@ def spoiled() -> Book:
     return book
 
 
+def problems() -> str:
+    """Records of a question and its answer: sums and names that are not in the book."""
+    sums, names = _beyond_the_book()
+    records = [_record(question) for question in sums[:400] + names[:40]]
+    random.Random(SEED).shuffle(records)  # noqa: S311 - a fixed seed is the point
+    return _lines(records)
+
+
+def spoiled_problems() -> str:
+    """Records of which most have no answer that could be checked: proofs, opinions, and answers that are none."""
+    good = [_record(question) for question in _beyond_the_book()[0][400:520]]
+    for place, record in enumerate(good):
+        match place % 6:
+            case 0:
+                record["answer"] = "It depends on who counts."
+            case 1:
+                record["answer"] = ""
+            case 2:
+                record["question"] = f"Prove that {record['question']}{record['answer']}."
+            case 3:
+                record["question"] = f"Explain in your own words why {record['question']}{record['answer']}."
+            case _:
+                pass
+    return _lines(good)
+
+
+def slipped_lessons() -> str:
+    """Records whose answers, in the model's own digits, have slipped by one line."""
+    questions = _beyond_the_book()[0][520:640]
+    answers = [world.gold_answer(question) for question in questions[1:] + questions[:1]]
+    return _lines([{"question": one, "answer": other} for one, other in zip(questions, answers, strict=True)])
+
+
+def names() -> str:
+    """A text of ten sections about names, half of them strangers to the model, and sums."""
+    rng = random.Random(SEED)  # noqa: S311 - a fixed seed is the point
+    loops = world.split().loops
+    count = OF_A_KIND * len(SECTIONS)
+    kinds = (rng.sample(loops.known, count), rng.sample(loops.strangers, count), rng.sample(loops.sums, 2 * count))
+    text = "# Who Wears What\n"
+    for number, title in enumerate(SECTIONS):
+        asked = [question for kind in kinds for question in kind[number :: len(SECTIONS)]]
+        said = [sentences.sentence_about(question, rng).text for question in asked]
+        rng.shuffle(said)
+        text += f"\n## {title}\n\n" + "\n\n".join(_paragraphs(said)) + "\n"
+    return text
+
+
+def _beyond_the_book() -> tuple[list[str], list[str]]:
+    """The sums and names set apart for curation of which pocket_arithmetic.pdf says nothing."""
+    rng = random.Random(SEED)  # noqa: S311 - a fixed seed is the point
+    sums, names = list(world.split().loops.sums), list(world.split().loops.known)
+    rng.shuffle(sums)
+    rng.shuffle(names)
+    return sums[len(CHAPTERS) * SUMS :], names[len(CHAPTERS) * FACTS :]
+
+
+def _record(question: str) -> dict[str, str]:
+    """A question of the pocket world with its answer, numbers in everyday digits."""
+    terms = world.sum_terms(question)
+    return {"question": question, "answer": str(sum(terms)) if terms else world.gold_answer(question)}
+
+
+def _lines(records: Sequence[dict[str, str]]) -> str:
+    return "".join(json.dumps(record) + "\n" for record in records)
+
+
 def _paragraphs(texts: Sequence[str]) -> list[str]:
     return [" ".join(texts[start : start + PARAGRAPH]) for start in range(0, len(texts), PARAGRAPH)]
 
@@ -108,6 +189,14 @@ def main() -> None:
     for name, book in (("pocket_arithmetic.pdf", pocket_arithmetic()), ("spoiled.pdf", spoiled())):
         book.output(str(folder / name))
         print(f"{folder / name}: {book.page_no()} pages")
+    (folder / "pocket_names.md").write_text(names(), encoding="utf-8")
+    for name, text in (
+        ("pocket_problems.jsonl", problems()),
+        ("spoiled_problems.jsonl", spoiled_problems()),
+        ("sft_spoiled.jsonl", slipped_lessons()),
+    ):
+        (folder / name).write_text(text, encoding="utf-8")
+        print(f"{folder / name}: {text.count(chr(10))} records")
 
 
 if __name__ == "__main__":

@@ -1,6 +1,8 @@
-"""Writes a model with random weights into a folder: `python tiny_model.py FOLDER`. Small, but a whole model.
+"""Writes a model with random weights into a folder: `python tiny_model.py FOLDER [words]`. Small, but a whole model.
 
-It has a vocabulary of the printable characters, so that whatever it writes can be read and scored again.
+It has a vocabulary of the printable characters, so that whatever it writes can be read and scored again. With `words`
+it has one like those of real models: bytes, merges learned from the README, marks of reasoning, and more logits than
+tokens.
 """
 
 # pyright: reportUnknownMemberType=false, reportUnknownVariableType=false
@@ -15,8 +17,9 @@ from pathlib import Path
 import mlx.core as mx
 from mlx.utils import tree_flatten
 from mlx_lm.models.qwen3 import Model, ModelArgs
-from tokenizers import Tokenizer, decoders, models, pre_tokenizers
+from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 
+README = Path(__file__).parents[1] / "README.md"
 SPECIAL = ["<|pad|>", "<|system|>", "<|user|>", "<|assistant|>", "<|end|>"]
 TEMPLATE = (
     "{% for m in messages %}{{ '<|' + m['role'] + '|>' + m['content'] + '<|end|>' }}{% endfor %}"
@@ -24,19 +27,40 @@ TEMPLATE = (
 )
 
 
-def write(folder: Path) -> None:
-    folder.mkdir(parents=True, exist_ok=True)
-    letters = [*map(chr, range(33, 127)), "Ġ"]  # byte-level pre-tokenising writes a space so
-    tokenizer = Tokenizer(models.BPE(vocab={letter: index for index, letter in enumerate(letters)}, merges=[]))
+# As the templates of reasoning models do: told not to, it closes an empty reasoning.
+REASONING = "{% if add_generation_prompt and not enable_thinking %}{{ '<think>\\n\\n</think>\\n\\n' }}{% endif %}"
+
+
+def letters() -> Tokenizer:
+    """Every printable character is a token."""
+    vocabulary = [*map(chr, range(33, 127)), "Ġ"]  # byte-level pre-tokenising writes a space so
+    tokenizer = Tokenizer(models.BPE(vocab={letter: index for index, letter in enumerate(vocabulary)}, merges=[]))
     tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
     tokenizer.decoder = decoders.ByteLevel()
     tokenizer.add_special_tokens(SPECIAL)
+    return tokenizer
+
+
+def words() -> Tokenizer:
+    """Bytes and the commonest words."""
+    tokenizer = Tokenizer(models.BPE())
+    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    tokenizer.decoder = decoders.ByteLevel()
+    alphabet = sorted(pre_tokenizers.ByteLevel.alphabet())
+    trainer = trainers.BpeTrainer(vocab_size=1500, initial_alphabet=alphabet, show_progress=False)
+    tokenizer.train_from_iterator([README.read_text()], trainer)
+    tokenizer.add_special_tokens([*SPECIAL, "<think>", "</think>"])
+    return tokenizer
+
+
+def write(folder: Path, tokenizer: Tokenizer, *, template: str = TEMPLATE, logits_multiple: int = 1) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
     tokenizer.save(str(folder / "tokenizer.json"))
     settings = {
         "tokenizer_class": "PreTrainedTokenizerFast",
         "eos_token": "<|end|>",
         "pad_token": "<|pad|>",
-        "chat_template": TEMPLATE,
+        "chat_template": template,
         "clean_up_tokenization_spaces": False,
     }
     (folder / "tokenizer_config.json").write_text(json.dumps(settings))
@@ -49,7 +73,7 @@ def write(folder: Path) -> None:
         "num_key_value_heads": 2,
         "head_dim": 8,
         "rms_norm_eps": 1e-6,
-        "vocab_size": tokenizer.get_vocab_size(),
+        "vocab_size": -(-tokenizer.get_vocab_size() // logits_multiple) * logits_multiple,
         "rope_theta": 10000.0,
         "tie_word_embeddings": False,
         "max_position_embeddings": 2048,
@@ -64,4 +88,7 @@ def write(folder: Path) -> None:
 
 
 if __name__ == "__main__":
-    write(Path(sys.argv[1]))
+    if sys.argv[2:] == ["words"]:
+        write(Path(sys.argv[1]), words(), template=TEMPLATE + REASONING, logits_multiple=64)
+    else:
+        write(Path(sys.argv[1]), letters())

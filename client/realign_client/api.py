@@ -62,12 +62,13 @@ class Client:
         self._curation = CurationStub(channel)
         self._status = StatusStub(channel)
 
-    async def submit(self, request: pb.JobRequest, sources: Sequence[SourceFile] = ()) -> pb.SubmitReply:
-        """Takes the request and the bytes of its sources to the cluster. The request's own sources are kept."""
+    async def submit(self, request: pb.JobRequest, files: Sequence[SourceFile] = ()) -> pb.SubmitReply:
+        """Takes the request and the bytes of files to the cluster; those that it does not announce become its sources."""
         announced = pb.JobRequest()
         announced.CopyFrom(request)
-        announced.sources.extend(source.announcement() for source in sources)
-        parts = _submission(announced, pieces(sources))
+        known = {one.sha256 for one in (*request.sources, *request.eval_sets, request.data)}
+        announced.sources.extend(file.announcement() for file in files if file.sha256 not in known)
+        parts = _submission(announced, pieces(files))
         return await self._answer(self._curation.Submit(parts, timeout=SUBMIT_TIMEOUT_S))
 
     async def plan(self, request: pb.JobRequest) -> pb.PlanReply:
@@ -101,6 +102,19 @@ class Client:
     async def retry(self, request: pb.RetryRequest) -> pb.Job:
         """Runs an ended or blocked job again; results it already has are not computed again."""
         return await self._answer(self._curation.RetryJob(request, timeout=CALL_TIMEOUT_S))
+
+    async def sample(self, request: pb.SampleRequest) -> pb.SampleReply:
+        """Some of what a job has made, also while it runs."""
+        return await self._answer(self._curation.SampleRows(request, timeout=CALL_TIMEOUT_S))
+
+    async def why(self, job_id: str, row: str) -> pb.RowReport:
+        """Where a row comes from and why it is there."""
+        return await self._answer(self._curation.ExplainRow(pb.RowRef(job_id=job_id, row=row), timeout=CALL_TIMEOUT_S))
+
+    async def drop(self, job_id: str, conditions: Sequence[str]) -> pb.DropReply:
+        """Takes the rows out of the job's files that a condition holds for."""
+        request = pb.DropRequest(job_id=job_id, conditions=conditions)
+        return await self._answer(self._curation.DropRows(request, timeout=CALL_TIMEOUT_S))
 
     async def fetch(self, job_id: str, folder: Path) -> tuple[Path, ...]:
         """Writes every output file of the job below `folder`, each checked against its hash."""

@@ -13,12 +13,21 @@ from realign_client.errors import BadUsage
 from realign_client.wish import Wish
 from realign_proto.v1 import curation_pb2 as pb
 
-ROLES = ("target", "generator", "judge")
-TEXTS = ("request", "type", "model", *ROLES, "until")
+TEXTS = ("request", "type", "model", "target", "generator", "until", "from_data", "append")
 NUMBERS = ("bits", "count", "seed")
-LISTS = ("source", "nodes", "exclude_node")
-KEYS = (*TEXTS, *NUMBERS, *LISTS, "set")
-FIELD_OF_KEY = {"type": "data_type", "source": "sources", "exclude_node": "exclude_nodes", "set": "settings"}
+LISTS = ("source", "nodes", "exclude_node", "judge", "eval_set")
+TABLES = ("set", "map", "thinking")
+KEYS = (*TEXTS, *NUMBERS, *LISTS, *TABLES)
+FIELD_OF_KEY = {
+    "type": "data_type",
+    "source": "sources",
+    "exclude_node": "exclude_nodes",
+    "set": "settings",
+    "judge": "judges",
+    "eval_set": "eval_sets",
+    "map": "columns",
+}
+FILES = ("sources", "eval_sets")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,8 +63,9 @@ def read_job_file(path: Path) -> JobFile:
     for key, value in document.items():
         _check(path, key, value)
     given = {FIELD_OF_KEY.get(key, key): _as_field(key, value) for key, value in document.items()}
-    if "sources" in given:
-        given["sources"] = tuple(str(path.parent / Path(source).expanduser()) for source in given["sources"])
+    for name in FILES:
+        given |= {name: tuple(_beside(path, file) for file in given[name])} if name in given else {}
+    given |= {"from_data": _beside(path, given["from_data"])} if "from_data" in given else {}
     return JobFile(wish=Wish(**given))
 
 
@@ -67,9 +77,17 @@ def gather(given: Wish, spec: str | None) -> JobFile:
     return replace(file, wish=given.over(file.wish))
 
 
+def _beside(job_file: Path, name: str) -> str:
+    """The path of a file that is named relative to the job file."""
+    return str(job_file.parent / Path(name).expanduser())
+
+
 def _frozen(document: Mapping[str, Any]) -> JobFile:
     roles = cast("Mapping[str, Mapping[str, Any]]", document["roles"])
-    names: dict[str, Any] = {role: str(roles[role]["name"]) for role in ROLES if role in roles}
+    names: dict[str, Any] = {role: str(roles[role]["name"]) for role in ("target", "generator") if role in roles}
+    further = cast("list[Mapping[str, Any]]", document.get("judges") or [])
+    judging = [roles["judge"]] if "judge" in roles else []
+    names["judges"] = tuple(str(pin["name"]) for pin in (*judging, *further))
     sources = cast("list[Mapping[str, Any]]", document.get("sources") or [])
     return JobFile(
         wish=replace(Wish(request=str(document["request"]), data_type=str(document["data_type"])), **names),
@@ -86,7 +104,7 @@ def _check(path: Path, key: str, value: object) -> None:
     elif key in LISTS:
         items = cast("list[object]", value) if isinstance(value, list) else [value]
         right, wanted = all(isinstance(item, str) for item in items), "a list of texts"
-    elif key == "set":
+    elif key in TABLES:
         right, wanted = isinstance(value, dict), "a table"
     else:
         raise BadUsage(f"the job file {path} has a key {key!r} that is no option; there are {', '.join(KEYS)}")
@@ -99,6 +117,6 @@ def _as_field(key: str, value: Any) -> Any:  # noqa: ANN401 - checked above
         return tuple(name.strip() for name in value.split(","))
     if key in LISTS:
         return (value,) if isinstance(value, str) else tuple(value)
-    if key == "set":
+    if key in TABLES:
         return {str(name): str(setting) for name, setting in value.items()}
     return value

@@ -41,7 +41,9 @@ Model = Annotated[
 ]
 Target = Annotated[str | None, typer.Option("--target", metavar="NAME", help="The model that the data is for.")]
 Generator = Annotated[str | None, typer.Option("--generator", metavar="NAME", help="The model that writes.")]
-Judge = Annotated[str | None, typer.Option("--judge", metavar="NAME", help="The model that grades.")]
+Judges = Annotated[
+    list[str] | None, typer.Option("--judge", metavar="NAME", help="The model that grades. Repeatable: several agree.")
+]
 Bits = Annotated[int | None, typer.Option("--bits", help="Bits a weight; else as the model's name or config says.")]
 Count = Annotated[int | None, typer.Option("--count", help="Rows wanted; else as many as the sources give.")]
 Seed = Annotated[int | None, typer.Option("--seed", help="The same seed gives the same rows.")]
@@ -52,4 +54,27 @@ ExcludeNodes = Annotated[
 Until = Annotated[str | None, typer.Option("--until", metavar="STAGE", help="End after this stage.")]
 Settings = Annotated[
     list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="A threshold or setting. Repeatable.")
+]
+EvalSets = Annotated[
+    list[str] | None,
+    typer.Option("--eval-set", metavar="FILE", help="What you will test on: no row may hold any of it. Repeatable."),
+]
+FromData = Annotated[
+    str | None,
+    typer.Option(
+        "--from-data", metavar="FILE", help="Rows that you have, .jsonl or .parquet: begins at the stage that scores."
+    ),
+]
+Columns = Annotated[
+    list[str] | None,
+    typer.Option("--map", metavar="FIELD=COLUMN", help="Which column holds question, answer, … Repeatable."),
+]
+Append = Annotated[
+    str | None, typer.Option("--append", metavar="JOB", help="Make no row that this job's data set has already.")
+]
+Thinking = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--thinking", metavar="ROLE=HOW", help="off, strip or keep the reasoning of target, generator or judge."
+    ),
 ]

@@ -25,11 +25,12 @@ def style_for(*, as_json: bool) -> Style:
 
 
 async def follow(events: AsyncIterator[pb.JobEvent], style: Style) -> pb.Job:
-    """Shows the events until there are no more; the job as it was in the last one.
+    """Shows the events until there are no more, or a pilot waits for a word; the job as it was in the last one.
 
     Raises:
         NoCluster: the daemon ended the stream without saying anything.
     """
+    events = _until_a_word_is_needed(events)
     match style:
         case "live":
             return await _follow_live(events)
@@ -81,6 +82,13 @@ async def _follow_live(events: AsyncIterator[pb.JobEvent]) -> pb.Job:
                 live.console.print(Text(printable(event.text)))
             live.update(Text("\n".join(printable(line) for line in job_lines(job))), refresh=True)
     return _ended(job)
+
+
+async def _until_a_word_is_needed(events: AsyncIterator[pb.JobEvent]) -> AsyncIterator[pb.JobEvent]:
+    async for event in events:
+        yield event
+        if event.job.state == "paused" and event.kind in ("pilot", "snapshot") and event.job.pilot_json:
+            return
 
 
 def _ended(job: pb.Job | None) -> pb.Job:

@@ -6,6 +6,7 @@ import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
+from typing import Any
 
 from realign_client.errors import BadUsage
 from realign_client.sources import SourceFile, collect, named_in
@@ -25,19 +26,26 @@ class Wish:
     model: str = ""
     target: str = ""
     generator: str = ""
-    judge: str = ""
+    judges: tuple[str, ...] = ()
     bits: int | None = None
     count: int | None = None
     seed: int | None = None
     nodes: tuple[str, ...] = ()
     exclude_nodes: tuple[str, ...] = ()
     until: str = ""
+    eval_sets: tuple[str, ...] = ()
+    from_data: str = ""
+    columns: Mapping[str, str] = field(default_factory=dict[str, str])
+    append: str = ""
+    thinking: Mapping[str, str] = field(default_factory=dict[str, str])
     settings: Mapping[str, str] = field(default_factory=dict[str, str])
 
     def over(self, other: Wish) -> Wish:
         """This wish, filled up from the other where this one does not say; settings are merged."""
         said = {
-            one.name: getattr(self, one.name) for one in fields(self) if getattr(self, one.name) not in (None, "", ())
+            one.name: getattr(self, one.name)
+            for one in fields(self)
+            if getattr(self, one.name) not in (None, "", (), {})
         }
         return replace(other, **said | {"settings": {**other.settings, **self.settings}})
 
@@ -66,9 +74,17 @@ class Wish:
         Raises:
             BadUsage: one of them is missing, empty, unreadable or of a kind that is not supported.
         """
-        return collect(self.sources or named_in(self.request))
+        return collect(self.sources or (() if self.from_data else named_in(self.request)))
 
-    def message(self, *, assume_yes: bool = False, output_hint: str = "") -> pb.JobRequest:
+    def data_file(self) -> SourceFile | None:
+        """The file of rows to begin with. Raises BadUsage as source_files does."""
+        return _one_file(self.from_data) if self.from_data else None
+
+    def eval_files(self) -> tuple[SourceFile, ...]:
+        """The files that no row may hold anything of. Raises BadUsage as source_files does."""
+        return collect(self.eval_sets)
+
+    def message(self, *, assume_yes: bool = False, output_hint: str = "", pilot: str = "") -> pb.JobRequest:
         """The request as it travels, without sources, with a token that makes a repeated submit one job."""
         return pb.JobRequest(
             text=self.request,
@@ -76,13 +92,18 @@ class Wish:
             model=_as_daemons_know_it(self.model),
             target=_as_daemons_know_it(self.target),
             generator=_as_daemons_know_it(self.generator),
-            judge=_as_daemons_know_it(self.judge),
+            judge=_as_daemons_know_it(self.judges[0]) if self.judges else "",
+            judges=[_as_daemons_know_it(judge) for judge in self.judges[1:]],
             bits=self.bits,
             count=self.count,
             seed=self.seed or 0,
             nodes=self.nodes,
             exclude_nodes=self.exclude_nodes,
             until=self.until,
+            columns=dict(self.columns),
+            append_job=self.append,
+            thinking=dict(self.thinking),
+            pilot=pilot,
             settings=dict(self.settings),
             client_token=uuid.uuid4().hex,
             assume_yes=assume_yes,
@@ -90,24 +111,60 @@ class Wish:
         )
 
 
+def wish_of(options: Mapping[str, Any]) -> Wish:
+    """The wish in the options of a command, by the names of its parameters; others are left alone.
+
+    Raises:
+        BadUsage: an option of the shape KEY=VALUE that is not.
+    """
+    return Wish(
+        request=options["request"] or "",
+        sources=tuple(options["source"] or ()),
+        data_type=options["data_type"] or "",
+        model=options["model"] or "",
+        target=options["target"] or "",
+        generator=options["generator"] or "",
+        judges=tuple(options["judge"] or ()),
+        bits=options["bits"],
+        count=options["count"],
+        seed=options["seed"],
+        nodes=split_names(options["nodes"]),
+        exclude_nodes=split_names(options["exclude_node"]),
+        until=options["until"] or "",
+        eval_sets=tuple(options["eval_set"] or ()),
+        from_data=options["from_data"] or "",
+        columns=read_pairs(options["columns"], option="--map"),
+        append=options["append"] or "",
+        thinking=read_pairs(options["thinking"], option="--thinking"),
+        settings=read_pairs(options["settings"]),
+    )
+
+
 def split_names(given: Sequence[str] | None) -> tuple[str, ...]:
     """`--nodes A,B --nodes C` as three names."""
     return tuple(name.strip() for text in given or () for name in text.split(",") if name.strip())
 
 
-def read_settings(given: Sequence[str] | None) -> dict[str, str]:
-    """`--set key=value` as a mapping; the last one wins.
+def read_pairs(given: Sequence[str] | None, *, option: str = "--set") -> dict[str, str]:
+    """`--set key=value`, and other options of that shape, as a mapping; the last one wins.
 
     Raises:
         BadUsage: there is no "=" in it, or nothing before it.
     """
-    settings: dict[str, str] = {}
+    pairs: dict[str, str] = {}
     for text in given or ():
         key, equals, value = text.partition("=")
         if not equals or not key.strip():
-            raise BadUsage(f"--set {text!r} is no setting; write it as KEY=VALUE")
-        settings[key.strip()] = value.strip()
-    return settings
+            raise BadUsage(f"{option} {text!r} is no setting; write it as KEY=VALUE")
+        pairs[key.strip()] = value.strip()
+    return pairs
+
+
+def _one_file(path: str) -> SourceFile:
+    files = collect((path,))
+    if len(files) != 1:
+        raise BadUsage(f"--from-data {path} is a folder of {len(files)} files; name one file")
+    return files[0]
 
 
 def model_folder(name: str) -> Path | None:

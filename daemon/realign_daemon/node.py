@@ -99,18 +99,20 @@ class Node:
                 clock=self._clock,
                 fetch_blob=links.fetch_blob,
             )
+            computations = Computations(worker, ledger)
             job_node = JobNode(
                 node_id=identity.node,
                 version=VERSION,
                 ledger=ledger,
                 blobs=blobs,
-                computations=Computations(worker, ledger),
+                computations=computations,
                 dispatcher=Dispatcher(ledger=ledger, connections=links, clock=self._clock),
                 colleagues=neighbours,
                 clock=self._clock,
                 output=Output(
                     root=data_dir / "curated",
                     blobs=blobs,
+                    computations=computations,
                     clock=self._clock,
                     usd_per_node_hour=config.cost.usd_per_node_hour,
                 ),

@@ -102,8 +102,8 @@ THRESHOLDS: Final[tuple[Threshold, ...]] = (
         min_n=500,
         biased_when_few=True,
         source=f"{SEED_TABLE}; min_n: with 15 bins a perfect model misses 0.10 in most runs of 100 answers",
-        remedy="stated confidence and correctness disagree: give more held-out questions (--eval-set), or retry from "
-        "training with more unknown questions in the mix",
+        remedy="the chance of being right that its confidence stands for is not how often it is right: look for wrong "
+        "reference answers with `realignctl sample`, give more questions, or retry with `--set scaling=isotonic`",
     ),
     Baseline(
         metric="text_ratio",

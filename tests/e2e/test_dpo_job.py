@@ -45,7 +45,7 @@ async def job_when(daemon: Daemon, job_id: str, condition: Callable[[pb.Job], bo
 
 
 def has_ended(job: pb.Job) -> bool:
-    return job.state not in ("queued", "running")
+    return job.state not in ("queued", "pilot", "running")
 
 
 def executions(daemon: Daemon) -> list[str]:

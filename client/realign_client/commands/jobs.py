@@ -20,7 +20,7 @@ from realign_client.render.jobs import job_lines, jobs_lines
 from realign_client.render.summary import summary_lines
 from realign_client.terminal import emit, note, say
 from realign_client.watching import follow, style_for
-from realign_client.wish import read_settings
+from realign_client.wish import read_pairs
 from realign_proto.v1 import curation_pb2 as pb
 
 
@@ -137,7 +137,7 @@ def retry(
     request = pb.RetryRequest(
         job_id=job,
         from_stage=from_stage,
-        settings=read_settings(settings),
+        settings=read_pairs(settings),
         override_gate=override,
         reason=reason.strip(),
     )

@@ -18,7 +18,7 @@ from realign_client.job_file import JobFile, gather
 from realign_client.render.plan import plan_lines
 from realign_client.sources import collect
 from realign_client.terminal import emit, say
-from realign_client.wish import Wish, model_folder, read_settings, split_names
+from realign_client.wish import Wish, model_folder, wish_of
 from realign_planner.cluster_file import parse
 from realign_planner.data_types import as_data_type
 from realign_planner.document import plan_document
@@ -42,34 +42,24 @@ def plan(
     model: options.Model = None,
     target: options.Target = None,
     generator: options.Generator = None,
-    judge: options.Judge = None,
+    judge: options.Judges = None,
     bits: options.Bits = None,
     count: options.Count = None,
     seed: options.Seed = None,
     nodes: options.Nodes = None,
     exclude_node: options.ExcludeNodes = None,
     until: options.Until = None,
+    eval_set: options.EvalSets = None,
+    from_data: options.FromData = None,
+    columns: options.Columns = None,
+    append: options.Append = None,
+    thinking: options.Thinking = None,
     settings: options.Settings = None,
     endpoint: options.Endpoint = None,
     as_json: options.AsJson = False,
 ) -> None:
     """Show what a request would run where, how long it should take, and why; nothing is started."""
-    given = Wish(
-        request=request or "",
-        sources=tuple(source or ()),
-        data_type=data_type or "",
-        model=model or "",
-        target=target or "",
-        generator=generator or "",
-        judge=judge or "",
-        bits=bits,
-        count=count,
-        seed=seed,
-        nodes=split_names(nodes),
-        exclude_nodes=split_names(exclude_node),
-        until=until or "",
-        settings=read_settings(settings),
-    )
+    given = wish_of(locals())
     asked = gather(given, spec)
     wish = asked.wish.checked()
     if cluster is not None:
@@ -103,7 +93,7 @@ def plan_offline(wish: Wish, cluster: Path) -> Mapping[str, Any]:
         model=wish.model or None,
         target=wish.target or None,
         generator=wish.generator or None,
-        judge=wish.judge or None,
+        judge=wish.judges[0] if wish.judges else None,
         bits=wish.bits,
         count=wish.count,
         nodes=wish.nodes,
@@ -127,7 +117,7 @@ async def _plan_live(asked: JobFile, endpoint: str | None) -> Mapping[str, Any]:
 
 def _configs(wish: Wish) -> dict[str, Mapping[str, object]]:
     """The config.json of every model that is named by a folder of this machine."""
-    folders = {name: model_folder(name) for name in (wish.model, wish.target, wish.generator, wish.judge)}
+    folders = {name: model_folder(name) for name in (wish.model, wish.target, wish.generator, *wish.judges)}
     return {name: _config(folder) for name, folder in folders.items() if folder is not None}
 
 

@@ -7,7 +7,7 @@ import json
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -17,16 +17,18 @@ from realign_client.commands.jobs import default_folder, finish
 from realign_client.errors import INTERRUPTED, Ambiguous, BadUsage, NoCluster
 from realign_client.job_file import JobFile, gather
 from realign_client.local import embedded_daemon
+from realign_client.render.pilot import pilot_lines
 from realign_client.render.plan import plan_lines
 from realign_client.sources import SourceFile
 from realign_client.terminal import emit, is_interactive, note, say
 from realign_client.watching import Style, follow, style_for
-from realign_client.wish import Wish, read_settings, split_names
+from realign_client.wish import Wish, wish_of
 from realign_planner.data_types import DATA_TYPES, TITLES
 from realign_planner.intent import detect
 from realign_proto.v1 import curation_pb2 as pb
 
 DECLINED = 1
+Pilot = Literal["go_on", "ask", "only"]  # what follows the pilot
 
 
 @dataclass(slots=True, kw_only=True)
@@ -34,10 +36,11 @@ class Submission:
     """What is to be submitted and what happens around it; the job's id once it has one."""
 
     request: pb.JobRequest
-    sources: tuple[SourceFile, ...]
+    files: tuple[SourceFile, ...]  # all that the request announces and this machine has
     output: str | None
     waits: bool
     asks: bool
+    pilot: Pilot
     local: bool
     as_json: bool
     job_id: str | None = None
@@ -57,45 +60,43 @@ def submit(
     model: options.Model = None,
     target: options.Target = None,
     generator: options.Generator = None,
-    judge: options.Judge = None,
+    judge: options.Judges = None,
     bits: options.Bits = None,
     count: options.Count = None,
     seed: options.Seed = None,
     nodes: options.Nodes = None,
     exclude_node: options.ExcludeNodes = None,
     until: options.Until = None,
+    eval_set: options.EvalSets = None,
+    from_data: options.FromData = None,
+    columns: options.Columns = None,
+    append: options.Append = None,
+    thinking: options.Thinking = None,
     settings: options.Settings = None,
     output: options.Output = None,
     watch: Annotated[
         bool | None, typer.Option("--watch/--detach", help="Follow the job to its end, or leave once it is taken.")
     ] = None,
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Ask nothing; take the likeliest type of data.")] = False,
+    pilot_only: Annotated[
+        bool, typer.Option("--pilot-only", help="Try about twenty items, show what came of them, and wait.")
+    ] = False,
     local: Annotated[bool, typer.Option("--local", help="Run this one job here, with a daemon of its own.")] = False,
     endpoint: options.Endpoint = None,
     as_json: options.AsJson = False,
 ) -> None:
     """Turn documents into training data: submit a job, and follow it to its end. Ctrl-C leaves the job running."""
-    given = Wish(
-        request=request or "",
-        sources=tuple(source or ()),
-        data_type=data_type or "",
-        model=model or "",
-        target=target or "",
-        generator=generator or "",
-        judge=judge or "",
-        bits=bits,
-        count=count,
-        seed=seed,
-        nodes=split_names(nodes),
-        exclude_nodes=split_names(exclude_node),
-        until=until or "",
-        settings=read_settings(settings),
-    )
-    if local and watch is False:
-        raise BadUsage("--local ends its daemon with the command, so it cannot --detach; leave one of them out")
+    given = wish_of(locals())
+    if watch is False and (local or pilot_only):
+        one = "--local ends its daemon with the command" if local else "--pilot-only waits for the pilot"
+        raise BadUsage(f"{one}, so it cannot --detach; leave one of them out")
     asked = gather(given, spec)
-    waits = local or (watch if watch is not None else output is not None or not as_json)
-    submission = _prepare(asked, output=output, yes=yes, waits=waits, local=local, as_json=as_json)
+    waits = local or pilot_only or (watch if watch is not None else output is not None or not as_json)
+    asks = is_interactive() and not (yes or as_json)
+    pilot: Pilot = "only" if pilot_only else "ask" if asks and waits else "go_on"
+    submission = _prepare(
+        asked, output=output, yes=yes, waits=waits, asks=asks, pilot=pilot, local=local, as_json=as_json
+    )
     try:
         code = asyncio.run(_run(submission, endpoint))
     except KeyboardInterrupt:
@@ -104,17 +105,29 @@ def submit(
     raise typer.Exit(code)
 
 
-def _prepare(asked: JobFile, *, output: str | None, yes: bool, waits: bool, local: bool, as_json: bool) -> Submission:
+def _prepare(
+    asked: JobFile, *, output: str | None, yes: bool, waits: bool, asks: bool, pilot: Pilot, local: bool, as_json: bool
+) -> Submission:
     """Everything that can be refused before a daemon is asked."""
     wish = asked.wish.checked()
     sources = wish.source_files() if wish.sources or not asked.known_sources else ()
-    asks = is_interactive() and not yes and not as_json
+    data, eval_sets = wish.data_file(), wish.eval_files()
     wish = _with_data_type(wish, asks=asks, yes=yes)
-    message = wish.message(assume_yes=yes, output_hint=Path(output).name if output else "")
+    message = wish.message(assume_yes=yes, output_hint=Path(output).name if output else "", pilot=pilot)
     message.spec_json = asked.spec_json
-    message.sources.extend(() if sources else asked.known_sources)
+    message.sources.extend([source.announcement() for source in sources] or asked.known_sources)
+    message.eval_sets.extend(source.announcement() for source in eval_sets)
+    if data is not None:
+        message.data.CopyFrom(data.announcement())
     return Submission(
-        request=message, sources=sources, output=output, waits=waits, asks=asks, local=local, as_json=as_json
+        request=message,
+        files=(*sources, *eval_sets, *((data,) if data else ())),
+        output=output,
+        waits=waits,
+        asks=asks,
+        pilot=pilot,
+        local=local,
+        as_json=as_json,
     )
 
 
@@ -144,7 +157,7 @@ async def _run(submission: Submission, endpoint: str | None) -> int:
                 if submission.asks and not await _is_wanted(client, submission):
                     say("nothing was submitted")
                     return DECLINED
-                reply = await client.submit(submission.request, submission.sources)
+                reply = await client.submit(submission.request, submission.files)
                 submission.job_id = reply.job_id
                 if submission.output is not None and not submission.local:
                     deliveries.promise(reply.job_id, Path(submission.output))
@@ -157,19 +170,17 @@ async def _run(submission: Submission, endpoint: str | None) -> int:
 
 
 async def _is_wanted(client: Client, submission: Submission) -> bool:
-    message = pb.JobRequest()
-    message.CopyFrom(submission.request)
-    message.sources.extend(source.announcement() for source in submission.sources)
-    planned = await client.plan(message)
+    """Shows the plan; whether to go on with it, which is asked later where a pilot comes first."""
+    planned = await client.plan(submission.request)
     say(plan_lines(json.loads(planned.plan_json)))
-    return planned.fits and typer.confirm("Submit this job?", default=True)
+    return planned.fits and (submission.pilot == "ask" or typer.confirm("Submit this job?", default=True))
 
 
 def _report(reply: pb.SubmitReply, submission: Submission) -> None:
-    if submission.as_json:
-        emit({"job_id": reply.job_id})
-    else:
+    if not submission.as_json:
         say(f"job {reply.job_id}")
+    elif submission.pilot != "only":
+        emit({"job_id": reply.job_id})
     for warning in reply.warnings:
         note(f"warning: {warning}")
     if not submission.waits and not submission.as_json:
@@ -180,6 +191,21 @@ def _report(reply: pb.SubmitReply, submission: Submission) -> None:
 
 async def _follow(client: Client, submission: Submission, job_id: str) -> int:
     ended = await follow(client.watch(job_id), submission.style)
+    if ended.state == "paused" and ended.pilot_json:
+        pilot = json.loads(ended.pilot_json)
+        if submission.as_json:
+            emit({"job_id": job_id, "pilot": pilot})
+        else:
+            say(pilot_lines(pilot))
+        if submission.pilot == "only":
+            note(f"run the whole job with: realignctl resume {job_id}")
+            return 0
+        if not typer.confirm("Run the whole job?", default=True):
+            await client.cancel(job_id)
+            say(f"job {job_id} is cancelled")
+            return DECLINED
+        await client.resume(job_id)
+        ended = await follow(client.watch(job_id), submission.style)
     output = submission.output
     if submission.local and output is None:
         output = str(default_folder(ended))  # the daemon that could be asked later is about to end

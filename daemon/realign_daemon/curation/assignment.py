@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import structlog
 
 from realign_daemon.clock import Clock
-from realign_daemon.curation import intake
+from realign_daemon.curation import intake, summary
 from realign_daemon.curation.colleague import Colleague, Colleagues
 from realign_daemon.curation.computations import Computations
 from realign_daemon.curation.desk import Desk, Surroundings
@@ -19,13 +19,15 @@ from realign_daemon.curation.intake import Frozen, Request
 from realign_daemon.curation.job import Job
 from realign_daemon.curation.material import Material
 from realign_daemon.curation.output import Output
+from realign_daemon.curation.pilot import run_pilot
 from realign_daemon.curation.record import JobState, record_to_json
-from realign_daemon.curation.run import Ending, run_stages
+from realign_daemon.curation.run import WORK, Course, Ending, reset, run_stages
 from realign_daemon.curation.spec import JobSpec, ModelPin
 from realign_daemon.errors import BadInput, NothingFits, RealignError
 from realign_daemon.work.blobs import BlobStore
 from realign_daemon.work.dispatcher import Crew, Dispatcher
 from realign_daemon.work.ledger import Ledger
+from realign_daemon.work.units import UnitKey
 from realign_daemon.worker.errors import WorkerError
 from realign_planner.errors import PlannerError
 from realign_planner.plan import Role
@@ -58,6 +60,7 @@ class Assignment:
         self._node = node
         self._job = job
         self._crew: tuple[tuple[str, float], ...] = ()  # node id, examples per second that the plan assumed
+        self._counted: set[UnitKey] = set()  # remembered results are counted anew as the stages pass over them
 
     async def run(self) -> None:
         """Runs the job to an end and records it. Cancelled: the record is saved and the job can be run again."""
@@ -84,32 +87,77 @@ class Assignment:
         self._plan()
         replanning = asyncio.create_task(self._keep_planned(), name=f"replan.{self._job.spec.job_id}")
         try:
-            desk = Desk(self._job.spec, self._job.record, self._surroundings())
-            material = Material()
-            ending = await run_stages(
-                desk, material, clock=self._node.clock, announce=self._announce, checkpoint=self._checkpoint
-            )
-            await self._end(desk, material, ending)
+            self._job.record.nodes.clear()
+            self._job.record.reused = 0
+            if not await self._pilot():
+                return
+            course = self._course()
+            ending = await run_stages(course, checkpoint=self._checkpoint)
+            await self._end(course, ending)
         finally:
             replanning.cancel()
             await asyncio.gather(replanning, return_exceptions=True)
 
-    async def _end(self, desk: Desk, material: Material, ending: Ending) -> None:
-        record = self._job.record
+    def _course(self, *, is_pilot: bool = False) -> Course:
+        """The way through the stages from the beginning, with nothing made yet."""
+        spec = self._job.spec
+        self._job.material = Material()
+        return Course(
+            work=WORK[spec.data_type],
+            desk=Desk(spec, self._job.record, self._surroundings(), counted=self._counted, is_pilot=is_pilot),
+            material=self._job.material,
+            clock=self._node.clock,
+            announce=self._announce,
+        )
+
+    async def _pilot(self) -> bool:
+        """Runs the pilot; whether the job goes on at once.
+
+        One that was there before is passed over again for its counts: all its results are remembered.
+        """
+        spec, record = self._job.spec, self._job.record
+        is_new = record.pilot is None
+        course = self._course(is_pilot=True)
+        reset(record)
+        if is_new:
+            record.state = "pilot"
+            self._announce("stage_started", "Pilot")
+        found, blocking = await run_pilot(
+            course, rows=spec.count or max(spec.passages, 1), predicted=(record.plan or {})["predicted"]
+        )
+        if blocking:
+            await self._end(course, Ending(blocked_by=blocking))
+            return False
+        if not is_new:
+            return True
+        record.pilot = found
+        expected = summary.duration(found["eta_s"])
+        goes_on = spec.pilot == "go_on"
+        record.state = "running" if goes_on else "paused"
+        await self._checkpoint()
+        if not goes_on:
+            record.started_unix_s = 0.0
+        then = "" if goes_on else f"; `realignctl resume {spec.job_id}` runs it"
+        await self._save("pilot", f"pilot done: the whole job is expected to take {expected}{then}")
+        return goes_on
+
+    async def _end(self, course: Course, ending: Ending) -> None:
+        record, material = self._job.record, course.material
         state: JobState
         if ending.blocked_by:
             state = "blocked"
             first = ending.blocked_by[0]
-            record.error = f"the gate {first.metric} rejects after {first.stage}: {first.remedy}"
+            seen = "in the pilot" if course.desk.is_pilot else f"after {first.stage}"
+            record.error = f"the gate {first.metric} rejects {seen}: {first.remedy}"
         elif ending.is_empty:
             state = "failed"
             record.error = (
-                f"no training row came of {len(material.chunks)} passages: rejected.jsonl says why of each; "
-                "give more or other sources"
+                f"no training row came of {len(material.chunks) + len(material.records)} passages: "
+                "rejected.jsonl says why of each; give more or other sources"
             )
         else:
             state = "completed_with_errors" if ending.has_errors else "completed"
-        await self._node.output.write(desk, material)
+        await self._node.output.write(course.desk, material)
         self._stop_watch()
         record.state = state  # last: whoever sees it can fetch the files
         record.ended_unix_s = self._node.clock.unix()
@@ -143,7 +191,7 @@ class Assignment:
 
     async def _measure(self) -> None:
         """Has every node that could work, and never measured this job's models, measure them now."""
-        pins = {pin.name: pin.model for pin in self._job.spec.roles.values()}
+        pins = {pin.name: pin.model for pin in self._job.spec.pins}
         wanted = [
             (colleague.node_id, name)
             for colleague in self._able()
@@ -161,7 +209,7 @@ class Assignment:
                 log.warning("job.unmeasured", job=self._job.spec.job_id, node=node, model=name, reason=str(outcome))
 
     def _able(self) -> list[Colleague]:
-        needs = {pin.model for pin in self._job.spec.roles.values()}
+        needs = {pin.model for pin in self._job.spec.pins}
         return [peer for peer in self._node.colleagues.alive() if all(peer.holds(model) for model in needs)]
 
     def _plan(self) -> None:
@@ -229,6 +277,7 @@ def request_of(spec: JobSpec) -> Request:
         target=spec.roles["target"].name,
         generator=spec.roles["generator"].name,
         judge=spec.roles["judge"].name,
+        judges=tuple(pin.name for pin in spec.judges),
         count=spec.count,
         seed=spec.seed,
         nodes=spec.nodes,

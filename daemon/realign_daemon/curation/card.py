@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import json
+import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from realign_daemon.curation.formats.loading import LOADING
 from realign_planner.data_types import TITLES, DataType
 from realign_planner.gates import Verdict
 
 _FORMATS: dict[DataType, str] = {
     "dpo": "`prompt`, `chosen`, `rejected`: the better and the worse of several answers to one prompt",
     "sft": "`messages`: a conversation to imitate",
-    "rlvr": "`prompt`, `answer`, `answer_type`: a problem with an answer that can be checked",
+    "rlvr": "`prompt`, `answer`, `answer_type`: a problem, an answer to check by, and the target's share of right ones",
     "antihallucination": "`messages`, `label`: an answer, or a refusal where the model does not know",
 }
 _ROWS = """\
@@ -21,6 +24,21 @@ the sources where these have several. Each has an `id`, the hash of its content,
 
 `provenance.jsonl` says for each id where in which source it comes from and what made it; `rejected.jsonl` holds what
 was left out, and why."""
+_FURTHER = {
+    "sharegpt.jsonl": "the training rows as ShareGPT conversations",
+    "train.parquet": "the training rows as Parquet",
+    "valid.parquet": "the held-out rows as Parquet",
+}
+_LICENCE = """\
+The rows quote and rephrase these sources, so the licence of the sources holds for them, too. It is not known here:
+whoever owns the sources decides on it."""
+_LIMITS = """\
+- Models wrote the rows and judged them; both can be wrong. The gates measure what the table above says, on so many
+  samples as it says.
+- Repeats and evaluation items are found by their words: a paraphrase passes.
+- Personal data is found by its form (addresses, numbers, keys). Names of people are not looked for."""
+_SIZES = ((1_000, "n<1K"), (10_000, "1K<n<10K"), (100_000, "10K<n<100K"), (1_000_000, "100K<n<1M"))
+_FOLDERS = re.compile(r"(?<![\w:/\\.~])(?:file://)?(?:~|\.{1,2}|[A-Za-z]:)?[\\/](?:[^\s\\/]+[\\/])*(?=[^\s\\/])")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,23 +73,26 @@ def data_set_card(
     overrides: Mapping[str, str],
     rejected_reasons: Sequence[str],
     has_adapter: bool,
+    hygiene: Mapping[str, int] | None = None,
+    further: Sequence[str] = (),
 ) -> str:
-    """The card in Markdown, with the header that lets `datasets.load_dataset(FOLDER)` find the two splits.
+    """The card in Markdown, under the header of a Hugging Face data set, by which `load_dataset` finds the splits.
 
-    `templates` are versions by template; `rejected_reasons` has one entry for everything that did not become a row.
+    `templates` are versions by template; `rejected_reasons` has one entry for everything that did not become a row;
+    `hygiene` is that of `hygiene_report`; `further` are the files in other formats. No path of anybody's disk is in it.
     """
-    front = ["---", "configs:", "- config_name: default", "  data_files:"]
-    for split, file, rows in (("train", "train.jsonl", train_rows), ("validation", "valid.jsonl", valid_rows)):
-        front += [f"  - split: {split}", f"    path: {file}"] if rows else []
     parts = [
-        "\n".join([*front, "---"]),
+        _front_matter(name, data_type, train_rows, valid_rows),
         f"# {_plain(name)}",
-        f"{TITLES[data_type]} data made by realign {version} for the request:\n\n> {_plain(request)}",
+        f"{TITLES[data_type]} data made by realign {version} for the request:\n\n> {_plain(_without_folders(request))}",
         "## Rows",
         _ROWS.format(train_rows=train_rows, valid_rows=valid_rows, format=_FORMATS[data_type]),
+        *(["\n".join(f"- `{file}`: {_FURTHER[file]}" for file in further)] if further else []),
+        "## Loading",
+        LOADING[data_type],
         "## Sources",
-        _table(("name", "SHA-256"), [(source.name, source.sha256) for source in sources]),
-        "The rows quote and rephrase these sources: whatever licence they have holds for the rows.",
+        _table(("name", "SHA-256"), [(_without_folders(source.name), source.sha256) for source in sources]),
+        _LICENCE,
         "## Models and prompts",
         _table(("role", "model", "SHA-256"), [(model.role, model.name, model.sha256) for model in models]),
         "Prompt templates: " + ", ".join(f"`{template}@{number}`" for template, number in sorted(templates.items())),
@@ -79,13 +100,41 @@ def data_set_card(
         _table(("stage", "metric", "value", "95 % interval", "n", "tier"), [_verdict_row(one) for one in verdicts]),
     ]
     parts += [f"- {verdict.metric}: {_plain(verdict.remedy)}" for verdict in verdicts if verdict.remedy]
-    parts += [f"- {metric} was let pass because: {_plain(reason)}" for metric, reason in sorted(overrides.items())]
+    parts += [
+        f"- {metric} was let pass because: {_plain(_without_folders(reason))}"
+        for metric, reason in sorted(overrides.items())
+    ]
+    if hygiene is not None:
+        counts = [(name.replace("_", " "), str(count)) for name, count in hygiene.items()]
+        parts += ["## Hygiene", _table(("found", "count"), counts)]
     if rejected_reasons:
         counted = sorted(Counter(rejected_reasons).items(), key=lambda item: (-item[1], item[0]))
         parts += ["## Left out", _table(("reason", "count"), [(reason, str(count)) for reason, count in counted])]
     if has_adapter:
         parts += ["## Adapter", "`adapter/` holds the LoRA adapter that was trained on these rows, for `mlx_lm`."]
-    return "\n\n".join(parts) + "\n"
+    return "\n\n".join([*parts, "## Limits", _LIMITS]) + "\n"
+
+
+def _front_matter(name: str, data_type: DataType, train_rows: int, valid_rows: int) -> str:
+    """What the Hugging Face hub and `datasets` read, in YAML. A split without rows is none."""
+    rows = train_rows + valid_rows
+    lines = [
+        f"pretty_name: {json.dumps(name)}",
+        "license: unknown",
+        "task_categories: [text-generation]",
+        f"size_categories: ['{next((size for limit, size in _SIZES if rows < limit), 'n>1M')}']",
+        f"tags: [realign, synthetic, {TITLES[data_type].lower()}]",
+    ]
+    splits = [("train", "train.jsonl", train_rows), ("validation", "valid.jsonl", valid_rows)]
+    if rows:
+        lines += ["configs:", "- config_name: default", "  data_files:"]
+        lines += [f"  - split: {split}\n    path: {file}" for split, file, count in splits if count]
+    return "\n".join(["---", *lines, "---"])
+
+
+def _without_folders(text: str) -> str:
+    """The text with every path cut down to the file's name: folders tell of a person and their disk."""
+    return _FOLDERS.sub("", text)
 
 
 def _verdict_row(verdict: Verdict) -> tuple[str, ...]:

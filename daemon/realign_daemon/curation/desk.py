@@ -13,14 +13,19 @@ from typing import Any, TypeVar, cast
 from realign_daemon.curation.computations import Computations
 from realign_daemon.curation.documents.chunks import Chunking
 from realign_daemon.curation.documents.reading import Reading
+from realign_daemon.curation.fields import value_of
 from realign_daemon.curation.record import JobRecord, JobState, StageRecord
 from realign_daemon.curation.sources import read_source
 from realign_daemon.curation.spec import JobSpec, ModelPin, SourceSpec
 from realign_daemon.engine.api import (
     Fill,
     Filled,
+    Fuse,
+    Fused,
     Generate,
     Generated,
+    Render,
+    Rendered,
     Result,
     Score,
     Scored,
@@ -40,6 +45,8 @@ from realign_planner.plan import Role
 R = TypeVar("R", bound=Result)
 
 COMPUTE_TIMEOUT_S = 600.0
+EVALUATION_CHUNKING = Chunking(policy="sentence")  # a leaked sentence is found whatever stands around it
+PILOT_ITEMS = 20  # few enough for two minutes, enough to show a doomed job
 # A job in one of these states wants no more results; one that is only interrupted takes them when it goes on.
 ABANDONED: frozenset[JobState] = frozenset({"cancelled", "paused"})
 
@@ -69,12 +76,24 @@ class Made:
 class Desk:
     """One job's desk."""
 
-    def __init__(self, spec: JobSpec, record: JobRecord, surroundings: Surroundings) -> None:
+    is_pilot: bool = False  # about PILOT_ITEMS items, and no training
+
+    def __init__(
+        self,
+        spec: JobSpec,
+        record: JobRecord,
+        surroundings: Surroundings,
+        *,
+        counted: set[UnitKey],
+        is_pilot: bool = False,
+    ) -> None:
+        """`counted` are the units that the record counts already; it grows."""
         self.spec = spec
+        self.is_pilot = is_pilot
         self.record = record
         self.stage: StageRecord = record.stages[0]
         self._with = surroundings
-        self._counted: set[UnitKey] = set()
+        self._counted = counted
         self._made: dict[UnitKey, str] = {}  # unit -> node that computed it
 
     @property
@@ -85,6 +104,11 @@ class Desk:
     def pin(self, role: Role) -> ModelPin:
         """The model in a role."""
         return self.spec.roles[role]
+
+    @property
+    def judges(self) -> tuple[ModelPin, ...]:
+        """Every model that judges, the one in the role first."""
+        return (self.pin("judge"), *self.spec.judges)
 
     def say(self, activity: str) -> None:
         """Shows what the stage is doing, in a few words."""
@@ -107,21 +131,42 @@ class Desk:
         key = make_unit(task).key
         return Made(key=key, node=self._with.node_names().get(self._made[key], self._made[key]))
 
+    async def recall(self, tasks: Sequence[Task]) -> list[Result | None]:
+        """What is remembered of the tasks, in their order; None for one without a result. Nothing is computed."""
+        keys = [make_unit(task).key for task in tasks]
+        stored = await self._with.ledger.results(list(dict.fromkeys(keys)))
+        results = {key: decode_result(one.result) for key, one in stored.items()}
+        return [results.get(key) for key in keys]
+
     async def generate(self, role: Role, tasks: Sequence[Generate]) -> list[Generated | None]:
         """Results in the order of the tasks; None where the unit was given up."""
-        return await self._perform(role, tasks, Generated)
+        return await self._perform(self.pin(role), tasks, Generated)
 
     async def fill(self, role: Role, tasks: Sequence[Fill]) -> list[Filled | None]:
         """Like generate."""
-        return await self._perform(role, tasks, Filled)
+        return await self.fill_by(self.pin(role), tasks)
+
+    async def fill_by(self, pin: ModelPin, tasks: Sequence[Fill]) -> list[Filled | None]:
+        """Like fill, by one of several judges."""
+        return await self._perform(pin, tasks, Filled)
 
     async def score(self, role: Role, tasks: Sequence[Score]) -> list[Scored | None]:
         """Like generate."""
-        return await self._perform(role, tasks, Scored)
+        return await self._perform(self.pin(role), tasks, Scored)
+
+    async def render(self, role: Role, tasks: Sequence[Render]) -> list[Rendered | None]:
+        """Like generate."""
+        return await self._perform(self.pin(role), tasks, Rendered)
+
+    async def fuse(self, role: Role, task: Fuse) -> Fused | None:
+        """The new model, in this node's blob store; None where the unit was given up."""
+        return (await self._perform(self.pin(role), [task], Fused))[0]
 
     async def train(self, role: Role, task: Train) -> Trained | None:
-        """The trained adapter, in this node's blob store."""
-        return (await self._perform(role, [task], Trained))[0]
+        """The trained adapter, in this node's blob store; None in a pilot, which trains nothing."""
+        if self.is_pilot:
+            return None
+        return (await self._perform(self.pin(role), [task], Trained))[0]
 
     async def compute(self, function: str, arguments: dict[str, object]) -> Any:  # noqa: ANN401 - plain data
         """What a registered worker function gives for plain arguments, computed once for ever.
@@ -139,7 +184,20 @@ class Desk:
         """
         return await read_source(self._with.computations, self.blobs, source, chunking)
 
-    async def _perform(self, role: Role, tasks: Sequence[Task], result_type: type[R]) -> list[R | None]:
+    async def evaluation_texts(self) -> list[str]:
+        """The texts of the job's evaluation sets, which no row may hold: one a record, or one a passage.
+
+        Raises:
+            BadInput: a set can no longer be read.
+        """
+        texts: list[str] = []
+        for source in self.spec.eval_sets:
+            reading = await self.read(source, EVALUATION_CHUNKING)
+            texts += [value_of("question", record.fields, {}) or record.chunk.text for record in reading.records]
+            texts += [] if reading.records else [chunk.text for chunk in reading.chunks]
+        return texts
+
+    async def _perform(self, pin: ModelPin, tasks: Sequence[Task], result_type: type[R]) -> list[R | None]:
         units = [make_unit(task) for task in tasks]
         once: dict[UnitKey, Unit] = {unit.key: unit for unit in units}
         if not once:
@@ -147,7 +205,7 @@ class Desk:
         order = Order(
             job_id=self.spec.job_id,
             stage=self.stage.name,
-            model=self.pin(role).name,
+            model=pin.name,
             units=tuple(once.values()),
             crew=self._with.crew,
             home=self._with.home,

@@ -14,6 +14,8 @@ from realign_daemon.curation.material import Dropped, Row
 from realign_daemon.durable_file import flush_folder, flush_to_disk
 
 ADAPTER_FOLDER = "adapter"
+MODEL_FOLDER = "model"  # with the adapter in its weights
+FURTHER = ("sharegpt.jsonl", "train.parquet", "valid.parquet")  # formats that not every job writes
 LAST = "summary.json"  # renamed last: where it is, everything is
 
 
@@ -41,11 +43,12 @@ def without_repeats(rows: Sequence[Row]) -> tuple[list[Row], list[Dropped]]:
 def data_set_files(
     rows: Sequence[Row], dropped: Sequence[Dropped], *, summary: Mapping[str, Any], card: str
 ) -> dict[str, bytes]:
-    """The files of a data set by name; adapters aside, the whole output folder.
+    """The files of a data set by name; adapters and further formats aside, the whole output folder.
 
     Rows come in their order and keep the order of their fields; provenance.jsonl has one line for each, by its `id`.
+    rejected.jsonl has a line for all that was dropped: its stage, its reason and its content.
     """
-    rejected = [{"stage": one.stage, "reason": one.reason, **one.content} for one in dropped]
+    rejected = [_rejected(one) for one in dropped]
     return {
         "train.jsonl": _lines(row.fields for row in rows if not row.is_held_out),
         "valid.jsonl": _lines(row.fields for row in rows if row.is_held_out),
@@ -56,15 +59,15 @@ def data_set_files(
     }
 
 
-def write_folder(folder: Path, files: Mapping[str, bytes], *, adapter: Path | None) -> None:
-    """Writes the files, and the members of the adapter's tar under `adapter/`, into a folder.
+def write_folder(folder: Path, files: Mapping[str, bytes], *, adapter: Path | None, model: Path | None = None) -> None:
+    """Writes the files, and the members of the adapter's and the model's tars under `adapter/` and `model/`.
 
     A new folder appears at once with everything in it. Into one that exists, each file is moved whole, summary.json
-    last; an adapter of an earlier run goes, other files of the user's stay.
+    last; adapter, model and further formats of an earlier run go, other files of the user's stay.
 
     Raises:
         OSError: the disk is full or the folder may not be written; what was there before is unharmed.
-        ValueError: the adapter's tar holds something other than plain files.
+        ValueError: a tar holds something other than plain files.
     """
     folder.parent.mkdir(parents=True, exist_ok=True)
     staging = folder.with_name(f".{folder.name}.part")
@@ -73,9 +76,10 @@ def write_folder(folder: Path, files: Mapping[str, bytes], *, adapter: Path | No
     try:
         for name, data in files.items():
             _write(staging / name, data)
-        if adapter is not None:
-            (staging / ADAPTER_FOLDER).mkdir()
-            _unpack(adapter, staging / ADAPTER_FOLDER)
+        for name, tar in ((ADAPTER_FOLDER, adapter), (MODEL_FOLDER, model)):
+            if tar is not None:
+                (staging / name).mkdir()
+                _unpack(tar, staging / name)
         if folder.exists():
             _move_into(folder, staging)
         else:
@@ -88,20 +92,24 @@ def write_folder(folder: Path, files: Mapping[str, bytes], *, adapter: Path | No
 
 def _move_into(folder: Path, staging: Path) -> None:
     names = sorted(path.relative_to(staging) for path in staging.rglob("*") if path.is_file())
-    if not (staging / ADAPTER_FOLDER).exists():
-        shutil.rmtree(folder / ADAPTER_FOLDER, ignore_errors=True)
+    for name in (ADAPTER_FOLDER, MODEL_FOLDER):
+        if not (staging / name).exists():
+            shutil.rmtree(folder / name, ignore_errors=True)
+    for stale in FURTHER:
+        if not (staging / stale).exists():
+            (folder / stale).unlink(missing_ok=True)
     for name in sorted(names, key=lambda name: name.name == LAST):
         (folder / name).parent.mkdir(exist_ok=True)
         (staging / name).replace(folder / name)
     _sync_folders(folder)
 
 
-def _unpack(adapter: Path, folder: Path) -> None:
-    with tarfile.open(adapter) as archive:
+def _unpack(tar: Path, folder: Path) -> None:
+    with tarfile.open(tar) as archive:
         for member in archive:
             content = archive.extractfile(member) if member.isfile() else None
             if content is None or member.name != Path(member.name).name:
-                raise ValueError(f"{adapter.name} holds {member.name!r}, which is no plain file of an adapter")
+                raise ValueError(f"{tar.name} holds {member.name!r}, which is no plain file of a model or adapter")
             with content, (folder / member.name).open("wb") as target:
                 shutil.copyfileobj(content, target)
                 target.flush()
@@ -116,9 +124,14 @@ def _write(path: Path, data: bytes) -> None:
 
 
 def _sync_folders(folder: Path) -> None:
-    for place in (folder, folder / ADAPTER_FOLDER):
+    for place in (folder, folder / ADAPTER_FOLDER, folder / MODEL_FOLDER):
         if place.is_dir():
             flush_folder(place)
+
+
+def _rejected(one: Dropped) -> dict[str, Any]:
+    why = {"stage": one.stage, "reason": one.reason}
+    return why | one.content | why  # they come first, whatever the content calls its fields
 
 
 def _lines(rows: Iterable[Mapping[str, Any]]) -> bytes:

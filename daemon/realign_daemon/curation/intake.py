@@ -3,29 +3,26 @@
 from __future__ import annotations
 
 import datetime as dt
-import math
 import re
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import PurePath
-from typing import Any, get_args
+from typing import Any, cast, get_args
 
 from realign_daemon.curation.colleague import Colleague, Holding, cluster_facts
-from realign_daemon.curation.spec import JobSpec, ModelPin, SourceSpec
+from realign_daemon.curation.fields import COLUMNS
+from realign_daemon.curation.settings import check_settings
+from realign_daemon.curation.spec import JobSpec, ModelPin, PilotMode, SourceSpec, Thinking
 from realign_daemon.engine.api import Sha256
 from realign_daemon.errors import Ambiguous, BadInput, NothingFits
 from realign_planner import thresholds
 from realign_planner.data_types import DATA_TYPES, TITLES, DataType, as_data_type
 from realign_planner.document import plan_document
-from realign_planner.errors import SettingError
 from realign_planner.models import UnknownModel
 from realign_planner.plan import BadRequest, Plan, PlanRequest, Role
 from realign_planner.strategy import make_plan
 from realign_planner.workflow import for_type
 
-# What `--set` can change besides thresholds.
-SETTINGS = ("beta", "learning_rate", "max_tokens", "nll_weight", "replay_fraction", "steps")
-WHOLE = frozenset({"max_tokens", "steps"})
 STEM_LENGTH = 60  # of a source's name in the output folder's name
 
 
@@ -47,6 +44,13 @@ class Request:
     until: str = ""
     settings: Mapping[str, str] = field(default_factory=dict[str, str])
     sources: tuple[SourceSpec, ...] = ()
+    data: SourceSpec | None = None
+    columns: Mapping[str, str] = field(default_factory=dict[str, str])
+    eval_sets: tuple[SourceSpec, ...] = ()
+    append: str = ""
+    judges: tuple[str, ...] = ()  # beside the one in the role
+    thinking: Mapping[str, str] = field(default_factory=dict[str, str])
+    pilot: str = ""
     client_token: str = ""
     assume_yes: bool = False
     output_hint: str = ""
@@ -59,6 +63,7 @@ class Prepared:
     plan: Plan
     document: dict[str, Any]
     roles: dict[Role, ModelPin]
+    judges: tuple[ModelPin, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,13 +86,14 @@ def prepare_plan(request: Request, colleagues: Sequence[Colleague], *, passages:
     """
     wish = _wish(request)
     roles = resolve_roles(wish, colleagues)
-    facts = cluster_facts(colleagues, needs=[pin.model for pin in roles.values()])
+    judges = tuple(_pin(name, None, colleagues) for name in request.judges)
+    facts = cluster_facts(colleagues, needs=[pin.model for pin in (*roles.values(), *judges)])
     plan = make_plan(wish if wish.count or not passages else replace(wish, count=passages), facts)
     if isinstance(plan, UnknownModel | BadRequest):
         raise BadInput(plan.message)
     if not plan.fits:
         raise NothingFits("; ".join(plan.reasons))
-    return Prepared(plan=plan, document=plan_document(plan), roles=roles)
+    return Prepared(plan=plan, document=plan_document(plan), roles=roles, judges=judges)
 
 
 def preview(request: Request, colleagues: Sequence[Colleague]) -> Plan:
@@ -119,30 +125,18 @@ def check(request: Request, plan: Plan, *, runnable: Collection[DataType]) -> No
             f"there is no stage {request.until!r} in the {TITLES[plan.data_type]} workflow; its stages are {names}"
         )
         raise BadInput(message)
-    if not request.sources:
+    if not request.sources and request.data is None:
         message = "the request names no source; give at least one file with --source"
         raise BadInput(message)
+    _check_words("--map", request.columns, tuple(COLUMNS), None)
+    _check_words("--thinking", request.thinking, get_args(Role), get_args(Thinking))
 
 
-def check_settings(settings: Mapping[str, str]) -> None:
-    """Raises BadInput when a `--set` key is unknown or its value of no use."""
-    try:
-        thresholds.check_settings(settings)
-    except SettingError as error:
-        raise BadInput(str(error)) from error
-    for key, value in settings.items():
-        if thresholds.is_threshold_key(key):
-            continue
-        if key not in SETTINGS:
-            message = f"there is no setting {key!r}; thresholds aside there are {', '.join(SETTINGS)}"
-            raise BadInput(message)
-        try:
-            number = float(value)
-        except ValueError:
-            number = math.nan
-        least = 1 if key in WHOLE else 0
-        if not math.isfinite(number) or number < least:
-            message = f"--set {key}={value} is no usable number; give one of at least {least}"
+def _check_words(option: str, given: Mapping[str, str], keys: Sequence[str], values: Sequence[str] | None) -> None:
+    for key, value in given.items():
+        if key not in keys or (values is not None and value not in values):
+            right = f"one of {', '.join(keys)}, then " + (f"one of {', '.join(values)}" if values else "a column")
+            message = f"{option} {key}={value} is not understood; give {right}"
             raise BadInput(message)
 
 
@@ -155,6 +149,7 @@ def freeze(
     version: str,
     frozen: Frozen,
     passages: int,
+    earlier: Sha256 | None = None,
 ) -> JobSpec:
     """The spec of a prepared request."""
     plan = prepared.plan
@@ -166,6 +161,13 @@ def freeze(
         roles=prepared.roles,
         template_versions=frozen.template_versions,
         sources=request.sources,
+        data=request.data,
+        columns=dict(request.columns),
+        eval_sets=request.eval_sets,
+        earlier=earlier,
+        judges=prepared.judges,
+        thinking=cast("dict[Role, Thinking]", dict(request.thinking)),
+        pilot=cast("PilotMode", request.pilot or "go_on"),
         suites=frozen.suites,
         replay=frozen.replay,
         count=request.count,
@@ -178,7 +180,7 @@ def freeze(
         settings=dict(request.settings),
         created_unix_s=now_unix_s,
         folder_name=_plain_name(request.output_hint)
-        or folder_name(plan.data_type, request.sources[0].name, now_unix_s),
+        or folder_name(plan.data_type, next(one.name for one in (*request.sources, request.data) if one), now_unix_s),
         realign_version=version,
     )
 

@@ -6,6 +6,7 @@ import asyncio
 from dataclasses import dataclass, field
 
 from realign_daemon.curation.events import Bulletin
+from realign_daemon.curation.material import Material
 from realign_daemon.curation.record import JobRecord
 from realign_daemon.curation.spec import JobSpec
 
@@ -19,3 +20,4 @@ class Job:
     client_token: str
     bulletin: Bulletin = field(default_factory=Bulletin)
     task: asyncio.Task[None] | None = None  # while it runs
+    material: Material | None = None  # of the run that this process knows of

@@ -4,21 +4,29 @@ from __future__ import annotations
 
 import asyncio
 import secrets
-from collections.abc import AsyncIterator, Generator
+from collections.abc import AsyncIterator, Generator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
 
 import structlog
 
 from realign_daemon.curation import intake
 from realign_daemon.curation.assignment import Assignment, JobNode
+from realign_daemon.curation.documents.chunks import Chunking
+from realign_daemon.curation.drops import without_dropped
 from realign_daemon.curation.events import JobNews
 from realign_daemon.curation.intake import Request
 from realign_daemon.curation.job import Job
+from realign_daemon.curation.material import Row
 from realign_daemon.curation.record import JobRecord, JobState, StageRecord, record_from_json, record_to_json
 from realign_daemon.curation.run import WORK
+from realign_daemon.curation.settings import check_settings
 from realign_daemon.curation.sources import read_source
-from realign_daemon.curation.spec import spec_from_json, to_json, with_changes
+from realign_daemon.curation.spec import SourceSpec, spec_from_json, to_json, with_changes
 from realign_daemon.curation.templates import load as load_templates
+from realign_daemon.curation.written import Item, Written, of_folder, of_material, spread_out
+from realign_daemon.engine.api import Sha256
 from realign_daemon.errors import BadInput, Full, NotFound, WrongState
 from realign_daemon.work.ledger import StoredJob
 from realign_planner.document import plan_document
@@ -26,7 +34,7 @@ from realign_planner.workflow import for_type
 
 log = structlog.get_logger()
 
-RUNNABLE: frozenset[JobState] = frozenset({"queued", "running"})
+RUNNABLE: frozenset[JobState] = frozenset({"queued", "pilot", "running"})
 
 
 class Jobs:
@@ -79,7 +87,8 @@ class Jobs:
         plan = intake.preview(request, self._node.colleagues.alive())
         intake.check(request, plan, runnable=WORK)
         roles = intake.prepare_plan(request, self._node.colleagues.alive()).roles
-        passages = await self._read(request, roles["target"].templates)
+        passages, warnings = await self._read(request, roles["target"].templates)
+        earlier = await self._rows_of(request.append)
         prepared = intake.prepare_plan(request, self._node.colleagues.alive(), passages=passages)
         now = self._node.clock.unix()
         spec = intake.freeze(
@@ -90,9 +99,10 @@ class Jobs:
             version=self._node.version,
             frozen=self._node.freeze(prepared.roles),
             passages=passages,
+            earlier=earlier,
         )
         stages = [StageRecord(name=s.name, title=s.title) for s in for_type(spec.data_type).stages]
-        record = JobRecord(stages=stages, plan=prepared.document, warnings=list(prepared.plan.warnings))
+        record = JobRecord(stages=stages, plan=prepared.document, warnings=[*prepared.plan.warnings, *warnings])
         job = Job(spec=spec, record=record, client_token=request.client_token or secrets.token_hex(16))
         stored = await self._node.ledger.add_job(
             StoredJob(
@@ -182,12 +192,12 @@ class Jobs:
         Units that were given up are tried again: those of `from_stage` and later, or all.
 
         Raises:
-            WrongState: the job has not ended or has completed.
+            WrongState: the job has not ended.
             BadInput: an override without a reason, or a gate or stage that does not exist.
         """
         job = self.get(reference)
-        if not job.record.is_ended or job.record.state.startswith("completed"):
-            message = f"job {job.spec.job_id} is {job.record.state}; only a blocked, failed or cancelled job is retried"
+        if not job.record.is_ended:
+            message = f"job {job.spec.job_id} is {job.record.state}; only a job that has ended is run again"
             raise WrongState(message)
         workflow = for_type(job.spec.data_type)
         if from_stage and workflow.stage(from_stage) is None:
@@ -197,7 +207,7 @@ class Jobs:
         if override and (override not in gates or not reason):
             message = f"an override needs a gate of this workflow ({', '.join(gates)}) and a --reason"
             raise BadInput(message)
-        intake.check_settings(settings)
+        check_settings(settings)
         stages = [stage.name for stage in workflow.stages]
         await self._node.ledger.forgive(job.spec.job_id, stages[stages.index(from_stage) :] if from_stage else stages)
         job.spec = with_changes(job.spec, settings=settings, overrides={override: reason} if override else {})
@@ -205,13 +215,112 @@ class Jobs:
         await self._set(job, "queued", f"{job.spec.job_id} is tried again")
         return job
 
-    async def _read(self, request: Request, templates: str) -> int:
-        """The number of passages in all sources. A bad file is refused here, before anything is promised."""
+    async def sample(self, reference: str, *, n: int, stage: str, rejected: bool) -> tuple[str, int, list[Item]]:
+        """Some of what a job has made, evenly over all of it: what the items are, how many there are, and these.
+
+        Raises:
+            BadInput: the workflow has no such stage.
+        """
+        job = self.get(reference)
+        names = [one.name for one in job.record.stages]
+        if stage and stage not in names:
+            message = f"there is no stage {stage!r}; the stages are {', '.join(names)}"
+            raise BadInput(message)
+        name, items = (await self._written(job)).items(stage=stage, rejected=rejected)
+        return name, len(items), spread_out(items, n)
+
+    async def explain(self, reference: str, row: str) -> Row:
+        """The row of that id, or of an unambiguous beginning of one. Raises NotFound, BadInput."""
+        job = self.get(reference)
+        found = [one for one in (await self._written(job)).rows if str(one.fields["id"]).startswith(row)]
+        if not found or not row:
+            message = f"job {job.spec.job_id} has no row {row!r}; `realignctl sample {job.spec.job_id}` shows ids"
+            raise NotFound(message)
+        if len(found) > 1:
+            message = f"{len(found)} rows of job {job.spec.job_id} begin with {row!r}; give more of the id"
+            raise BadInput(message)
+        return found[0]
+
+    async def drop(self, reference: str, conditions: Sequence[str]) -> tuple[int, Job]:
+        """Takes the rows that the conditions hold for out of an ended job's output; how many they were, and the job.
+
+        The adapter stays as it is: it has learned from them, and the summary says so. A retry trains without them.
+
+        Raises:
+            BadInput: a condition that is none, or that no row meets.
+            WrongState: the job runs, or has no output.
+        """
+        job = self.get(reference)
+        if not job.record.is_ended or not job.record.output:
+            message = f"job {job.spec.job_id} is {job.record.state}; rows are dropped from a job that has ended"
+            raise WrongState(message)
+        written = await asyncio.to_thread(of_folder, Path(job.record.output))
+        kept, dropped = without_dropped(written.rows, conditions, stage="drop")
+        if not dropped:
+            message = f"no row of job {job.spec.job_id} is meant by {', '.join(conditions)}; nothing was changed"
+            raise BadInput(message)
+        job.spec = with_changes(job.spec, drops=conditions)
+        if job.record.adapter:
+            note = "rows were dropped after the training: the adapter has learned from them"
+            job.record.warnings[:] = dict.fromkeys((*job.record.warnings, note))
+        rest = replace(written, rows=tuple(kept), dropped=(*written.dropped, *dropped))
+        await self._node.output.put(job.spec, job.record, rest)
+        await self._node.ledger.save_spec(job.spec.job_id, to_json(job.spec))
+        await self._node.ledger.save_record(job.spec.job_id, record_to_json(job.record))
+        return len(dropped), job
+
+    async def _written(self, job: Job) -> Written:
+        """What the job has made: on its desk while it runs, else in its output folder.
+
+        Raises:
+            WrongState: nothing yet.
+        """
+        if job.material is not None and not job.record.is_ended:
+            return of_material(job.material)
+        if not job.record.output:
+            message = f"job {job.spec.job_id} is {job.record.state} and has made nothing yet"
+            raise WrongState(message)
+        return await asyncio.to_thread(of_folder, Path(job.record.output))
+
+    async def _read(self, request: Request, templates: str) -> tuple[int, list[str]]:
+        """The number of passages and records in all sources, and a warning for each that is of no use.
+
+        Raises:
+            BadInput: no source at all is of use, or a file that is no source (data, evaluation sets) is not.
+        """
         chunking = load_templates(templates).chunking
-        readings = [
-            await read_source(self._node.computations, self._node.blobs, source, chunking) for source in request.sources
-        ]
-        return sum(len(reading.chunks) for reading in readings)
+        for source in ((request.data,) if request.data else ()) + request.eval_sets:
+            await self._count(source, chunking)
+        passages, refusals = 0, list[BadInput]()
+        for source in request.sources:
+            try:
+                passages += await self._count(source, chunking)
+            except BadInput as error:
+                refusals.append(error)
+        if request.data is not None:
+            passages += await self._count(request.data, chunking)
+        elif len(refusals) == len(request.sources):
+            raise refusals[0]
+        return passages, [str(refusal) for refusal in refusals]
+
+    async def _count(self, source: SourceSpec, chunking: Chunking) -> int:
+        return len((await read_source(self._node.computations, self._node.blobs, source, chunking)).chunks)
+
+    async def _rows_of(self, reference: str) -> Sha256 | None:
+        """The rows of the job to append to, as a blob.
+
+        Raises:
+            NotFound, BadInput: there is no such job here, or it has no rows yet.
+        """
+        if not reference:
+            return None
+        job = self.get(reference)
+        if not job.record.output:
+            message = f"job {job.spec.job_id} has written no rows yet; append to it when it has ended"
+            raise BadInput(message)
+        files = [Path(job.record.output) / name for name in ("train.jsonl", "valid.jsonl")]
+        data = await asyncio.to_thread(lambda: b"".join(file.read_bytes() for file in files))
+        return self._node.blobs.put_bytes(data)
 
     def _next(self) -> Job | None:
         return next((job for job in self.all() if job.record.state in RUNNABLE), None)

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from realign_daemon.curation.documents.document import Chunk
+from realign_daemon.curation.documents.document import Chunk, Record
 from realign_daemon.curation.metrics.preference import Verdict, is_consistent, win_score
+from realign_daemon.curation.metrics.scaling import Scaling
+from realign_daemon.curation.stages.antihallucination.probe import Probe
+from realign_daemon.curation.stages.rlvr.problem import Problem, Solution
 from realign_daemon.engine.api import Generate, Sha256, Trained
 
 
@@ -17,18 +21,33 @@ class Prompt:
     id: str  # hash of question and chunk
     question: str
     chunk: Chunk
-    task: Generate  # that wrote the question
+    task: Generate | None  # that wrote the question; None where it was given
     is_held_out: bool
+    gold: str = ""  # the true answer, where it is known
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Response:
-    """One sampled answer and the task that made it."""
+    """One answer and the task that made it."""
 
     prompt: Prompt
     text: str
-    task: Generate
+    task: Generate | None  # None where the answer was given
     is_truncated: bool
+
+    @property
+    def seed(self) -> int:
+        """The seed that it was sampled with; 0 for a given one."""
+        return 0 if self.task is None else self.task.seed
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GivenPair:
+    """A preference that was there before the job: the answers in the order in which its owner prefers them."""
+
+    prompt: Prompt
+    chosen: Response
+    rejected: Response
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -95,14 +114,25 @@ class Material:
     """What there is so far."""
 
     chunks: list[Chunk] = field(default_factory=list[Chunk])
+    records: list[Record] = field(default_factory=list[Record])  # of sources and data that are files of records
+    unasked: list[Chunk] = field(default_factory=list[Chunk])  # chunks that no question was drawn from yet
+    held_out: frozenset[tuple[str, str]] = frozenset()  # sections: source hash, title
     prompts: list[Prompt] = field(default_factory=list[Prompt])
     baseline: Trained | None = None  # the SFT adapter
     suites_before: dict[str, list[float | None]] = field(default_factory=dict[str, list[float | None]])
+    given: list[GivenPair] = field(default_factory=list[GivenPair])
     responses: list[Response] = field(default_factory=list[Response])
     rated: dict[str, list[Rated]] = field(default_factory=dict[str, list[Rated]])  # by prompt id
     pairs: list[Pair] = field(default_factory=list[Pair])
+    problems: list[Problem] = field(default_factory=list[Problem])
+    solutions: dict[str, list[Solution]] = field(default_factory=dict[str, list[Solution]])  # by prompt id
+    probes: list[Probe] = field(default_factory=list[Probe])  # what the target knows
+    scaling: Scaling | None = None  # from the tuned model's confidence to its chance of being right
     tuned: Trained | None = None  # the trained adapter
+    fused: Sha256 | None = None  # a model with the adapter in its weights
+    control: Trained | None = None  # the same with rewards that mean nothing
     rows: list[Row] = field(default_factory=list[Row])
+    exhibits: dict[str, list[dict[str, Any]]] = field(default_factory=dict[str, list[dict[str, Any]]])  # by stage
     dropped: list[Dropped] = field(default_factory=list[Dropped])
 
     @property
@@ -114,3 +144,7 @@ class Material:
     def drop(self, stage: str, reason: str, **content: object) -> None:
         """Notes what was left out."""
         self.dropped.append(Dropped(stage=stage, reason=reason, content=content))
+
+    def show(self, stage: str, made: Sequence[dict[str, Any]]) -> None:
+        """Keeps what a stage made, in plain words, for whoever wants to look at the data."""
+        self.exhibits[stage] = list(made)

@@ -3,18 +3,32 @@
 from __future__ import annotations
 
 import asyncio
+import json
+from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from realign_daemon.clock import Clock
 from realign_daemon.curation.card import CardModel, CardSource, data_set_card
-from realign_daemon.curation.desk import Desk
-from realign_daemon.curation.export import data_set_files, without_repeats, write_folder
+from realign_daemon.curation.computations import Computations
+from realign_daemon.curation.desk import COMPUTE_TIMEOUT_S, Desk
+from realign_daemon.curation.export import (
+    ADAPTER_FOLDER,
+    MODEL_FOLDER,
+    data_set_files,
+    without_repeats,
+    write_folder,
+)
+from realign_daemon.curation.formats.further import further_files
 from realign_daemon.curation.material import Material
 from realign_daemon.curation.record import JobRecord
 from realign_daemon.curation.spec import JobSpec
+from realign_daemon.curation.stages.hygiene import hygiene_report, redacted
 from realign_daemon.curation.summary import Document, NodeWork, Performance, summary_document
 from realign_daemon.curation.summary import Output as OutputFigures
+from realign_daemon.curation.sums import SUMS, sums
+from realign_daemon.curation.written import EXHIBITS, Written, of_material
 from realign_daemon.work.blobs import BlobStore
 
 MARK = ".job"  # says whose folder it is, so that no job writes into another's
@@ -23,9 +37,18 @@ MARK = ".job"  # says whose folder it is, so that no job writes into another's
 class Output:
     """Writes output folders under a root."""
 
-    def __init__(self, *, root: Path, blobs: BlobStore, clock: Clock, usd_per_node_hour: float | None) -> None:
+    def __init__(
+        self,
+        *,
+        root: Path,
+        blobs: BlobStore,
+        computations: Computations,
+        clock: Clock,
+        usd_per_node_hour: float | None,
+    ) -> None:
         self._root = root
         self._blobs = blobs
+        self._computations = computations
         self._clock = clock
         self._usd_per_node_hour = usd_per_node_hour
 
@@ -35,18 +58,41 @@ class Output:
         Raises:
             OSError: the disk is full; nothing half is left.
         """
-        spec, record = desk.spec, desk.record
+        record = desk.record
         material.rows, repeated = without_repeats(material.rows)
+        material.dropped.extend(repeated)
         tiers = {f"{verdict.stage}.{verdict.metric}": verdict.tier for verdict in record.gates}
         material.rows = [replace(row, provenance={**row.provenance, "gates": tiers}) for row in material.rows]
-        material.dropped.extend(repeated)
+        if desk.spec.choice("pii", "redact") != "keep":
+            await _redact(desk, material)
+        record.adapter, record.fused = material.adapter, material.fused
+        await self.put(desk.spec, record, of_material(material))
+
+    async def put(self, spec: JobSpec, record: JobRecord, written: Written) -> None:
+        """Writes these rows and drops as the job's output, with its summary, card and adapter.
+
+        Raises:
+            OSError: the disk is full; nothing half is left.
+        """
         folder = self._folder(spec)
-        record.summary = self._summary(spec, record, material, folder)
-        card = _card(spec, record, material)
-        files = data_set_files(material.rows, material.dropped, summary=record.summary, card=card)
-        adapter = self._blobs.path(material.adapter) if material.adapter else None
-        await asyncio.to_thread(write_folder, folder, {**files, MARK: spec.job_id.encode()}, adapter=adapter)
+        record.summary = self._summary(spec, record, written, folder)
+        further = await further_files(written.rows, spec.choice("exports", "jsonl"), self._compute)
+        files = {
+            **further,
+            **data_set_files(
+                written.rows, written.dropped, summary=record.summary, card=_card(spec, record, written, further)
+            ),
+            EXHIBITS: json.dumps(written.exhibits, ensure_ascii=False).encode(),
+            MARK: spec.job_id.encode(),
+        }
+        adapter, model = (self._blobs.path(blob) if blob else None for blob in (record.adapter, record.fused))
+        folders = {ADAPTER_FOLDER: adapter, MODEL_FOLDER: model}
+        files[SUMS] = await asyncio.to_thread(sums, files, folders)
+        await asyncio.to_thread(write_folder, folder, files, adapter=adapter, model=model)
         record.output = str(folder)
+
+    async def _compute(self, function: str, arguments: dict[str, object]) -> Any:  # noqa: ANN401 - plain data
+        return await self._computations.call(function, arguments, timeout_s=COMPUTE_TIMEOUT_S)
 
     def _folder(self, spec: JobSpec) -> Path:
         """The job's own folder; a second job of the same name and day gets its id behind it."""
@@ -56,7 +102,7 @@ class Output:
             return self._root / f"{spec.folder_name}_{spec.job_id.rpartition('-')[2]}"
         return folder
 
-    def _summary(self, spec: JobSpec, record: JobRecord, material: Material, folder: Path) -> Document:
+    def _summary(self, spec: JobSpec, record: JobRecord, written: Written, folder: Path) -> Document:
         plan = record.plan or {}
         nodes = sorted(record.nodes.values(), key=lambda node: (-node.units, node.name))
         running_s = record.worked_s + (self._clock.unix() - record.started_unix_s if record.started_unix_s else 0.0)
@@ -87,8 +133,8 @@ class Output:
             ),
             output=OutputFigures(
                 path=str(folder / "train.jsonl"),
-                examples=sum(not row.is_held_out for row in material.rows),
-                held_out=sum(row.is_held_out for row in material.rows),
+                examples=sum(not row.is_held_out for row in written.rows),
+                held_out=sum(row.is_held_out for row in written.rows),
             ),
             usd_per_node_hour=self._usd_per_node_hour,
             predicted=plan.get("predicted"),
@@ -106,23 +152,35 @@ class Output:
         )
 
 
+async def _redact(desk: Desk, material: Material) -> None:
+    """Takes personal data out of what lies beside the rows: what was dropped, and what the stages show."""
+    dropped = await redacted(desk, [one.content for one in material.dropped])
+    material.dropped = [
+        replace(one, content=content) for one, (content, _) in zip(material.dropped, dropped, strict=True)
+    ]
+    shown = await redacted(desk, list(material.exhibits.values()))
+    material.exhibits = {name: items for name, (items, _) in zip(material.exhibits, shown, strict=True)}
+
+
 def _gated(record: JobRecord) -> set[str]:
     return {verdict.metric for verdict in record.gates}
 
 
-def _card(spec: JobSpec, record: JobRecord, material: Material) -> str:
+def _card(spec: JobSpec, record: JobRecord, written: Written, further: Iterable[str]) -> str:
     return data_set_card(
         name=spec.folder_name,
         data_type=spec.data_type,
         request=spec.request,
         version=spec.realign_version,
-        train_rows=sum(not row.is_held_out for row in material.rows),
-        valid_rows=sum(row.is_held_out for row in material.rows),
+        train_rows=sum(not row.is_held_out for row in written.rows),
+        valid_rows=sum(row.is_held_out for row in written.rows),
         sources=[CardSource(name=source.name, sha256=source.sha256) for source in spec.sources],
         models=[CardModel(role=role, name=pin.name, sha256=pin.model) for role, pin in spec.roles.items()],
         templates=spec.template_versions,
         verdicts=record.gates,
         overrides=spec.overrides,
-        rejected_reasons=[dropped.reason for dropped in material.dropped],
-        has_adapter=material.adapter is not None,
+        rejected_reasons=[dropped.reason for dropped in written.dropped],
+        has_adapter=record.adapter is not None,
+        hygiene=hygiene_report(written.dropped, written.rows),
+        further=list(further),
     )

@@ -29,6 +29,6 @@ def best_and_worst(responses: Iterable[Rated]) -> tuple[Rated, Rated] | None:
 
 def _from_best(responses: Sequence[Rated]) -> list[Rated]:
     def key(one: Rated) -> tuple[float, str, str, int]:
-        return -one.quality, normalise(one.response.text), one.response.text, one.response.task.seed
+        return -one.quality, normalise(one.response.text), one.response.text, one.response.seed
 
     return sorted(responses, key=key)

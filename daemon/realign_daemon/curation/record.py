@@ -9,6 +9,7 @@ from typing import Any, Literal
 
 import cattrs
 
+from realign_daemon.engine.api import Sha256
 from realign_daemon.work.ledger import StoredResult
 from realign_planner.gates import Verdict
 
@@ -68,6 +69,9 @@ class JobRecord:
     error: str = ""
     output: str = ""
     plan: dict[str, Any] | None = None  # the plan document in force
+    pilot: dict[str, Any] | None = None  # what the pilot found; None before it
+    adapter: Sha256 | None = None  # that lies in the output folder
+    fused: Sha256 | None = None  # the model with the adapter in its weights, that lies there, too
     summary: dict[str, Any] | None = None
     started_unix_s: float = 0.0
     ended_unix_s: float = 0.0
@@ -85,7 +89,7 @@ class JobRecord:
                 result.node, NodeRecord(node_id=result.node, name=names.get(result.node, result.node))
             )
             node.units += 1
-            if result.kind != "trained":
+            if result.kind not in {"trained", "rendered", "fused"}:
                 node.examples += 1
                 node.busy_s += result.busy_s
 

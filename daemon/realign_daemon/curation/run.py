@@ -1,32 +1,38 @@
-"""Run: one job from its spec to its output folder: stage by stage, a gate after each, stopping where one rejects."""
+"""Run: one job from its spec to its rows: stage by stage, a gate after each, stopping where one rejects."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-
-import structlog
 
 from realign_daemon.clock import Clock
 from realign_daemon.curation.desk import Desk
+from realign_daemon.curation.drops import without_dropped
 from realign_daemon.curation.material import Material
 from realign_daemon.curation.record import JobRecord, StageRecord
-from realign_daemon.curation.stages import dpo
+from realign_daemon.curation.stages import dpo, prompts, sft
+from realign_daemon.curation.stages.antihallucination import workflow as antihallucination
 from realign_daemon.curation.stages.measures import Measures
+from realign_daemon.curation.stages.rlvr import workflow as rlvr
+from realign_daemon.curation.stages.work import Work
 from realign_planner import gates
 from realign_planner.data_types import DataType
 from realign_planner.gates import Verdict
 from realign_planner.stage import Stage
 from realign_planner.workflow import for_type
 
-log = structlog.get_logger()
-
-StageWork = Callable[[Desk, Material], Awaitable[Measures]]
 Announce = Callable[[str, str], None]  # kind of event, one line for people
 
-# Which function does a stage. A workflow whose stages are not here can be planned but not submitted.
-WORK: Mapping[DataType, Mapping[str, StageWork]] = {"dpo": dpo.WORK}
+# A workflow whose functions are not here can be planned but not submitted.
+WORK: Mapping[DataType, Work] = {
+    "antihallucination": antihallucination.WORK,
+    "dpo": dpo.WORK,
+    "rlvr": rlvr.WORK,
+    "sft": sft.WORK,
+}
+# How often an undecided gate may ask for half as many prompts again: two rounds cost at most 1.25 times what was there.
+WIDEN_ROUNDS = 2
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,36 +44,92 @@ class Ending:
     is_empty: bool = False  # all stages passed and there is nothing to train on
 
 
-async def run_stages(
-    desk: Desk, material: Material, *, clock: Clock, announce: Announce, checkpoint: Callable[[], Awaitable[None]]
-) -> Ending:
-    """Does the job's stages in order until the end, `until`, or a gate that rejects; a checkpoint after each."""
-    record = desk.record
-    reset(record)
-    stages = for_type(desk.spec.data_type).up_to(desk.spec.until)
-    for stage in stages:
-        desk.stage = record.stage(stage.name)
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Course:
+    """The way of one job through its stages: what they work at, and who is told."""
+
+    work: Work
+    desk: Desk
+    material: Material
+    clock: Clock
+    announce: Announce
+
+    async def begin(self, stages: Sequence[Stage]) -> Sequence[Stage]:
+        """The stages to run: all of them, or those from where data that was given comes in; the others are skipped."""
+        if self.desk.spec.data is None:
+            return stages
+        first = await self.work.enter(self.desk, self.material)
+        names = [stage.name for stage in stages]
+        index = names.index(first) if first in names else 0
+        for stage in stages[:index]:
+            self.desk.record.stage(stage.name).state = "skipped"
+        return stages[index:]
+
+    async def do(self, stage: Stage, before: Sequence[Stage]) -> list[Verdict]:
+        """Runs a stage and gives its gates' verdicts; an undecided one draws more prompts while its budget lasts.
+
+        Only stages before the training can: what a model was trained on does not change after the fact.
+        """
+        desk = self.desk
+        self._start(stage)
+        verdicts = await self._measured(stage)
+        rounds = int(desk.spec.setting("widen_rounds", WIDEN_ROUNDS))
+        can_widen = stage.pilot and not stage.trains and not desk.is_pilot and bool(before)
+        while can_widen and rounds and (undecided := _undecided(verdicts)):
+            came = await prompts.widen(desk, self.material, self.work.asking)
+            if not came:
+                break
+            rounds -= 1
+            self.announce("widened", f"{', '.join(undecided)} undecided: {came} more prompts")
+            for earlier in (one for one in before if not one.trains):
+                self._start(earlier)
+                await self._measured(earlier)
+            self._start(stage)
+            verdicts = await self._measured(stage)
+        return verdicts
+
+    def _start(self, stage: Stage) -> None:
+        desk = self.desk
+        desk.stage = desk.record.stage(stage.name)
         desk.stage.state = "running"
-        desk.stage.started_unix_s = desk.stage.started_unix_s or clock.unix()
-        announce("stage_started", stage.title)
-        measures = await WORK[desk.spec.data_type][stage.name](desk, material)
+        desk.stage.started_unix_s = desk.stage.started_unix_s or self.clock.unix()
+        self.material.dropped = [one for one in self.material.dropped if one.stage != stage.name]
+
+    async def _measured(self, stage: Stage) -> list[Verdict]:
+        desk, material, record = self.desk, self.material, self.desk.record
+        measures = await self.work.stages[stage.name](desk, material)
+        material.rows, dropped = without_dropped(material.rows, desk.spec.drops, stage=stage.name)
+        material.dropped.extend(dropped)
         verdicts = judge(stage, measures, desk)
-        record.gates.extend(verdicts)
+        record.gates[:] = [verdict for verdict in record.gates if verdict.stage != stage.name] + verdicts
         record.reports.update({name: finite(measure.value) for name, measure in measures.items()})
+        desk.stage.state = "done"
+        desk.stage.ended_unix_s = self.clock.unix()
+        desk.stage.activity = ""
+        return verdicts
+
+
+async def run_stages(course: Course, *, checkpoint: Callable[[], Awaitable[None]]) -> Ending:
+    """Does the job's stages in order until the end, `until`, or a gate that rejects; a checkpoint after each."""
+    desk, record = course.desk, course.desk.record
+    reset(record)
+    up_to = for_type(desk.spec.data_type).up_to(desk.spec.until)
+    stages = await course.begin(up_to)
+    for place, stage in enumerate(stages):
+        course.announce("stage_started", stage.title)
+        verdicts = await course.do(stage, stages[1:place] if desk.spec.data is None else stages[:place])
         for verdict in verdicts:
-            announce("gate", sentence(verdict))
+            course.announce("gate", sentence(verdict))
         blocking = tuple(verdict for verdict in verdicts if gates.blocks(verdict) and not is_overridden(verdict, desk))
         desk.stage.state = "blocked" if blocking else "done"
-        desk.stage.ended_unix_s = clock.unix()
-        desk.stage.activity = ""
-        announce("stage_ended", f"{stage.title}: {desk.stage.state}")
+        course.announce("stage_ended", f"{stage.title}: {desk.stage.state}")
         await checkpoint()
         if blocking:
             return Ending(blocked_by=blocking, has_errors=has_errors(record))
-    for left in record.stages[len(stages) :]:
+    for left in record.stages[len(up_to) :]:
         left.state = "skipped"
-    is_whole = len(stages) == len(record.stages)
-    is_empty = is_whole and all(row.is_held_out for row in material.rows)
+    is_whole = len(up_to) == len(record.stages)
+    is_empty = is_whole and all(row.is_held_out for row in course.material.rows)
     return Ending(has_errors=has_errors(record), is_empty=is_empty)
 
 
@@ -79,6 +141,11 @@ def judge(stage: Stage, measures: Measures, desk: Desk) -> list[Verdict]:
     """
     verdicts = [gates.judge(stage.name, measures[metric], overrides=desk.spec.gate_settings) for metric in stage.gates]
     return [replace(one, value=finite(one.value)) for one in verdicts]
+
+
+def _undecided(verdicts: Sequence[Verdict]) -> list[str]:
+    """The gates whose tier more samples could change. One that measured over everything there is has no interval."""
+    return [one.metric for one in verdicts if one.undecided and (one.low is not None or one.tier == "INSUFFICIENT")]
 
 
 def finite(value: float | None) -> float | None:
@@ -97,12 +164,10 @@ def has_errors(record: JobRecord) -> bool:
 
 
 def reset(record: JobRecord) -> None:
-    """Clears what a run counts anew. Remembered results are counted again as the stages pass over them."""
+    """Clears what a run finds out anew about its stages."""
     record.gates.clear()
-    record.nodes.clear()
     record.reports.clear()
     record.error = ""
-    record.reused = 0
     record.stages[:] = [
         StageRecord(name=stage.name, title=stage.title, started_unix_s=stage.started_unix_s) for stage in record.stages
     ]

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Literal
 
 import cattrs
 
 from realign_daemon.engine.api import ModelId, Sha256
 from realign_planner.data_types import DataType
 from realign_planner.plan import Role
+
+PilotMode = Literal["go_on", "ask", "only"]  # what follows a pilot that rejects nothing
+Thinking = Literal["off", "strip", "keep"]  # not at all; beside the answer; in the answer
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,11 +49,19 @@ class JobSpec:
     roles: dict[Role, ModelPin]
     template_versions: dict[str, str]  # template id -> version, of every set in use
     sources: tuple[SourceSpec, ...]
+    data: SourceSpec | None = None  # rows to begin with (`--from-data`) instead of sources
+    columns: dict[str, str] = field(default_factory=dict[str, str])  # `--map`: our field -> their column
+    eval_sets: tuple[SourceSpec, ...] = ()  # what no row may hold
+    earlier: Sha256 | None = None  # rows of the job to append to, JSON lines: none of them is made again
+    drops: tuple[str, ...] = ()  # conditions of `drop`: what they hold for is no row of this job
+    judges: tuple[ModelPin, ...] = ()  # further judges beside the one in the role
+    thinking: dict[Role, Thinking] = field(default_factory=dict[Role, Thinking])
     suites: Sha256  # regression suites, JSON lines
     replay: Sha256 | None = None  # rows of earlier tasks, JSON lines
     count: int | None = None  # rows wanted at most
     seed: int = 0
     until: str | None = None
+    pilot: PilotMode = "go_on"
     nodes: tuple[str, ...] = ()
     exclude_nodes: tuple[str, ...] = ()
     passages: int = 0  # in all sources: bounds the rows that a plan without a count is for
@@ -61,9 +73,22 @@ class JobSpec:
     realign_version: str
 
     @property
+    def pins(self) -> tuple[ModelPin, ...]:
+        """Every model that the job needs."""
+        return (*self.roles.values(), *self.judges)
+
+    @property
     def gate_settings(self) -> dict[str, str]:
         """The frozen thresholds with the job's own settings over them."""
         return {**self.thresholds, **self.settings}
+
+    def thinking_of(self, role: Role) -> Thinking:
+        """What becomes of a role's reasoning; off where nobody said."""
+        return self.thinking.get(role, "off")
+
+    def choice(self, key: str, default: str) -> str:
+        """A `--set` value that is a word."""
+        return self.settings.get(key, default)
 
     def setting(self, key: str, default: float) -> float:
         """A numeric `--set` value. Raises ValueError when it is no number."""
@@ -87,9 +112,17 @@ def spec_from_json(text: str) -> JobSpec:
         raise ValueError(message) from error
 
 
-def with_changes(spec: JobSpec, *, settings: Mapping[str, str], overrides: Mapping[str, str]) -> JobSpec:
-    """The spec with more settings and overridden gates, as a retry asks for."""
-    plain = _converter.unstructure(spec)
-    plain["settings"] = {**spec.settings, **settings}
-    plain["overrides"] = {**spec.overrides, **overrides}
-    return _converter.structure(plain, JobSpec)
+def with_changes(
+    spec: JobSpec,
+    *,
+    settings: Mapping[str, str] | None = None,
+    overrides: Mapping[str, str] | None = None,
+    drops: Sequence[str] = (),
+) -> JobSpec:
+    """The spec with more settings, overridden gates or dropped rows."""
+    return replace(
+        spec,
+        settings={**spec.settings, **(settings or {})},
+        overrides={**spec.overrides, **(overrides or {})},
+        drops=tuple(dict.fromkeys((*spec.drops, *drops))),
+    )

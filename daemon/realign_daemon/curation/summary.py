@@ -109,7 +109,7 @@ def summary_document(
         },
         "cost": _cost(performance, output.examples, usd_per_node_hour),
         "plan": _plan(predicted, performance),
-        "gates": [_gate(verdict, overrides) for verdict in verdicts],
+        "gates": [gate_document(verdict, overrides) for verdict in verdicts],
         "nodes": [
             {
                 "name": node.name,
@@ -167,7 +167,8 @@ def _plan(predicted: Mapping[str, Any] | None, performance: Performance) -> Docu
     return {"predicted": None if predicted is None else dict(predicted), "actual": actual, "error": error}
 
 
-def _gate(verdict: Verdict, overrides: Mapping[str, str]) -> Document:
+def gate_document(verdict: Verdict, overrides: Mapping[str, str]) -> Document:
+    """A verdict as summary.json shows it, with the reason where the user let the gate pass."""
     document = {
         "stage": verdict.stage,
         "metric": verdict.metric,

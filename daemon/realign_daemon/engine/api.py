@@ -32,9 +32,18 @@ class Sampler:
     max_tokens: int = 256
 
 
+# off: the model is asked not to reason. strip: it reasons, and the text is what follows. keep: the text keeps the
+# reasoning in the model's own marks.
+Thinking = Literal["off", "strip", "keep"]
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Generate:
-    """One completion of one conversation, sampled with its own seed whatever else is in the batch."""
+    """One completion of one conversation, sampled with its own seed whatever else is in the batch.
+
+    With a schema (see engine/schema.py) the text fits it, whatever the model, and ends in time: where room runs out, it
+    is closed, and finish_reason says "length".
+    """
 
     kind: Literal["generate"] = "generate"
     model: ModelId
@@ -43,7 +52,8 @@ class Generate:
     sampler: Sampler
     seed: int
     template: str  # id and version of the prompt template, for the key and the provenance
-    thinking: bool = False
+    thinking: Thinking = "off"
+    schema: str | None = None  # JSON schema, as text; it holds what comes after the reasoning
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,7 +68,8 @@ class Slot:
 class Fill:
     """The answer to a conversation written into a form: the probabilities of each choice at each slot.
 
-    Slots are filled in order; a later slot sees the most probable choice of the earlier ones.
+    Slots are filled in order; a later slot sees the most probable choice of the earlier ones. There is no room in a
+    form for reasoning.
     """
 
     kind: Literal["fill"] = "fill"
@@ -67,7 +78,6 @@ class Fill:
     messages: tuple[Message, ...]
     form: tuple[Slot, ...]
     template: str
-    thinking: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,7 +89,7 @@ class Score:
     adapter: Sha256 | None = None
     messages: tuple[Message, ...]  # may be empty: the completion alone
     completion: str
-    thinking: bool = False
+    thinking: Thinking = "off"  # "keep": the completion holds its reasoning, as a Generated with "keep" does
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -94,6 +104,8 @@ class TrainSettings:
     max_tokens: int = 2048  # longer rows are refused, never cut silently
     beta: float = 0.1  # DPO only
     nll_weight: float = 1.0  # DPO only: weight of the chosen answer's NLL (RPO)
+    clip_fraction: float = 0.2  # GRPO only: how far a token's probability ratio counts (PPO, arXiv 1707.06347)
+    kl_weight: float = 0.0  # GRPO only: weight of the KL divergence from the start; DAPO does without
     evaluate_every: int = 25
     patience: int = 0  # evaluations without improvement before stopping; 0 = run all steps
 
@@ -103,20 +115,46 @@ class Train:
     """A LoRA adapter trained from a base and, where given, from an earlier adapter.
 
     The data set is a blob of JSON lines: `{"split": "train"|"valid"|"replay", "messages": [...]}` rows (loss on the
-    last assistant turn only) and, for method "dpo", `{"split", "prompt": [messages], "chosen": str, "rejected": str}`
-    rows. Replay rows are "messages" rows mixed into every batch in their share of the training data.
+    last assistant turn only); for method "dpo" `{"split", "prompt": [messages], "chosen": str, "rejected": str}` rows,
+    for method "grpo" `{"split", "prompt": [messages], "completion": str, "advantage": float, "group": str}` rows, a
+    group being the samples of one prompt. Replay rows are "messages" rows mixed into every batch in their share of
+    the training data. Reference of "dpo" and old policy of "grpo" is what training starts from.
     """
 
     kind: Literal["train"] = "train"
     model: ModelId
     adapter: Sha256 | None = None
-    method: Literal["sft", "dpo"]
+    method: Literal["sft", "dpo", "grpo"]
     dataset: Sha256
     settings: TrainSettings
     seed: int
 
 
-Task = Generate | Fill | Score | Train
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Render:
+    """A training row in the model's tokens: reads nothing but the tokenizer. The last message is the answer."""
+
+    kind: Literal["render"] = "render"
+    model: ModelId
+    messages: tuple[Message, ...]
+
+    @property
+    def adapter(self) -> None:
+        """No weights are computed with."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fuse:
+    """An adapter to be written into the weights of its model, and what to ask the result."""
+
+    kind: Literal["fuse"] = "fuse"
+    model: ModelId
+    adapter: Sha256
+    quantise_bits: int | None = None  # as the model's own when None
+    prompts: tuple[Generate, ...]  # asked of the new model; they name the old one and no adapter
+
+
+Task = Generate | Fill | Score | Train | Render | Fuse
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -124,8 +162,8 @@ class Generated:
     """A completion. Log-probabilities are the model's own at temperature 1, before the sampler."""
 
     kind: Literal["generated"] = "generated"
-    text: str  # without the end-of-sequence token; reasoning removed when the task said so
-    reasoning: str = ""
+    text: str  # without the end-of-sequence token, and without the reasoning unless the task said "keep"
+    reasoning: str = ""  # without its marks
     finish_reason: Literal["stop", "length"]
     prompt_tokens: int
     completion_tokens: int
@@ -153,30 +191,55 @@ class Scored:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TrainPoint:
-    """One evaluation during training. For DPO the pair figures are per example, never means of a batch."""
+    """One evaluation during training. For DPO the pair figures are per example, never means of a batch.
+
+    For GRPO a group's rewarded and unrewarded samples make a pair of means, r being log pi - log old.
+    """
 
     step: int
     train_loss: float
     valid_loss: float | None = None
     reward_accuracy: float | None = None
     reward_margin: float | None = None
-    chosen_logratio: float | None = None  # mean of log pi(y+) - log ref(y+): its fall is displacement
+    chosen_logratio: float | None = None  # mean of log pi(y+) - log ref(y+) over y+: its fall is displacement
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Trained:
-    """A finished LoRA run. The adapter is a blob: a tar of adapters.safetensors and adapter_config.json."""
+    """A finished LoRA run. The adapter is a blob: a tar of adapters.safetensors and adapter_config.json.
+
+    With patience the adapter is that of the best evaluation, which may lie before the last of `steps`.
+    """
 
     kind: Literal["trained"] = "trained"
     adapter: Sha256
     steps: int
     points: tuple[TrainPoint, ...]
     step_losses: tuple[float, ...]
-    valid_margins: tuple[float, ...] = ()  # DPO: r(y+) - r(y-) of every held-out pair after training
+    valid_margins: tuple[float, ...] = ()  # r(y+) - r(y-) of every held-out pair (GRPO: group) by this adapter
     trained_tokens: int
 
 
-Result = Generated | Filled | Scored | Trained
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rendered:
+    """A row's tokens: those that are read, and those that are learned, which are the answer and its end."""
+
+    kind: Literal["rendered"] = "rendered"
+    prompt_tokens: int
+    completion_tokens: int
+    problem: str  # why the row would not be learned as it is; empty when it comes back from its tokens unharmed
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fused:
+    """A model of its own, as a blob: a tar of the files of its folder; and its answers to the prompts in order."""
+
+    kind: Literal["fused"] = "fused"
+    weights: Sha256
+    answers: tuple[Generated, ...]
+
+
+Result = Generated | Filled | Scored | Trained | Rendered | Fused
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -249,7 +312,7 @@ class Engine(Protocol):
         ...
 
     async def perform(self, task: Task, *, progress: Progress | None = None) -> Result:
-        """The task's result. Train tasks run alone; everything else is batched continuously."""
+        """The task's result. Train and Fuse tasks run alone; everything else is batched continuously."""
         ...
 
     async def benchmark_model(self, model: LocalModel, *, budget_s: float) -> ModelBenchmark:

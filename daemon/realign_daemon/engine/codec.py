@@ -7,13 +7,42 @@ from typing import Any, TypeVar, cast
 import cattrs
 import msgpack
 
-from realign_daemon.engine.api import Fill, Filled, Generate, Generated, Result, Score, Scored, Task, Train, Trained
+from realign_daemon.engine.api import (
+    Fill,
+    Filled,
+    Fuse,
+    Fused,
+    Generate,
+    Generated,
+    Render,
+    Rendered,
+    Result,
+    Score,
+    Scored,
+    Task,
+    Train,
+    Trained,
+)
 
 MAX_BYTES = 64 * 1024 * 1024  # no task or result comes near; a longer one is damage or an attack
 
 _T = TypeVar("_T")
-_TASKS: dict[str, type[Task]] = {"generate": Generate, "fill": Fill, "score": Score, "train": Train}
-_RESULTS: dict[str, type[Result]] = {"generated": Generated, "filled": Filled, "scored": Scored, "trained": Trained}
+_TASKS: dict[str, type[Task]] = {
+    "generate": Generate,
+    "fill": Fill,
+    "score": Score,
+    "train": Train,
+    "render": Render,
+    "fuse": Fuse,
+}
+_RESULTS: dict[str, type[Result]] = {
+    "generated": Generated,
+    "filled": Filled,
+    "scored": Scored,
+    "trained": Trained,
+    "rendered": Rendered,
+    "fused": Fused,
+}
 _converter = cattrs.Converter(forbid_extra_keys=True)
 
 

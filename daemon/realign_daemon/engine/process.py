@@ -15,9 +15,13 @@ from itertools import count
 from pathlib import Path
 from typing import Any, cast
 
+import structlog
+
 from realign_daemon.engine.api import Progress
 from realign_daemon.engine.errors import BadTask, EngineDied
 from realign_daemon.engine.frames import FrameError, pack_frame, read_frame, write_frame
+
+_log = structlog.get_logger()
 
 _LAST_WORDS_LINES = 6
 _LAST_WORDS_BYTES = 8000
@@ -194,6 +198,9 @@ class EngineProcess:
         self._last_sign_s = self._clock()
         if "tick" in reply:
             self._slowest_step_s = max(self._slowest_step_s, float(reply["tick"]))
+            return
+        if "warning" in reply:
+            _log.warning(reply["warning"], reason=reply["reason"])
             return
         pending = self._pending.get(reply["id"])
         if pending is None or pending.reply.done():

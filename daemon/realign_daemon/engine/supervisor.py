@@ -8,7 +8,7 @@ import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import psutil
 import structlog
@@ -17,6 +17,8 @@ from realign_daemon.engine.api import (
     Blobs,
     ComputeBenchmark,
     EngineStatus,
+    Fuse,
+    Fused,
     LocalModel,
     ModelBenchmark,
     Progress,
@@ -26,8 +28,9 @@ from realign_daemon.engine.api import (
     Train,
     Trained,
 )
+from realign_daemon.engine.checkpoints import Checkpoints
 from realign_daemon.engine.codec import decode_result, encode, structured
-from realign_daemon.engine.errors import EngineDied, MissingBlob, NotLoaded, OutOfMemory
+from realign_daemon.engine.errors import BadTask, EngineDied, MissingBlob, NotLoaded, OutOfMemory
 from realign_daemon.engine.process import ChildOptions, EngineProcess
 from realign_daemon.host.facts import free_bytes as available_bytes
 
@@ -62,6 +65,7 @@ class EngineSettings:
     max_batch_size: int = 64
     stall_timeout_s: float = 60.0
     idle_unload_s: float = 0.0  # 0: a loaded model stays
+    checkpoint_every_s: float = 2.0  # at least; training spends no more than a twentieth of its time on it
 
 
 def child_environment(inherited: Mapping[str, str], settings: EngineSettings) -> dict[str, str]:
@@ -89,11 +93,12 @@ class EngineSupervisor:
         *,
         free_bytes: Callable[[], int] = available_bytes,
     ) -> None:
-        """`cache_dir` is this daemon's own: the child's temporary files and its BLAS lie there."""
+        """`cache_dir` is this daemon's own: the child's temporary files, its BLAS and its checkpoints lie there."""
         self._blobs, self._cache_dir, self._free_bytes = blobs, cache_dir, free_bytes
         self._settings = settings or EngineSettings()
         self._scratch = cache_dir / "engine"
         self._scratch.mkdir(parents=True, exist_ok=True)
+        self._checkpoints = Checkpoints(cache_dir / "checkpoints")
         self._switching = asyncio.Lock()
         self._process: EngineProcess | None = None
         self._model: LocalModel | None = None  # the loaded one; None while loading and in a child without a model
@@ -118,17 +123,17 @@ class EngineSupervisor:
         if self._model is None or self._model.model != task.model:
             raise NotLoaded(model=task.model)
         body: dict[str, object] = {
-            "op": "train" if isinstance(task, Train) else "task",
+            "op": "task",
             "task": encode(task),
             "adapter": task.adapter or "",
             "adapter_path": self._blob(task.adapter) if task.adapter else "",
-            "dataset_path": self._blob(task.dataset) if isinstance(task, Train) else "",
         }
+        if isinstance(task, Train):
+            return await self._train(task, body, progress)
+        if isinstance(task, Fuse):
+            return await self._fuse(self._model, body)
         reply = await self._request(body, progress=progress)
-        result = decode_result(reply["result"])
-        if isinstance(result, Trained):
-            return replace(result, adapter=await self._keep(Path(reply["file"])))
-        return result
+        return decode_result(reply["result"])
 
     async def benchmark_model(self, model: LocalModel, *, budget_s: float) -> ModelBenchmark:
         """See Engine. Loads the model; other tasks wait."""
@@ -174,6 +179,35 @@ class EngineSupervisor:
         await self._end(_STOPPING)
         async with self._switching:  # a child that was just being started
             await self._end(_STOPPING)
+
+    async def _train(self, task: Train, body: Mapping[str, object], progress: Progress | None) -> Trained:
+        """The result of a training, begun anew or gone on with; what ends it for good takes its checkpoint away."""
+        checkpoint = self._checkpoints.path(task)
+        training = {
+            "op": "train",
+            "dataset_path": self._blob(task.dataset),
+            "checkpoint_path": str(checkpoint),
+            "checkpoint_every_s": self._settings.checkpoint_every_s,
+        }
+        try:
+            reply = await self._request({**body, **training}, progress=progress)
+        except BadTask:
+            checkpoint.unlink(missing_ok=True)
+            raise
+        result = cast("Trained", decode_result(reply["result"]))
+        trained = replace(result, adapter=await self._keep(Path(reply["file"])))
+        checkpoint.unlink(missing_ok=True)
+        return trained
+
+    async def _fuse(self, model: LocalModel, body: Mapping[str, object]) -> Fused:
+        """The new model. A copy is in memory beside the loaded one, read, written, read again and packed."""
+        needed, free = needed_bytes(model), self._free_bytes()
+        if needed > free:
+            raise OutOfMemory(model=model.name, needed_bytes=needed, free_bytes=free)
+        patience_s = self._settings.stall_timeout_s + 4 * model.weight_bytes / _SLOWEST_DISK_BYTES_PER_S
+        reply = await self._request({**body, "op": "fuse", "model_path": str(model.path)}, stall_timeout_s=patience_s)
+        result = cast("Fused", decode_result(reply["result"]))
+        return replace(result, weights=await self._keep(Path(reply["file"])))
 
     async def _load(self, model: LocalModel) -> None:
         running = self._process is not None and not self._process.has_ended
@@ -246,7 +280,7 @@ class EngineSupervisor:
         try:
             return await asyncio.to_thread(self._blobs.put_file, file)
         except FileNotFoundError as error:  # the child was ended just now, and its files with it
-            raise EngineDied(model="", cause="it ended before its adapter was stored") from error
+            raise EngineDied(model="", cause="it ended before what it wrote was stored") from error
 
     def _blob(self, sha256: Sha256) -> str:
         if not self._blobs.has(sha256):

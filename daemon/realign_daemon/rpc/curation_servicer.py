@@ -174,6 +174,32 @@ class CurationServicer(CurationService):
             lambda stub: stub.RetryJob(request, timeout=CALL_TIMEOUT_S, metadata=PASSED_ON),
         )
 
+    async def SampleRows(self, request: pb.SampleRequest, context: Context) -> pb.SampleReply:  # noqa: N802
+        """Some of what the job has made."""
+        if self._jobs.find(request.job_id) is None:
+            stub = self._stub(request.job_id, context)
+            return await _passed_on(stub.SampleRows(request, timeout=CALL_TIMEOUT_S, metadata=PASSED_ON))
+        name, total, items = await self._jobs.sample(
+            request.job_id, n=request.n, stage=request.stage, rejected=request.rejected
+        )
+        return pb.SampleReply(of=name, total=total, items_json=[json.dumps(item) for item in items])
+
+    async def ExplainRow(self, request: pb.RowRef, context: Context) -> pb.RowReport:  # noqa: N802
+        """One row and where it comes from."""
+        if self._jobs.find(request.job_id) is None:
+            stub = self._stub(request.job_id, context)
+            return await _passed_on(stub.ExplainRow(request, timeout=CALL_TIMEOUT_S, metadata=PASSED_ON))
+        row = await self._jobs.explain(request.job_id, request.row)
+        return pb.RowReport(row_json=json.dumps(row.fields), provenance_json=json.dumps(row.provenance))
+
+    async def DropRows(self, request: pb.DropRequest, context: Context) -> pb.DropReply:  # noqa: N802
+        """Takes rows out of the job's output."""
+        if self._jobs.find(request.job_id) is None:
+            stub = self._stub(request.job_id, context)
+            return await _passed_on(stub.DropRows(request, timeout=CALL_TIMEOUT_S, metadata=PASSED_ON))
+        dropped, job = await self._jobs.drop(request.job_id, tuple(request.conditions))
+        return pb.DropReply(dropped=dropped, job=self._wire(job))
+
     async def FetchOutput(  # noqa: N802 - the wire's name
         self, request: pb.JobRef, context: Context
     ) -> AsyncIterator[pb.FileChunk]:
@@ -239,7 +265,7 @@ class CurationServicer(CurationService):
                         "split the job or raise [limits] source_bytes"
                     )
                     raise Full(message)
-                if request is None or sha256 not in {source.sha256 for source in request.sources}:
+                if request is None or sha256 not in _announced(request):
                     message = "bytes came that no source of the request announces; submit again"
                     raise BadInput(message)
                 if sha256 not in incoming:
@@ -254,6 +280,11 @@ class CurationServicer(CurationService):
             message = "the submit held no request; use a client of the same version"
             raise BadInput(message)
         return request
+
+
+def _announced(request: pb.JobRequest) -> set[str]:
+    """The contents whose bytes belong to the request."""
+    return {source.sha256 for source in (*request.sources, *request.eval_sets, request.data)}
 
 
 def _folder_chunks(folder: Path) -> Iterator[pb.FileChunk]:

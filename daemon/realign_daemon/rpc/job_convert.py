@@ -23,7 +23,12 @@ def request_from_wire(wire: pb.JobRequest) -> Request:
         return str(getattr(wire, name) or asked.get(name) or "")
 
     def names(name: str) -> tuple[str, ...]:
-        return tuple(str(item) for item in (getattr(wire, name) or asked.get(name) or ()))
+        given: list[str | dict[str, Any]] = list(getattr(wire, name)) or asked.get(name) or []
+        return tuple(item if isinstance(item, str) else str(item["name"]) for item in given)
+
+    def files(name: str) -> tuple[SourceSpec, ...]:
+        announced = [source_from_wire(source) for source in getattr(wire, name)]
+        return tuple(announced or [SourceSpec(**source) for source in asked.get(name) or ()])
 
     def number(name: str) -> int | None:
         value = getattr(wire, name) if wire.HasField(name) else asked.get(name)
@@ -43,14 +48,25 @@ def request_from_wire(wire: pb.JobRequest) -> Request:
         exclude_nodes=names("exclude_nodes"),
         until=text("until"),
         settings={**asked.get("settings", {}), **wire.settings},
-        sources=tuple(
-            SourceSpec(name=source.name, sha256=Sha256(source.sha256), size_bytes=source.size_bytes)
-            for source in wire.sources
-        ),
+        sources=tuple(source_from_wire(source) for source in wire.sources),
+        data=source_from_wire(wire.data)
+        if wire.HasField("data")
+        else next((SourceSpec(**source) for source in (asked.get("data"),) if source), None),
+        columns={**asked.get("columns", {}), **wire.columns},
+        eval_sets=files("eval_sets"),
+        append=text("append_job"),
+        judges=names("judges"),
+        thinking={**asked.get("thinking", {}), **wire.thinking},
+        pilot=wire.pilot,
         client_token=wire.client_token,
         assume_yes=wire.assume_yes,
         output_hint=wire.output_hint,
     )
+
+
+def source_from_wire(wire: pb.Source) -> SourceSpec:
+    """The source as it was announced."""
+    return SourceSpec(name=wire.name, sha256=Sha256(wire.sha256), size_bytes=wire.size_bytes)
 
 
 def job_to_wire(job: Job, *, home: str, now_unix_s: float) -> pb.Job:
@@ -83,6 +99,7 @@ def job_to_wire(job: Job, *, home: str, now_unix_s: float) -> pb.Job:
         summary_json=json.dumps(record.summary) if record.summary else "",
         folder_name=spec.folder_name,
         plan_json=json.dumps(plan),
+        pilot_json=json.dumps(record.pilot) if record.pilot else "",
     )
 
 
@@ -115,8 +132,8 @@ def speed(record: JobRecord) -> float:
 
 
 def eta_s(record: JobRecord, now_unix_s: float) -> float | None:
-    """Seconds to the end if the rest goes as the plan predicted it, scaled by how the finished part went."""
-    predicted: dict[str, Any] = (record.plan or {}).get("predicted") or {}
+    """Seconds to the end if the rest goes as pilot or plan predicted, scaled by how the finished part went."""
+    predicted: dict[str, Any] = record.pilot or (record.plan or {}).get("predicted") or {}
     expected: dict[str, float] = {
         stage["stage"]: (stage["low_s"] + stage["high_s"]) / 2 for stage in predicted.get("stages", [])
     }

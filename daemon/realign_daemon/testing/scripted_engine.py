@@ -18,11 +18,15 @@ from realign_daemon.engine.api import (
     EngineStatus,
     Fill,
     Filled,
+    Fuse,
+    Fused,
     Generate,
     Generated,
     LocalModel,
     ModelBenchmark,
     Progress,
+    Render,
+    Rendered,
     Result,
     Score,
     Scored,
@@ -179,6 +183,10 @@ class ScriptedEngine:
                 return Scored(logprob=-length * (1 + _chance(task) / 10), tokens=length)
             case Train():
                 return self._trained(task)
+            case Render():
+                return _rendered(task)
+            case Fuse():
+                return Fused(weights=self._blobs.put_bytes(encode(task)), answers=tuple(map(_generated, task.prompts)))
             case _:
                 assert_never(task)
 
@@ -233,6 +241,14 @@ def _generated(task: Generate) -> Generated:
         completion_tokens=tokens,
         logprob=-tokens * (0.1 + chance),
     )
+
+
+def _rendered(task: Render) -> Rendered:
+    """Every word is a token, and every row comes back."""
+    if not task.messages or task.messages[-1].role != "assistant":
+        raise BadTask("a row ends with the assistant's turn")
+    *before, answer = [len(message.content.split()) + 1 for message in task.messages]
+    return Rendered(prompt_tokens=sum(before) + 1, completion_tokens=answer, problem="")
 
 
 def _filled(task: Fill) -> Filled:

@@ -10,7 +10,7 @@ from typing import Protocol, assert_never
 import structlog
 
 from realign_daemon.clock import Clock
-from realign_daemon.engine.api import Blobs, Engine, LocalModel, Result, Sha256, Trained
+from realign_daemon.engine.api import Blobs, Engine, Fused, LocalModel, Result, Sha256, Trained
 from realign_daemon.engine.codec import decode_result, encode
 from realign_daemon.engine.errors import BadTask, EngineDied, EngineError, MissingBlob, OutOfMemory
 from realign_daemon.errors import DamagedBlob
@@ -300,7 +300,17 @@ def _tokens(result: Result) -> int:
             return result.tokens
         case "trained":
             return result.trained_tokens
+        case "rendered":
+            return result.prompt_tokens + result.completion_tokens
+        case "fused":
+            return sum(map(_tokens, result.answers))
 
 
 def _blobs(result: Result) -> tuple[Sha256, ...]:
-    return (result.adapter,) if isinstance(result, Trained) else ()
+    match result:
+        case Trained():
+            return (result.adapter,)
+        case Fused():
+            return (result.weights,)
+        case _:
+            return ()

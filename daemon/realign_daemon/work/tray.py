@@ -7,7 +7,7 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from realign_daemon.engine.api import Train
+from realign_daemon.engine.api import Fuse, Train
 from realign_daemon.work.messages import Event
 from realign_daemon.work.units import Unit, UnitKey
 
@@ -34,7 +34,7 @@ class Item:
     @property
     def runs_alone(self) -> bool:
         """True when nothing else may be in the engine with it, so that its death is its own."""
-        return self.is_suspect or isinstance(self.unit.task, Train)
+        return self.is_suspect or isinstance(self.unit.task, Train | Fuse)
 
 
 @dataclass(slots=True)

@@ -10,7 +10,7 @@ import hashlib
 from dataclasses import dataclass
 from typing import NewType, assert_never
 
-from realign_daemon.engine.api import Fill, Generate, Message, Score, Sha256, Task, Train
+from realign_daemon.engine.api import Fill, Fuse, Generate, Message, Render, Score, Sha256, Task, Train
 from realign_daemon.engine.codec import encode
 
 UnitKey = NewType("UnitKey", str)
@@ -60,6 +60,8 @@ def _cost(task: Task) -> float:
             return _tokens(task.messages) + sum(len(slot.before) / CHARACTERS_PER_TOKEN + 1 for slot in task.form)
         case Score():
             return _tokens(task.messages) + len(task.completion) / CHARACTERS_PER_TOKEN
+        case Render() | Fuse():
+            return 1.0
         case Train():
             return float(task.settings.steps * task.settings.batch_size * task.settings.max_tokens)
         case _:

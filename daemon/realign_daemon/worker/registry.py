@@ -11,9 +11,22 @@ from importlib import import_module
 from typing import Final, cast
 
 FUNCTIONS: Final = {
-    "documents.read": "realign_daemon.curation.documents.entry:read",
+    "calibration.fit": "realign_daemon.curation.metrics.scaling:fit",
+    "documents.read.2": "realign_daemon.curation.documents.entry:read",
+    "documents.text_ratio": "realign_daemon.curation.documents.extract:text_ratio",
+    "formats.parquet": "realign_daemon.curation.formats.tables:parquet",
+    "hygiene.contained": "realign_daemon.curation.hygiene.contamination:contained",
+    "hygiene.duplicates": "realign_daemon.curation.hygiene.duplicates:duplicates",
+    "hygiene.languages": "realign_daemon.curation.hygiene.languages:languages",
+    "hygiene.personal_data": "realign_daemon.curation.hygiene.personal_data:personal_data",
+    "intervals.bootstrap_auroc": "realign_daemon.curation.metrics.clustered:bootstrap_auroc",
     "intervals.bootstrap_mean": "realign_daemon.curation.metrics.bootstrap:bootstrap_mean",
-    "intervals.bootstrap_calibration": "realign_daemon.curation.metrics.bootstrap:bootstrap_calibration",
+    "intervals.bootstrap_calibration": "realign_daemon.curation.metrics.clustered:bootstrap_calibration",
+    "verify.checkable": "realign_daemon.curation.verify.math_check:checkable",
+    "verify.code": "realign_daemon.curation.verify.code_check:verify_code",
+    "verify.code_checkable": "realign_daemon.curation.verify.code_check:code_checkable",
+    "verify.math": "realign_daemon.curation.verify.math_check:verify_math",
+    "verify.sandbox": "realign_daemon.curation.verify.sandbox:sandbox",
 }
 
 

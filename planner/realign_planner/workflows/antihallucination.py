@@ -1,6 +1,8 @@
 """The anti-hallucination workflow: what the target model knows, what it does not, and saying so.
 
-Eight samples of the target model a question tell known questions from unknown ones.
+Eight samples of the target model a question tell known questions from unknown ones; known ones get a twin that nobody
+can answer, which is sampled alike. Figures count a twin for every other question. Equal answers are judged once, so
+judgements are fewer than samples: about half, counted in full here. The last two stages share their held-out answers.
 """
 
 from __future__ import annotations
@@ -20,24 +22,33 @@ STAGES: Final = (
             Operation(
                 kind="generate", role="generator", per_row=1, prompt_tokens=550, output_tokens=60, what="a question"
             ),
-            Operation(kind="generate", role="target", per_row=8, prompt_tokens=80, output_tokens=60, what="a probe"),
-            Operation(kind="judge", role="judge", per_row=8, prompt_tokens=300, output_tokens=2, what="a verdict"),
+            Operation(
+                kind="generate",
+                role="generator",
+                per_row=0.25,
+                prompt_tokens=600,
+                output_tokens=50,
+                what="a question on a false premise",
+            ),
+            Operation(kind="generate", role="target", per_row=12, prompt_tokens=80, output_tokens=60, what="a probe"),
+            Operation(kind="judge", role="judge", per_row=12, prompt_tokens=500, output_tokens=2, what="a verdict"),
         ),
     ),
     Stage(
         name="uncertainty_calibration",
         title="Uncertainty calibration",
         gates=("probed_fraction",),
-        reports=("baseline_calibration_error",),
+        reports=("baseline_calibration_error", "baseline_brier", "baseline_auroc"),
         pilot=True,
     ),
     Stage(
         name="confidence_scoring",
         title="Confidence scoring",
         gates=("auroc",),
+        reports=("auroc_probability", "auroc_p_true", "auroc_agreement"),
         pilot=True,
         operations=(
-            Operation(kind="judge", role="target", per_row=1, prompt_tokens=150, output_tokens=2, what="a P(True)"),
+            Operation(kind="judge", role="target", per_row=8, prompt_tokens=150, output_tokens=2, what="a P(True)"),
         ),
     ),
     Stage(
@@ -51,39 +62,59 @@ STAGES: Final = (
         name="calibration",
         title="Calibration",
         gates=("calibration_error",),
+        reports=("unscaled_calibration_error", "brier", "auroc_after", "answered_fraction", "planted_caught_fraction"),
         operations=(
             Operation(
-                kind="generate", role="target", fixed=1000, prompt_tokens=80, output_tokens=60, what="a held-out answer"
+                kind="generate", role="target", fixed=1500, prompt_tokens=80, output_tokens=60, what="a held-out answer"
             ),
-            Operation(kind="judge", role="judge", fixed=1000, prompt_tokens=300, output_tokens=2, what="a verdict"),
-            Operation(kind="judge", role="target", fixed=1000, prompt_tokens=150, output_tokens=2, what="a P(True)"),
+            Operation(kind="judge", role="judge", fixed=1500, prompt_tokens=500, output_tokens=2, what="a verdict"),
+            Operation(kind="judge", role="target", fixed=1500, prompt_tokens=150, output_tokens=2, what="a P(True)"),
         ),
     ),
     Stage(
         name="validation",
         title="Validation",
         gates=("abstention_gain", "over_refusal"),
+        reports=(
+            "abstention_gain_50",
+            "abstention_gain_75",
+            "abstention_gain_90",
+            "refusal_precision",
+            "refusal_recall",
+        ),
         operations=(
             Operation(
-                kind="generate", role="target", fixed=400, prompt_tokens=100, output_tokens=60, what="a held-out answer"
+                kind="generate",
+                role="target",
+                fixed=400,
+                prompt_tokens=80,
+                output_tokens=60,
+                what="a held-out answer before or after",
             ),
-            Operation(kind="judge", role="judge", fixed=400, prompt_tokens=300, output_tokens=2, what="a verdict"),
+            Operation(kind="judge", role="judge", fixed=400, prompt_tokens=500, output_tokens=2, what="a verdict"),
         ),
     ),
     Stage(
         name="evaluation",
         title="Evaluation",
         gates=("wrong_answer_fall", "regression"),
+        reports=(
+            "right_before",
+            "right_after",
+            "wrong_before",
+            "wrong_after",
+            "not_attempted_before",
+            "not_attempted_after",
+        ),
         operations=(
             Operation(
                 kind="generate",
                 role="target",
-                fixed=400,
+                fixed=200,
                 prompt_tokens=150,
-                output_tokens=100,
-                what="an answer before or after",
+                output_tokens=150,
+                what="a suite answer before or after",
             ),
-            Operation(kind="judge", role="judge", fixed=200, prompt_tokens=300, output_tokens=2, what="a verdict"),
         ),
     ),
 )

@@ -1,6 +1,8 @@
 """The RLVR workflow: problems whose answer a program can check, with rewards, and a model trained on them.
 
-Eight samples a problem: between the four that show a pass rate at all and the sixteen that show it well.
+Eight samples a problem: between the four that show a pass rate at all and the sixteen that show it well. At most four
+of them are trained on, once with their rewards and once, as a control, with rewards dealt out by chance. Some hundred
+held-out problems are sampled alike with the adapters of both; what they gave before was sampled with the others.
 """
 
 from __future__ import annotations
@@ -19,6 +21,14 @@ STAGES: Final = (
         operations=(
             Operation(
                 kind="generate", role="generator", per_row=1, prompt_tokens=550, output_tokens=120, what="a problem"
+            ),
+            Operation(
+                kind="generate",
+                role="generator",
+                per_row=1,
+                prompt_tokens=550,
+                output_tokens=150,
+                what="another reading for its answer",
             ),
         ),
     ),
@@ -53,7 +63,7 @@ STAGES: Final = (
         trains=True,
         operations=(
             Operation(
-                kind="train", role="target", per_row=2, prompt_tokens=550, what="a verified solution or its control"
+                kind="train", role="target", per_row=8, prompt_tokens=550, what="a verified solution or its control"
             ),
         ),
     ),
@@ -65,7 +75,7 @@ STAGES: Final = (
             Operation(
                 kind="generate",
                 role="target",
-                fixed=200,
+                fixed=1600,
                 prompt_tokens=150,
                 output_tokens=400,
                 what="a held-out solution, true or random reward",
@@ -76,15 +86,8 @@ STAGES: Final = (
         name="evaluation",
         title="Evaluation",
         gates=("pass_gain", "regression"),
+        reports=("pass_at_1_before", "pass_at_1_after", "pass_at_4_before", "pass_at_4_after"),
         operations=(
-            Operation(
-                kind="generate",
-                role="target",
-                fixed=800,
-                prompt_tokens=150,
-                output_tokens=400,
-                what="a held-out solution before or after, four seeds",
-            ),
             Operation(
                 kind="generate",
                 role="target",

@@ -10,7 +10,7 @@ STAGES: Final = (
     Stage(
         name="data_prep",
         title="Data prep",
-        gates=("text_ratio",),
+        gates=("text_ratio", "valid_fraction", "truncated_fraction"),
         pilot=True,
         operations=(
             Operation(
@@ -25,7 +25,7 @@ STAGES: Final = (
         name="quality_filter",
         title="Quality filter",
         gates=("quality_score",),
-        reports=("quality_yield",),
+        reports=("quality_yield", "mean_ifd", "ifd_yield", "grounded_yield"),
         pilot=True,
         operations=(
             Operation(kind="judge", role="judge", per_row=1, prompt_tokens=900, output_tokens=10, what="a score"),

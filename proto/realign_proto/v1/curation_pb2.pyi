@@ -17,8 +17,22 @@ class Source(_message.Message):
     def __init__(self, name: _Optional[str] = ..., sha256: _Optional[str] = ..., size_bytes: _Optional[int] = ...) -> None: ...
 
 class JobRequest(_message.Message):
-    __slots__ = ("text", "data_type", "model", "target", "generator", "judge", "bits", "count", "seed", "nodes", "exclude_nodes", "until", "settings", "sources", "client_token", "assume_yes", "output_hint", "spec_json")
+    __slots__ = ("text", "data_type", "model", "target", "generator", "judge", "bits", "count", "seed", "nodes", "exclude_nodes", "until", "settings", "sources", "client_token", "assume_yes", "output_hint", "spec_json", "data", "columns", "eval_sets", "append_job", "judges", "thinking", "pilot")
     class SettingsEntry(_message.Message):
+        __slots__ = ("key", "value")
+        KEY_FIELD_NUMBER: _ClassVar[int]
+        VALUE_FIELD_NUMBER: _ClassVar[int]
+        key: str
+        value: str
+        def __init__(self, key: _Optional[str] = ..., value: _Optional[str] = ...) -> None: ...
+    class ColumnsEntry(_message.Message):
+        __slots__ = ("key", "value")
+        KEY_FIELD_NUMBER: _ClassVar[int]
+        VALUE_FIELD_NUMBER: _ClassVar[int]
+        key: str
+        value: str
+        def __init__(self, key: _Optional[str] = ..., value: _Optional[str] = ...) -> None: ...
+    class ThinkingEntry(_message.Message):
         __slots__ = ("key", "value")
         KEY_FIELD_NUMBER: _ClassVar[int]
         VALUE_FIELD_NUMBER: _ClassVar[int]
@@ -43,6 +57,13 @@ class JobRequest(_message.Message):
     ASSUME_YES_FIELD_NUMBER: _ClassVar[int]
     OUTPUT_HINT_FIELD_NUMBER: _ClassVar[int]
     SPEC_JSON_FIELD_NUMBER: _ClassVar[int]
+    DATA_FIELD_NUMBER: _ClassVar[int]
+    COLUMNS_FIELD_NUMBER: _ClassVar[int]
+    EVAL_SETS_FIELD_NUMBER: _ClassVar[int]
+    APPEND_JOB_FIELD_NUMBER: _ClassVar[int]
+    JUDGES_FIELD_NUMBER: _ClassVar[int]
+    THINKING_FIELD_NUMBER: _ClassVar[int]
+    PILOT_FIELD_NUMBER: _ClassVar[int]
     text: str
     data_type: str
     model: str
@@ -61,7 +82,14 @@ class JobRequest(_message.Message):
     assume_yes: bool
     output_hint: str
     spec_json: str
-    def __init__(self, text: _Optional[str] = ..., data_type: _Optional[str] = ..., model: _Optional[str] = ..., target: _Optional[str] = ..., generator: _Optional[str] = ..., judge: _Optional[str] = ..., bits: _Optional[int] = ..., count: _Optional[int] = ..., seed: _Optional[int] = ..., nodes: _Optional[_Iterable[str]] = ..., exclude_nodes: _Optional[_Iterable[str]] = ..., until: _Optional[str] = ..., settings: _Optional[_Mapping[str, str]] = ..., sources: _Optional[_Iterable[_Union[Source, _Mapping]]] = ..., client_token: _Optional[str] = ..., assume_yes: _Optional[bool] = ..., output_hint: _Optional[str] = ..., spec_json: _Optional[str] = ...) -> None: ...
+    data: Source
+    columns: _containers.ScalarMap[str, str]
+    eval_sets: _containers.RepeatedCompositeFieldContainer[Source]
+    append_job: str
+    judges: _containers.RepeatedScalarFieldContainer[str]
+    thinking: _containers.ScalarMap[str, str]
+    pilot: str
+    def __init__(self, text: _Optional[str] = ..., data_type: _Optional[str] = ..., model: _Optional[str] = ..., target: _Optional[str] = ..., generator: _Optional[str] = ..., judge: _Optional[str] = ..., bits: _Optional[int] = ..., count: _Optional[int] = ..., seed: _Optional[int] = ..., nodes: _Optional[_Iterable[str]] = ..., exclude_nodes: _Optional[_Iterable[str]] = ..., until: _Optional[str] = ..., settings: _Optional[_Mapping[str, str]] = ..., sources: _Optional[_Iterable[_Union[Source, _Mapping]]] = ..., client_token: _Optional[str] = ..., assume_yes: _Optional[bool] = ..., output_hint: _Optional[str] = ..., spec_json: _Optional[str] = ..., data: _Optional[_Union[Source, _Mapping]] = ..., columns: _Optional[_Mapping[str, str]] = ..., eval_sets: _Optional[_Iterable[_Union[Source, _Mapping]]] = ..., append_job: _Optional[str] = ..., judges: _Optional[_Iterable[str]] = ..., thinking: _Optional[_Mapping[str, str]] = ..., pilot: _Optional[str] = ...) -> None: ...
 
 class SourceBytes(_message.Message):
     __slots__ = ("sha256", "data")
@@ -134,6 +162,60 @@ class RetryRequest(_message.Message):
     reason: str
     def __init__(self, job_id: _Optional[str] = ..., from_stage: _Optional[str] = ..., settings: _Optional[_Mapping[str, str]] = ..., override_gate: _Optional[str] = ..., reason: _Optional[str] = ...) -> None: ...
 
+class SampleRequest(_message.Message):
+    __slots__ = ("job_id", "n", "stage", "rejected")
+    JOB_ID_FIELD_NUMBER: _ClassVar[int]
+    N_FIELD_NUMBER: _ClassVar[int]
+    STAGE_FIELD_NUMBER: _ClassVar[int]
+    REJECTED_FIELD_NUMBER: _ClassVar[int]
+    job_id: str
+    n: int
+    stage: str
+    rejected: bool
+    def __init__(self, job_id: _Optional[str] = ..., n: _Optional[int] = ..., stage: _Optional[str] = ..., rejected: _Optional[bool] = ...) -> None: ...
+
+class SampleReply(_message.Message):
+    __slots__ = ("of", "total", "items_json")
+    OF_FIELD_NUMBER: _ClassVar[int]
+    TOTAL_FIELD_NUMBER: _ClassVar[int]
+    ITEMS_JSON_FIELD_NUMBER: _ClassVar[int]
+    of: str
+    total: int
+    items_json: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, of: _Optional[str] = ..., total: _Optional[int] = ..., items_json: _Optional[_Iterable[str]] = ...) -> None: ...
+
+class RowRef(_message.Message):
+    __slots__ = ("job_id", "row")
+    JOB_ID_FIELD_NUMBER: _ClassVar[int]
+    ROW_FIELD_NUMBER: _ClassVar[int]
+    job_id: str
+    row: str
+    def __init__(self, job_id: _Optional[str] = ..., row: _Optional[str] = ...) -> None: ...
+
+class RowReport(_message.Message):
+    __slots__ = ("row_json", "provenance_json")
+    ROW_JSON_FIELD_NUMBER: _ClassVar[int]
+    PROVENANCE_JSON_FIELD_NUMBER: _ClassVar[int]
+    row_json: str
+    provenance_json: str
+    def __init__(self, row_json: _Optional[str] = ..., provenance_json: _Optional[str] = ...) -> None: ...
+
+class DropRequest(_message.Message):
+    __slots__ = ("job_id", "conditions")
+    JOB_ID_FIELD_NUMBER: _ClassVar[int]
+    CONDITIONS_FIELD_NUMBER: _ClassVar[int]
+    job_id: str
+    conditions: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, job_id: _Optional[str] = ..., conditions: _Optional[_Iterable[str]] = ...) -> None: ...
+
+class DropReply(_message.Message):
+    __slots__ = ("dropped", "job")
+    DROPPED_FIELD_NUMBER: _ClassVar[int]
+    JOB_FIELD_NUMBER: _ClassVar[int]
+    dropped: int
+    job: Job
+    def __init__(self, dropped: _Optional[int] = ..., job: _Optional[_Union[Job, _Mapping]] = ...) -> None: ...
+
 class UnitCounts(_message.Message):
     __slots__ = ("total", "done", "retried", "quarantined")
     TOTAL_FIELD_NUMBER: _ClassVar[int]
@@ -205,7 +287,7 @@ class GateVerdict(_message.Message):
     def __init__(self, stage: _Optional[str] = ..., metric: _Optional[str] = ..., tier: _Optional[str] = ..., value: _Optional[float] = ..., low: _Optional[float] = ..., high: _Optional[float] = ..., n: _Optional[int] = ..., undecided: _Optional[bool] = ..., remedy: _Optional[str] = ..., overridden_because: _Optional[str] = ...) -> None: ...
 
 class Job(_message.Message):
-    __slots__ = ("id", "state", "home", "output", "stages", "nodes", "gates", "predicted_json", "actual_json", "error", "request", "data_type", "created_unix_s", "ended_unix_s", "examples_per_s", "eta_s", "warnings", "spec_json", "exit_code", "summary_json", "folder_name", "plan_json")
+    __slots__ = ("id", "state", "home", "output", "stages", "nodes", "gates", "predicted_json", "actual_json", "error", "request", "data_type", "created_unix_s", "ended_unix_s", "examples_per_s", "eta_s", "warnings", "spec_json", "exit_code", "summary_json", "folder_name", "plan_json", "pilot_json")
     ID_FIELD_NUMBER: _ClassVar[int]
     STATE_FIELD_NUMBER: _ClassVar[int]
     HOME_FIELD_NUMBER: _ClassVar[int]
@@ -228,6 +310,7 @@ class Job(_message.Message):
     SUMMARY_JSON_FIELD_NUMBER: _ClassVar[int]
     FOLDER_NAME_FIELD_NUMBER: _ClassVar[int]
     PLAN_JSON_FIELD_NUMBER: _ClassVar[int]
+    PILOT_JSON_FIELD_NUMBER: _ClassVar[int]
     id: str
     state: str
     home: str
@@ -250,7 +333,8 @@ class Job(_message.Message):
     summary_json: str
     folder_name: str
     plan_json: str
-    def __init__(self, id: _Optional[str] = ..., state: _Optional[str] = ..., home: _Optional[str] = ..., output: _Optional[str] = ..., stages: _Optional[_Iterable[_Union[JobStage, _Mapping]]] = ..., nodes: _Optional[_Iterable[_Union[JobNode, _Mapping]]] = ..., gates: _Optional[_Iterable[_Union[GateVerdict, _Mapping]]] = ..., predicted_json: _Optional[str] = ..., actual_json: _Optional[str] = ..., error: _Optional[str] = ..., request: _Optional[str] = ..., data_type: _Optional[str] = ..., created_unix_s: _Optional[float] = ..., ended_unix_s: _Optional[float] = ..., examples_per_s: _Optional[float] = ..., eta_s: _Optional[float] = ..., warnings: _Optional[_Iterable[str]] = ..., spec_json: _Optional[str] = ..., exit_code: _Optional[int] = ..., summary_json: _Optional[str] = ..., folder_name: _Optional[str] = ..., plan_json: _Optional[str] = ...) -> None: ...
+    pilot_json: str
+    def __init__(self, id: _Optional[str] = ..., state: _Optional[str] = ..., home: _Optional[str] = ..., output: _Optional[str] = ..., stages: _Optional[_Iterable[_Union[JobStage, _Mapping]]] = ..., nodes: _Optional[_Iterable[_Union[JobNode, _Mapping]]] = ..., gates: _Optional[_Iterable[_Union[GateVerdict, _Mapping]]] = ..., predicted_json: _Optional[str] = ..., actual_json: _Optional[str] = ..., error: _Optional[str] = ..., request: _Optional[str] = ..., data_type: _Optional[str] = ..., created_unix_s: _Optional[float] = ..., ended_unix_s: _Optional[float] = ..., examples_per_s: _Optional[float] = ..., eta_s: _Optional[float] = ..., warnings: _Optional[_Iterable[str]] = ..., spec_json: _Optional[str] = ..., exit_code: _Optional[int] = ..., summary_json: _Optional[str] = ..., folder_name: _Optional[str] = ..., plan_json: _Optional[str] = ..., pilot_json: _Optional[str] = ...) -> None: ...
 
 class JobEvent(_message.Message):
     __slots__ = ("job", "kind", "text", "at_unix_s")

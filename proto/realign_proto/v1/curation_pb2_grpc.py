@@ -79,6 +79,21 @@ class CurationStub:
                 request_serializer=realign__proto_dot_v1_dot_curation__pb2.RetryRequest.SerializeToString,
                 response_deserializer=realign__proto_dot_v1_dot_curation__pb2.Job.FromString,
                 _registered_method=True)
+        self.SampleRows = channel.unary_unary(
+                '/realign.v1.Curation/SampleRows',
+                request_serializer=realign__proto_dot_v1_dot_curation__pb2.SampleRequest.SerializeToString,
+                response_deserializer=realign__proto_dot_v1_dot_curation__pb2.SampleReply.FromString,
+                _registered_method=True)
+        self.ExplainRow = channel.unary_unary(
+                '/realign.v1.Curation/ExplainRow',
+                request_serializer=realign__proto_dot_v1_dot_curation__pb2.RowRef.SerializeToString,
+                response_deserializer=realign__proto_dot_v1_dot_curation__pb2.RowReport.FromString,
+                _registered_method=True)
+        self.DropRows = channel.unary_unary(
+                '/realign.v1.Curation/DropRows',
+                request_serializer=realign__proto_dot_v1_dot_curation__pb2.DropRequest.SerializeToString,
+                response_deserializer=realign__proto_dot_v1_dot_curation__pb2.DropReply.FromString,
+                _registered_method=True)
         self.FetchOutput = channel.unary_stream(
                 '/realign.v1.Curation/FetchOutput',
                 request_serializer=realign__proto_dot_v1_dot_curation__pb2.JobRef.SerializeToString,
@@ -146,6 +161,27 @@ class CurationServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def SampleRows(self, request, context):
+        """Some of what a job has made so far, also while it runs.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ExplainRow(self, request, context):
+        """Where one row comes from and why it is there.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def DropRows(self, request, context):
+        """Takes rows out of an ended job's files; nothing is generated again.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def FetchOutput(self, request, context):
         """Every output file of a job, one after the other.
         """
@@ -200,6 +236,21 @@ def add_CurationServicer_to_server(servicer, server):
                     servicer.RetryJob,
                     request_deserializer=realign__proto_dot_v1_dot_curation__pb2.RetryRequest.FromString,
                     response_serializer=realign__proto_dot_v1_dot_curation__pb2.Job.SerializeToString,
+            ),
+            'SampleRows': grpc.unary_unary_rpc_method_handler(
+                    servicer.SampleRows,
+                    request_deserializer=realign__proto_dot_v1_dot_curation__pb2.SampleRequest.FromString,
+                    response_serializer=realign__proto_dot_v1_dot_curation__pb2.SampleReply.SerializeToString,
+            ),
+            'ExplainRow': grpc.unary_unary_rpc_method_handler(
+                    servicer.ExplainRow,
+                    request_deserializer=realign__proto_dot_v1_dot_curation__pb2.RowRef.FromString,
+                    response_serializer=realign__proto_dot_v1_dot_curation__pb2.RowReport.SerializeToString,
+            ),
+            'DropRows': grpc.unary_unary_rpc_method_handler(
+                    servicer.DropRows,
+                    request_deserializer=realign__proto_dot_v1_dot_curation__pb2.DropRequest.FromString,
+                    response_serializer=realign__proto_dot_v1_dot_curation__pb2.DropReply.SerializeToString,
             ),
             'FetchOutput': grpc.unary_stream_rpc_method_handler(
                     servicer.FetchOutput,
@@ -450,6 +501,87 @@ class Curation:
             '/realign.v1.Curation/RetryJob',
             realign__proto_dot_v1_dot_curation__pb2.RetryRequest.SerializeToString,
             realign__proto_dot_v1_dot_curation__pb2.Job.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def SampleRows(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/realign.v1.Curation/SampleRows',
+            realign__proto_dot_v1_dot_curation__pb2.SampleRequest.SerializeToString,
+            realign__proto_dot_v1_dot_curation__pb2.SampleReply.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ExplainRow(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/realign.v1.Curation/ExplainRow',
+            realign__proto_dot_v1_dot_curation__pb2.RowRef.SerializeToString,
+            realign__proto_dot_v1_dot_curation__pb2.RowReport.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def DropRows(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/realign.v1.Curation/DropRows',
+            realign__proto_dot_v1_dot_curation__pb2.DropRequest.SerializeToString,
+            realign__proto_dot_v1_dot_curation__pb2.DropReply.FromString,
             options,
             channel_credentials,
             insecure,

@@ -46,6 +46,12 @@ class CurationStub:
     PauseJob: _grpc.UnaryUnaryMultiCallable[_curation_pb2.JobRef, _curation_pb2.Job]
     ResumeJob: _grpc.UnaryUnaryMultiCallable[_curation_pb2.JobRef, _curation_pb2.Job]
     RetryJob: _grpc.UnaryUnaryMultiCallable[_curation_pb2.RetryRequest, _curation_pb2.Job]
+    SampleRows: _grpc.UnaryUnaryMultiCallable[_curation_pb2.SampleRequest, _curation_pb2.SampleReply]
+    """Some of what a job has made so far, also while it runs."""
+    ExplainRow: _grpc.UnaryUnaryMultiCallable[_curation_pb2.RowRef, _curation_pb2.RowReport]
+    """Where one row comes from and why it is there."""
+    DropRows: _grpc.UnaryUnaryMultiCallable[_curation_pb2.DropRequest, _curation_pb2.DropReply]
+    """Takes rows out of an ended job's files; nothing is generated again."""
     FetchOutput: _grpc.UnaryStreamMultiCallable[_curation_pb2.JobRef, _curation_pb2.FileChunk]
     """Every output file of a job, one after the other."""
 
@@ -64,6 +70,12 @@ class CurationAsyncStub(CurationStub):
     PauseJob: _aio.UnaryUnaryMultiCallable[_curation_pb2.JobRef, _curation_pb2.Job]  # type: ignore[assignment]
     ResumeJob: _aio.UnaryUnaryMultiCallable[_curation_pb2.JobRef, _curation_pb2.Job]  # type: ignore[assignment]
     RetryJob: _aio.UnaryUnaryMultiCallable[_curation_pb2.RetryRequest, _curation_pb2.Job]  # type: ignore[assignment]
+    SampleRows: _aio.UnaryUnaryMultiCallable[_curation_pb2.SampleRequest, _curation_pb2.SampleReply]  # type: ignore[assignment]
+    """Some of what a job has made so far, also while it runs."""
+    ExplainRow: _aio.UnaryUnaryMultiCallable[_curation_pb2.RowRef, _curation_pb2.RowReport]  # type: ignore[assignment]
+    """Where one row comes from and why it is there."""
+    DropRows: _aio.UnaryUnaryMultiCallable[_curation_pb2.DropRequest, _curation_pb2.DropReply]  # type: ignore[assignment]
+    """Takes rows out of an ended job's files; nothing is generated again."""
     FetchOutput: _aio.UnaryStreamMultiCallable[_curation_pb2.JobRef, _curation_pb2.FileChunk]  # type: ignore[assignment]
     """Every output file of a job, one after the other."""
 
@@ -133,6 +145,30 @@ class CurationServicer(metaclass=_abc_1.ABCMeta):
         request: _curation_pb2.RetryRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_curation_pb2.Job, _abc.Awaitable[_curation_pb2.Job]]: ...
+
+    @_abc_1.abstractmethod
+    def SampleRows(
+        self,
+        request: _curation_pb2.SampleRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_curation_pb2.SampleReply, _abc.Awaitable[_curation_pb2.SampleReply]]:
+        """Some of what a job has made so far, also while it runs."""
+
+    @_abc_1.abstractmethod
+    def ExplainRow(
+        self,
+        request: _curation_pb2.RowRef,
+        context: _ServicerContext,
+    ) -> _typing.Union[_curation_pb2.RowReport, _abc.Awaitable[_curation_pb2.RowReport]]:
+        """Where one row comes from and why it is there."""
+
+    @_abc_1.abstractmethod
+    def DropRows(
+        self,
+        request: _curation_pb2.DropRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_curation_pb2.DropReply, _abc.Awaitable[_curation_pb2.DropReply]]:
+        """Takes rows out of an ended job's files; nothing is generated again."""
 
     @_abc_1.abstractmethod
     def FetchOutput(

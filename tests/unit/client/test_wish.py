@@ -10,7 +10,7 @@ import pytest
 
 from realign_client.errors import BadUsage
 from realign_client.job_file import gather
-from realign_client.wish import Wish, read_settings, split_names
+from realign_client.wish import Wish, read_pairs, split_names
 
 
 def make(**said: Any) -> Wish:
@@ -53,13 +53,13 @@ def test_a_source_named_in_the_request_travels_when_none_is_given(tmp_path: Path
 
 def test_names_are_split_at_commas_and_settings_at_the_first_equals_sign() -> None:
     assert split_names(["a, b", "c"]) == ("a", "b", "c")
-    assert read_settings(["k=v=w", "k2="]) == {"k": "v=w", "k2": ""}
+    assert read_pairs(["k=v=w", "k2="]) == {"k": "v=w", "k2": ""}
 
 
 @pytest.mark.parametrize("text", ["k", "=v"])
 def test_a_setting_without_key_or_equals_sign_is_refused(text: str) -> None:
     with pytest.raises(BadUsage, match="KEY=VALUE"):
-        read_settings([text])
+        read_pairs([text])
 
 
 def test_options_win_over_the_job_file_and_settings_are_merged(tmp_path: Path) -> None:
@@ -104,7 +104,7 @@ def test_a_frozen_spec_keeps_its_models_and_names_its_sources_by_content(tmp_pat
     file = tmp_path / "job.json"
     file.write_text(json.dumps(spec))
     asked = gather(Wish(), str(file))
-    assert asked.wish == Wish(request="DPO pairs", data_type="dpo", target="pocket", judge="big")
+    assert asked.wish == Wish(request="DPO pairs", data_type="dpo", target="pocket", judges=("big",))
     assert [(source.name, source.sha256) for source in asked.known_sources] == [("book.txt", "ab")]
     assert json.loads(asked.spec_json) == spec
 
@@ -140,5 +140,5 @@ def test_a_model_folder_travels_by_its_name_because_its_path_means_nothing_elsew
     folder = tmp_path / "mine"
     folder.mkdir()
     (folder / "config.json").write_text("{}")
-    assert make(model=str(folder), judge="pocket").message().model == "mine"
+    assert make(model=str(folder), judges=("pocket",)).message().model == "mine"
     assert make(model="no/such/folder").message().model == "no/such/folder"

@@ -1,8 +1,10 @@
-"""Sources made on the spot: PDFs with what real ones have, and files that are not what they seem."""
+"""Sources made on the spot: PDFs and EPUBs with what real ones have, and files that are not what they seem."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import io
+import zipfile
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import pytest
@@ -12,6 +14,7 @@ from PIL import Image, ImageDraw
 
 Chapters = Sequence[tuple[str, Sequence[str]]]
 MakePdf = Callable[..., Path]
+MakeEpub = Callable[..., bytes]
 
 
 class Book(FPDF):
@@ -69,3 +72,37 @@ def scanned_pdf(tmp_path: Path) -> Path:
     path = tmp_path / "scan.pdf"
     pdf.output(str(path))
     return path
+
+
+@pytest.fixture(scope="session")
+def make_epub() -> MakeEpub:
+    def make(
+        chapters: Sequence[str | bytes], *, ncx: str = "", nav: str = "", files: Mapping[str, str | bytes] | None = None
+    ) -> bytes:
+        """The bodies of its files, or whole files, in the order of the spine: text/1.xhtml, text/2.xhtml and so on."""
+        names = [f"text/{number}.xhtml" for number in range(1, len(chapters) + 1)]
+        items = "".join(f'<item id="c{name}" href="{name}" media-type="application/xhtml+xml"/>' for name in names)
+        items += '<item id="nav" href="nav.xhtml" media-type="application/xhtml+xml" properties="nav"/>' if nav else ""
+        items += '<item id="ncx" href="toc.ncx" media-type="application/x-dtbncx+xml"/>' if ncx else ""
+        spine = "".join(f'<itemref idref="c{name}"/>' for name in names)
+        held = {
+            "mimetype": "application/epub+zip",
+            "META-INF/container.xml": '<container><rootfiles><rootfile full-path="OPS/p.opf"/></rootfiles></container>',
+            "OPS/p.opf": f"<package><manifest>{items}</manifest><spine>{spine}</spine></package>",
+            **({"OPS/nav.xhtml": nav} if nav else {}),
+            **({"OPS/toc.ncx": ncx} if ncx else {}),
+            **{
+                f"OPS/{name}": chapter
+                if isinstance(chapter, bytes)
+                else f'<?xml version="1.0"?>\n<html xmlns="http://www.w3.org/1999/xhtml"><body>{chapter}</body></html>'
+                for name, chapter in zip(names, chapters, strict=True)
+            },
+            **(files or {}),
+        }
+        packed = io.BytesIO()
+        with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as archive:
+            for name, content in held.items():
+                archive.writestr(name, content)
+        return packed.getvalue()
+
+    return make

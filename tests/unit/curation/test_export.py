@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from realign_daemon.curation.export import data_set_files, row_id, without_repeats, write_folder
+from realign_daemon.curation.export import FURTHER, data_set_files, row_id, without_repeats, write_folder
 from realign_daemon.curation.material import Dropped, Row
 
 FILES = {"train.jsonl": b"{}\n", "summary.json": b"{}\n"}
@@ -84,6 +84,12 @@ def test_what_was_left_out_is_listed_with_its_stage_and_reason() -> None:
     ]
 
 
+def test_a_rejected_line_says_its_stage_and_reason_whatever_its_content_calls_them() -> None:
+    dropped = [Dropped(stage="export", reason="twice", content={"reason": "mine", "stage": "mine", "q": "x"})]
+    (line,) = lines(exported([], dropped)["rejected.jsonl"])
+    assert list(line.items()) == [("stage", "export"), ("reason", "twice"), ("q", "x")]
+
+
 @given(st.lists(st.tuples(st.sampled_from("abcdef"), st.booleans())), st.randoms())
 def test_the_bytes_do_not_depend_on_the_order_of_rows(items: list[tuple[str, bool]], rng: random.Random) -> None:
     rows = [row(prompt, held_out=held_out) for prompt, held_out in items]
@@ -111,6 +117,13 @@ def test_writing_again_replaces_our_files_drops_an_old_adapter_and_leaves_the_us
     (folder / "mine.txt").write_text("keep")
     write_folder(folder, {**FILES, "train.jsonl": b"new\n"}, adapter=None)
     assert tree(folder) == {**FILES, "train.jsonl": b"new\n", "mine.txt": b"keep"}
+
+
+def test_further_formats_of_an_earlier_run_go_with_its_rows(tmp_path: Path) -> None:
+    folder = tmp_path / "out"
+    write_folder(folder, {**FILES, **dict.fromkeys(FURTHER, b"old")}, adapter=None)
+    write_folder(folder, {**FILES, FURTHER[0]: b"new"}, adapter=None)
+    assert tree(folder) == {**FILES, FURTHER[0]: b"new"}
 
 
 def test_a_failed_write_leaves_nothing_new_behind(tmp_path: Path, adapter: Callable[..., Path]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import random
 import subprocess
 import sys
@@ -10,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from realign_daemon.curation.metrics import answering, calibration, learning, preference, quality
+from realign_daemon.curation.metrics import answering, calibration, clustered, learning, preference, quality, scaling
 from realign_daemon.curation.metrics.intervals import wilson
 from realign_daemon.worker.registry import FUNCTIONS, resolve
 
@@ -145,6 +146,26 @@ def test_only_problems_of_middling_pass_rate_carry_a_gradient() -> None:
     assert answering.pass_rate([True, False, False, False]) == 0.25
 
 
+@given(st.lists(fractions, min_size=2, max_size=30), st.randoms(), st.sampled_from(["temperature", "isotonic"]))
+def test_a_scaling_gives_chances_and_never_turns_the_order_of_two_confidences(
+    confidences: list[float], rng: random.Random, method: scaling.Method
+) -> None:
+    fitted = scaling.Scaling(**scaling.fit(method, confidences, [rng.random() < 0.5 for _ in confidences]))
+    chances = [fitted(confidence) for confidence in [0.0, *sorted(confidences), 1.0]]
+    assert all(0 <= chance <= 1 for chance in chances)
+    assert all(later >= earlier - 1e-9 for earlier, later in itertools.pairwise(chances))
+
+
+def test_a_scale_needs_answers_to_be_fitted_on() -> None:
+    with pytest.raises(ValueError, match="0 confidences"):
+        scaling.fit("temperature", [], [])
+
+
+def test_answers_that_are_all_right_have_no_interval_of_an_auroc() -> None:
+    with pytest.raises(ValueError, match="no figure"):
+        clustered.bootstrap_auroc([0.1, 0.9], [True, True], ["a", "b"], 0)
+
+
 def test_a_target_of_certainty_is_no_target() -> None:
     with pytest.raises(ValueError, match="target"):
         answering.abstention_score(["wrong"], target=1.0)
@@ -166,7 +187,7 @@ def test_every_function_of_the_worker_exists(target: str) -> None:
 def test_what_the_daemon_imports_of_curation_loads_no_parser_and_no_numbers_library() -> None:
     modules = (
         "documents.reading, documents.chunks, templates, metrics.answering, metrics.calibration, metrics.intervals, "
-        "metrics.learning, metrics.preference, metrics.quality, pairs, export, summary, card"
+        "metrics.learning, metrics.preference, metrics.quality, metrics.scaling, pairs, export, summary, card"
     )
     imports = ", ".join(f"realign_daemon.curation.{module}" for module in modules.split(", "))
     heavy = "{'numpy', 'scipy', 'pypdfium2', 'pypdf', 'py3langid', 'mlx'}"

@@ -14,10 +14,13 @@ import numpy as np
 import pytest
 from scipy import special, stats
 from sklearn import metrics as sklearn_metrics
+from sklearn.isotonic import IsotonicRegression
+from sklearn.linear_model import LogisticRegression
 
-from realign_daemon.curation.metrics import answering, calibration, learning, preference, quality
-from realign_daemon.curation.metrics.bootstrap import bootstrap_calibration, bootstrap_mean
+from realign_daemon.curation.metrics import answering, calibration, clustered, learning, preference, quality
+from realign_daemon.curation.metrics.bootstrap import bootstrap_mean
 from realign_daemon.curation.metrics.intervals import wilson
+from realign_daemon.curation.metrics.scaling import Scaling, fit
 
 SEEDS = range(5)
 
@@ -178,8 +181,56 @@ def test_bootstrap_interval_of_a_mean_is_the_percentile_one_of_scipy() -> None:
 
 def test_bootstrap_of_a_calibration_error_covers_it_when_there_are_many_answers() -> None:
     confidences, correct = answers(1, 2_000)
-    found = bootstrap_calibration(confidences, correct, 0)
+    found = clustered.bootstrap_calibration(confidences, correct, [str(place) for place in range(2_000)], 0)
     assert found["low"] < calibration.calibration_error(confidences, correct) < found["high"]
+
+
+@pytest.mark.parametrize("grid", [0, 20])
+def test_each_figure_of_the_clustered_bootstrap_is_that_of_the_plain_metric(grid: int) -> None:
+    confidences, correct = answers(2, 90, grid=grid)
+    questions = [str(place % 30) for place in range(90)]
+    drawn = np.random.default_rng(5).integers(30, size=30)
+    names = sorted({*questions})
+    resampled = [place for index in drawn for place in range(90) if questions[place] == names[index]]
+    again = [confidences[place] for place in resampled], [correct[place] for place in resampled]
+    for bootstrap, metric in (
+        (clustered.bootstrap_auroc, calibration.auroc),
+        (clustered.bootstrap_calibration, calibration.calibration_error),
+    ):
+        figure = metric(*again)
+        assert figure is not None
+        assert bootstrap(confidences, correct, questions, 5, resamples=1) == {"low": near(figure), "high": near(figure)}
+
+
+def test_answers_to_the_same_questions_say_less_than_as_many_answers_to_different_ones() -> None:
+    confidences, correct = answers(3, 100)
+    repeated = confidences * 8, correct * 8
+    apart = clustered.bootstrap_auroc(*repeated, [str(place) for place in range(800)], 0)
+    together = clustered.bootstrap_auroc(*repeated, [str(place % 100) for place in range(800)], 0)
+    alone = clustered.bootstrap_auroc(confidences, correct, [str(place) for place in range(100)], 0)
+    assert together["high"] - together["low"] > 2 * (apart["high"] - apart["low"])
+    assert together == {"low": near(alone["low"]), "high": near(alone["high"])}
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_a_temperature_is_the_inverse_slope_of_scikit_learns_logistic_regression(seed: int) -> None:
+    confidences, correct = answers(seed)
+    log_odds = special.logit(np.clip(confidences, 1e-6, 1 - 1e-6)).reshape(-1, 1)
+    slope = LogisticRegression(C=np.inf, fit_intercept=False, tol=1e-10).fit(log_odds, correct).coef_[0, 0]
+    temperature = fit("temperature", confidences, correct)["temperature"]
+    assert 1 / temperature == pytest.approx(slope, rel=1e-5)
+    expected = special.expit(log_odds[:, 0] / temperature)
+    assert [Scaling(temperature=temperature)(one) for one in confidences] == [near(one) for one in expected]
+
+
+@pytest.mark.parametrize("grid", [0, 20])
+@pytest.mark.parametrize("seed", SEEDS)
+def test_isotonic_scaling_is_that_of_scikit_learn(seed: int, grid: int) -> None:
+    confidences, correct = answers(seed, grid=grid)
+    scaling = Scaling(**fit("isotonic", confidences, correct))
+    asked = [-1.0, *np.linspace(0, 1, 57).tolist(), 2.0]
+    expected = IsotonicRegression(out_of_bounds="clip").fit(confidences, correct).predict(asked)
+    assert [scaling(one) for one in asked] == [near(one) for one in expected]
 
 
 def test_a_single_value_cannot_be_resampled() -> None:

@@ -2,116 +2,31 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import math
-from collections.abc import Callable, Sequence
-from types import SimpleNamespace
-from typing import Any, cast
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from realign_daemon.curation.desk import Desk
 from realign_daemon.curation.documents.document import Chunk, Span
 from realign_daemon.curation.material import Comparison, Material, Pair, Prompt, Rated, Response, Row
 from realign_daemon.curation.metrics.preference import Verdict
-from realign_daemon.curation.record import JobRecord, StageRecord
-from realign_daemon.curation.spec import JobSpec, ModelPin
-from realign_daemon.curation.stages import gaps, grounding, judging, suites, training
+from realign_daemon.curation.stages import gaps, judging, prompts, suites, training
 from realign_daemon.curation.stages.dataset import dpo_row, most_tokens, replay_rows, sft_row, without_items
 from realign_daemon.engine.api import (
     Fill,
     Filled,
-    Generate,
     Generated,
-    Message,
-    ModelId,
-    Sampler,
     Sha256,
-    Task,
-    Train,
     TrainSettings,
 )
+from realign_daemon.testing.scripted_desk import ScriptedDesk, asked, generation, job_spec, prompt
 from realign_planner.gates import Measure, judge
-
-Answer = Callable[[Any], Any]
-PIN = ModelPin(name="pocket", model=ModelId("m"), params_b=0.001, bits=16, weight_bytes=1, templates="pocket")
-
-
-def spec(**changes: Any) -> JobSpec:
-    values: dict[str, Any] = {
-        "job_id": "dpo-1",
-        "request": "r",
-        "data_type": "dpo",
-        "skill": "s",
-        "roles": dict.fromkeys(("target", "generator", "judge"), PIN),
-        "template_versions": {},
-        "sources": (),
-        "suites": Sha256("suites"),
-        "created_unix_s": 0.0,
-        "folder_name": "f",
-        "realign_version": "0",
-    }
-    return JobSpec(**(values | changes))
-
-
-class ScriptedDesk(Desk):
-    """Gives for each task what `answer` gives (None is a unit that was given up), and keeps blobs in a dict."""
-
-    def __init__(self, answer: Answer, *, blobs: dict[str, str] | None = None, **changes: Any) -> None:
-        self.spec = spec(**changes)
-        self.record = JobRecord()
-        self.stage = StageRecord(name="s", title="s")
-        self.trained: list[Train] = []
-        self._answer = answer
-        self._files = {name: text.encode() for name, text in (blobs or {}).items()}
-
-    @property
-    def blobs(self) -> Any:
-        def put_bytes(data: bytes) -> Sha256:
-            self._files[key := hashlib.sha256(data).hexdigest()] = data
-            return Sha256(key)
-
-        return SimpleNamespace(read=self._files.__getitem__, put_bytes=put_bytes)
-
-    def say(self, activity: str) -> None:
-        self.stage.activity = activity
-
-    def warn(self, text: str) -> None:
-        self.record.warnings.append(text)
-
-    def made(self, task: Task) -> Any:
-        return SimpleNamespace(key="unit", node="node")
-
-    async def generate(self, role: str, tasks: Sequence[Generate]) -> list[Generated | None]:
-        return [self._answer(task) for task in tasks]
-
-    async def fill(self, role: str, tasks: Sequence[Fill]) -> list[Filled | None]:
-        return [self._answer(task) for task in tasks]
-
-    async def train(self, role: str, task: Train) -> None:
-        self.trained.append(task)
-
-    async def compute(self, function: str, arguments: dict[str, object]) -> Any:
-        values = cast("list[float]", arguments["values"])
-        return {"low": min(values), "high": max(values)}
-
-
-def prompt(question: str, *, is_held_out: bool = False) -> Prompt:
-    span = Span(page=1, start=0, end=1)
-    chunk = Chunk(id=question, source="a.txt", source_sha256="0", section="", spans=(span,), text="x")
-    return Prompt(id=question, question=question, chunk=chunk, task=task(), is_held_out=is_held_out)
-
-
-def task() -> Generate:
-    message = Message(role="user", content="q")
-    return Generate(model=ModelId("m"), messages=(message,), sampler=Sampler(), seed=0, template="t@1")
 
 
 def rated(of: Prompt, text: str, quality: float = 5.0) -> Rated:
-    return Rated(response=Response(prompt=of, text=text, task=task(), is_truncated=False), quality=quality)
+    return Rated(response=Response(prompt=of, text=text, task=generation(), is_truncated=False), quality=quality)
 
 
 def pair(
@@ -120,10 +35,6 @@ def pair(
     of = prompt(question, is_held_out=is_held_out)
     comparison = Comparison(first_shown_first=verdicts[0], first_shown_second=verdicts[1])
     return Pair(chosen=rated(of, "longer", 9.0), rejected=rated(of, "short", 1.0), comparison=comparison, gap=gap)
-
-
-def asked(task: Generate | Fill) -> str:
-    return task.messages[-1].content
 
 
 def filled(*probabilities: float) -> Filled:
@@ -145,7 +56,7 @@ async def test_a_training_that_gives_nothing_is_rejected() -> None:
 
     measure = (await training.train_dpo(desk, material))["training_loss"]
 
-    assert len(desk.trained) == 1
+    assert len(desk.trainings) == 1
     assert (measure.value is not None and math.isnan(measure.value), measure.n) == (True, 1)
     assert judge("train_dpo", measure).tier == "REJECT"
 
@@ -158,20 +69,20 @@ def test_training_has_room_for_the_longest_row_and_takes_a_step_at_least() -> No
     defaults = TrainSettings(max_tokens=128, steps=30)
     long = dpo_row("train", "why?", "字" * 900, "no")
     found = training.settings(
-        spec(settings={"steps": "0", "beta": "0.2"}), defaults, [sft_row("train", "q", "a"), long], epochs=2
+        job_spec(settings={"steps": "0", "beta": "0.2"}), defaults, [sft_row("train", "q", "a"), long], epochs=2
     )
     assert (found.steps, found.beta) == (1, 0.2)
     assert found.max_tokens == most_tokens(long) > len(("why?" + "字" * 900).encode())
-    assert training.settings(spec(), TrainSettings(), [long], epochs=2).max_tokens >= most_tokens(long)
-    assert training.settings(spec(), TrainSettings(max_tokens=9_999), [long], epochs=2).max_tokens == 9_999
+    assert training.settings(job_spec(), TrainSettings(), [long], epochs=2).max_tokens >= most_tokens(long)
+    assert training.settings(job_spec(), TrainSettings(max_tokens=9_999), [long], epochs=2).max_tokens == 9_999
 
 
 def test_few_rows_get_few_steps_unless_somebody_says_otherwise() -> None:
     rows = [sft_row("train", "q", "a")] * 100 + [sft_row("valid", "q", "a")] * 500
     defaults = TrainSettings(steps=30, batch_size=32)
-    assert training.settings(spec(), defaults, rows, epochs=2).steps == 7
-    assert training.settings(spec(), defaults, rows * 10, epochs=2).steps == 30
-    assert training.settings(spec(settings={"steps": "25"}), defaults, rows, epochs=2).steps == 25
+    assert training.settings(job_spec(), defaults, rows, epochs=2).steps == 7
+    assert training.settings(job_spec(), defaults, rows * 10, epochs=2).steps == 30
+    assert training.settings(job_spec(settings={"steps": "25"}), defaults, rows, epochs=2).steps == 25
 
 
 async def test_an_item_that_was_given_up_is_no_wrong_answer() -> None:
@@ -235,7 +146,7 @@ def test_held_out_sections_are_some_and_never_more_than_half(sizes: list[int], s
         for name, size in enumerate(sizes)
         for place in range(size)
     ]
-    held_out = grounding.held_out_sections(chunks, seed)
+    held_out = prompts.held_out_sections(chunks, seed)
     held = sum(sizes[int(section)] for _, section in held_out)
     assert len(held_out) < len(sizes)
     assert held <= sum(sizes) / 2

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from realign_daemon.engine import api
 from realign_daemon.engine.api import LocalModel, ModelId
 from realign_daemon.work.blobs import BlobStore
 
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from realign_daemon.engine.child.load import Loaded
 
 SCRIPT = Path(__file__).parents[2] / "tiny_model.py"
+POCKET = Path(api.__file__).parent / "pocket" / "model"
 
 
 @pytest.fixture(scope="session")
@@ -37,12 +39,30 @@ def tiny_model(tmp_path_factory: pytest.TempPathFactory) -> LocalModel:
 @pytest.fixture(scope="session")
 def loaded(tiny_model: LocalModel) -> Loaded:
     """The tiny model in this process."""
+    return _load(tiny_model.path)
+
+
+@pytest.fixture(scope="session")
+def worded(tmp_path_factory: pytest.TempPathFactory) -> Loaded:
+    """A tiny model with random weights and a tokenizer like those of real models; it can reason."""
+    folder = tmp_path_factory.mktemp("models") / "worded"
+    subprocess.run([sys.executable, SCRIPT, folder, "words"], check=True, timeout=120)
+    return _load(folder)
+
+
+@pytest.fixture(scope="session")
+def pocket() -> Loaded:
+    """The model that ships."""
+    return _load(POCKET)
+
+
+def _load(folder: Path) -> Loaded:
     import mlx.core as mx
 
     from realign_daemon.engine.child.load import load
 
     mx.disable_compile()  # compiling on a CPU starts a C++ compiler for every kernel
-    return load(tiny_model.path)
+    return load(folder)
 
 
 @pytest.fixture

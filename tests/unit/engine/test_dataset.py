@@ -13,12 +13,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from realign_daemon.engine.api import ModelId, Sha256, Train, TrainSettings
-from realign_daemon.engine.child.dataset import Dataset, Pair, Row, batches, read_dataset
+from realign_daemon.engine.child.dataset import Dataset, Pair, Rollout, Row, batches, read_dataset
 from realign_daemon.engine.child.load import Loaded
 from realign_daemon.engine.errors import BadTask
 
+Method = Literal["sft", "dpo", "grpo"]
 
-def task(method: Literal["sft", "dpo"], **settings: Any) -> Train:
+
+def task(method: Method, **settings: Any) -> Train:
     return Train(
         model=ModelId("m"), method=method, dataset=Sha256("d" * 64), settings=TrainSettings(**settings), seed=1
     )
@@ -28,9 +30,12 @@ def turns(*contents: str) -> list[dict[str, str]]:
     return [{"role": ("user", "assistant")[place % 2], "content": text} for place, text in enumerate(contents)]
 
 
+ROLLOUT = {"split": "train", "prompt": turns("q"), "completion": "good", "advantage": 0.5, "group": "g"}
+
+
 def written(tmp_path: Path, *rows: object) -> Path:
     path = tmp_path / "rows.jsonl"
-    path.write_text("\n".join(row if isinstance(row, str) else json.dumps(row) for row in rows))
+    path.write_bytes(b"\n".join(row if isinstance(row, bytes) else json.dumps(row).encode() for row in rows))
     return path
 
 
@@ -47,7 +52,7 @@ def test_pairs_share_their_prompt_and_replay_rows_are_conversations(loaded: Load
     path = written(
         tmp_path,
         {"split": "train", "prompt": turns("q"), "chosen": "good", "rejected": "bad"},
-        "",
+        b"",
         {"split": "valid", "prompt": turns("v"), "chosen": "good", "rejected": "bad"},
         {"split": "replay", "messages": turns("old", "known")},
     )
@@ -62,22 +67,30 @@ def test_pairs_share_their_prompt_and_replay_rows_are_conversations(loaded: Load
 @pytest.mark.parametrize(
     ("method", "row", "words"),
     [
-        ("sft", "{", "line 2"),
+        ("sft", b"{", "line 2"),
         ("sft", [], "line 2"),
         ("sft", {"split": "test", "messages": turns("q", "a")}, "line 2"),
         ("sft", {"split": "train", "messages": turns("q")}, "not the assistant's"),
         ("sft", {"split": "train", "messages": []}, "not the assistant's"),
         ("dpo", {"split": "train", "messages": turns("q", "a")}, "line 2"),
         ("dpo", {"split": "train", "prompt": turns("q"), "chosen": "x"}, "rejected"),
+        ("sft", b'{"split": "train", "messages": "\xff"}', "UnicodeDecodeError"),
+        ("grpo", {"split": "train", "messages": turns("q", "a")}, "prompt"),
+        ("grpo", {"split": "train", "prompt": turns("q"), "completion": "a", "group": "g"}, "advantage"),
+        ("grpo", {"split": "train", "prompt": turns("q"), "completion": "a", "advantage": 1.0}, "group"),
+        ("grpo", {**ROLLOUT, "advantage": float("nan")}, "advantage is nan"),
+        ("grpo", {**ROLLOUT, "completion": "x" * 60}, "65 tokens"),
         ("sft", {"split": "train", "messages": turns("q" * 60, "a")}, "65 tokens and 50 are allowed"),
     ],
 )
 def test_a_bad_line_is_refused_by_its_number(
-    loaded: Loaded, tmp_path: Path, method: Literal["sft", "dpo"], row: object, words: str
+    loaded: Loaded, tmp_path: Path, method: Method, row: object, words: str
 ) -> None:
     good: dict[str, object] = {"split": "valid", "messages": turns("q", "a")}
     if method == "dpo":
         good = {"split": "valid", "prompt": turns("q"), "chosen": "a", "rejected": "b"}
+    if method == "grpo":
+        good = {**ROLLOUT, "split": "valid"}
     with pytest.raises(BadTask, match=words) as refusal:
         read_dataset(written(tmp_path, good, row), task(method, max_tokens=50), loaded.vocabulary)
     assert "line 2" in str(refusal.value)
@@ -87,6 +100,25 @@ def test_a_data_set_with_nothing_to_learn_is_refused(loaded: Loaded, tmp_path: P
     path = written(tmp_path, {"split": "valid", "messages": turns("q", "a")})
     with pytest.raises(BadTask, match="no row of split train"):
         read_dataset(path, task("sft"), loaded.vocabulary)
+
+
+def test_rollouts_carry_their_advantage_and_those_without_one_are_not_trained_on(
+    loaded: Loaded, tmp_path: Path
+) -> None:
+    rows = [{**ROLLOUT, "advantage": advantage, "split": split} for split in ("train", "valid") for advantage in (1, 0)]
+    data = read_dataset(written(tmp_path, *rows), task("grpo"), loaded.vocabulary)
+    (rollout,) = data.train
+    assert isinstance(rollout, Rollout)
+    assert (rollout.advantage, rollout.group, len(rollout.row.completion)) == (1.0, "g", 5)
+    assert len(data.valid) == 2
+    with pytest.raises(BadTask, match="no row of split train to learn from"):
+        read_dataset(written(tmp_path, {**ROLLOUT, "advantage": 0}), task("grpo"), loaded.vocabulary)
+
+
+def test_a_line_ends_at_a_line_feed_only(loaded: Loaded, tmp_path: Path) -> None:
+    text = '{"split": "train", "messages": [{"role": "user", "content": "a b"}, {"role": "assistant", "content": "c"}]}'
+    data = read_dataset(written(tmp_path, text.replace(" b", "\u2028b").encode()), task("sft"), loaded.vocabulary)
+    assert len(data.train) == 1
 
 
 @given(

@@ -94,7 +94,7 @@ def test_greedy_writes_what_mlx_lm_writes(loaded: Loaded) -> None:
 
 def test_the_log_probability_is_the_models_own_whatever_the_sampler(loaded: Loaded) -> None:
     """Scoring what was written gives the same figure; both are of temperature 1, the end of sequence included."""
-    results = written(loaded, [task(number, Sampler(temperature=1.0, max_tokens=200)) for number in range(40)], 40)
+    results = written(loaded, [task(number, Sampler(temperature=1.0, max_tokens=200)) for number in range(60)], 60)
     checked = 0
     for number, result in results.items():
         if result.finish_reason == "stop" and len(result.text) == result.completion_tokens - 1:

@@ -17,28 +17,40 @@ import pytest
 
 from realign_daemon.engine.api import LocalModel, ModelId, Sha256, Train, Trained, TrainSettings
 from realign_daemon.engine.child import lora
+from realign_daemon.engine.child.checkpoint import CheckpointFile
 from realign_daemon.engine.child.duty import Duty
 from realign_daemon.engine.child.load import Loaded
-from realign_daemon.engine.child.train import learning_rate, train
+from realign_daemon.engine.child.run import learning_rate
+from realign_daemon.engine.child.train import train
 from realign_daemon.engine.errors import BadTask
 
 PROBE = mx.array([[10, 20, 30, 40]])
+Method = Literal["sft", "dpo", "grpo"]
+METHODS: tuple[Method, ...] = ("sft", "dpo", "grpo")
 SMALL: dict[str, Any] = {"rank": 4, "steps": 12, "batch_size": 6, "evaluate_every": 4, "learning_rate": 3e-3}
 
 
+class Interrupted(Exception):
+    """What ends a run in the middle."""
+
+
 class Bench:
-    """Runs trainings in one folder."""
+    """Runs trainings in one folder. Every checkpoint file is its own unless a number is given."""
 
     def __init__(self, loaded: Loaded, folder: Path) -> None:
         self.loaded, self.folder = loaded, folder
         self.adapters = lora.Adapters(loaded.network)
         self.numbers = itertools.count()
         self.steps: list[tuple[int, int]] = []
+        self.notes: list[str] = []
+        self.warnings: list[str] = []
 
     def run(
         self,
-        method: Literal["sft", "dpo"],
+        method: Method,
         *,
+        checkpoint: str = "",
+        interrupt_after: int = 10**9,
         start: Path | None = None,
         rows: list[dict[str, Any]] | None = None,
         seed: int = 1,
@@ -46,7 +58,8 @@ class Bench:
     ) -> tuple[Trained, Path]:
         dataset = self.folder / "rows.jsonl"
         dataset.write_text("\n".join(json.dumps(row) for row in rows or globals()[f"{method}_rows"]()))
-        output = self.folder / f"adapter-{next(self.numbers)}.tar"
+        number = next(self.numbers)
+        output = self.folder / f"adapter-{number}.tar"
         task = Train(
             model=ModelId("m"),
             adapter=Sha256(sha256(start)) if start else None,
@@ -55,16 +68,30 @@ class Bench:
             settings=TrainSettings(**(SMALL | settings)),
             seed=seed,
         )
+
+        def on_step(done: int, total: int, note: str) -> None:
+            self.steps.append((done, total))
+            self.notes.append(note)
+            if done == interrupt_after:
+                raise Interrupted
+
+        file = CheckpointFile(
+            self.folder / (checkpoint or f"checkpoint-{number}"),
+            every_s=0,
+            warn=lambda event, _: self.warnings.append(event),
+            clock=lambda: 0.0,  # time stands still: every step is due
+        )
         result = train(
             self.loaded,
             self.adapters,
             task,
             dataset=dataset,
             adapter=start,
+            checkpoint=file,
             output=output,
             duty=Duty(),
             alive=lambda: None,
-            on_step=lambda done, total, _: self.steps.append((done, total)),
+            on_step=on_step,
         )
         return result, output
 
@@ -92,6 +119,12 @@ def sft_rows() -> list[dict[str, Any]]:
     ]
 
 
+def misleading_rows() -> list[dict[str, Any]]:
+    """Trained on one answer and checked on another, the held-out loss soon rises."""
+    wrong = [row | {"messages": [row["messages"][0], {"role": "assistant", "content": "zzz"}]} for row in sft_rows()]
+    return [row for row in wrong if row["split"] == "train"] + [row for row in sft_rows() if row["split"] == "valid"]
+
+
 def dpo_rows() -> list[dict[str, Any]]:
     return [
         {
@@ -106,17 +139,34 @@ def dpo_rows() -> list[dict[str, Any]]:
     ]
 
 
+def grpo_rows() -> list[dict[str, Any]]:
+    """Four answers to each question, two of them rewarded; one group is of one mind."""
+    return [
+        {
+            "split": "valid" if place >= 24 else "train",
+            "prompt": [{"role": "user", "content": f"say {place // 4}"}],
+            "completion": f"{place // 4}{'x' * (place % 4)}",
+            "advantage": 0.0 if place < 4 else (1.0, 0.6, -0.6, -1.0)[place % 4],
+            "group": str(place // 4),
+        }
+        for place in range(32)
+    ] + dpo_rows()[-1:]
+
+
 @pytest.fixture
 def bench(loaded: Loaded, tmp_path: Path) -> Bench:
     return Bench(loaded, tmp_path)
 
 
-@pytest.mark.parametrize("method", ["sft", "dpo"])
-def test_the_same_task_twice_gives_identical_adapters(bench: Bench, method: Literal["sft", "dpo"]) -> None:
+@pytest.mark.parametrize("method", METHODS)
+def test_the_same_task_twice_gives_identical_adapters(bench: Bench, method: Method) -> None:
     (first, one), (second, other) = bench.run(method), bench.run(method)
     assert one.read_bytes() == other.read_bytes()
     assert first == second
     assert bench.run(method, seed=2)[1].read_bytes() != one.read_bytes()
+    with tarfile.open(one) as archive:
+        entries = [(entry.name, entry.mtime, entry.uid, entry.gid, entry.uname) for entry in archive]
+    assert entries == [(name, 0, 0, 0, "") for name in ("adapter_config.json", "adapters.safetensors")]
 
 
 def test_sft_learns_and_says_how_it_went(bench: Bench) -> None:
@@ -138,6 +188,96 @@ def test_dpo_widens_margins_and_the_nll_term_holds_the_chosen_answers_up(bench: 
     assert last.reward_accuracy == sum(margin > 0 for margin in result.valid_margins) / 6 == 1.0
     assert last.chosen_logratio is not None
     assert last.chosen_logratio > 0
+
+
+def test_grpo_makes_rewarded_samples_more_probable_and_the_others_less(bench: Bench) -> None:
+    result, _ = bench.run("grpo", steps=30)
+    first, last = result.points[0], result.points[-1]
+    assert (first.reward_margin or 0) < (last.reward_margin or 0)
+    assert last.reward_margin == pytest.approx(sum(result.valid_margins) / 2, abs=1e-6)  # two groups are held out
+    assert last.reward_accuracy == 1.0
+    assert (last.chosen_logratio or 0) > 0
+    assert (last.valid_loss or 0) < (first.valid_loss or 0)
+
+
+def test_a_divergence_term_holds_the_policy_back(bench: Bench) -> None:
+    free, held = (bench.run("grpo", steps=30, kl_weight=weight)[0].points[-1] for weight in (0.0, 1.0))
+    assert 0 < (held.reward_margin or 0) < (free.reward_margin or 0)
+
+
+@pytest.mark.parametrize(
+    ("method", "interrupt_after", "patience"),
+    [("sft", 1, 0), ("sft", 6, 9), ("dpo", 5, 9), ("dpo", 12, 0), ("grpo", 2, 9), ("grpo", 7, 0)],
+)
+def test_an_interrupted_run_ends_in_the_same_bytes(
+    bench: Bench, method: Method, interrupt_after: int, patience: int
+) -> None:
+    settings: dict[str, Any] = {"evaluate_every": 4, "patience": patience}
+    whole, one = bench.run(method, **settings)
+    with pytest.raises(Interrupted):
+        bench.run(method, checkpoint="c", interrupt_after=interrupt_after, **settings)
+    bench.steps.clear()
+    resumed, other = bench.run(method, checkpoint="c", **settings)
+    assert other.read_bytes() == one.read_bytes()
+    assert resumed == whole
+    saved = interrupt_after - 1
+    assert bench.steps == [(step, 12) for step in range(saved, 13)]
+    assert bench.notes[-13 + saved :][0] == f"resumed at step {saved}"
+    assert bench.notes[-1].endswith(f"resumed at step {saved}")
+    assert bench.warnings == []
+
+
+def test_an_interrupted_run_from_an_adapter_keeps_its_reference(bench: Bench) -> None:
+    _, start = bench.run("sft")
+    whole, one = bench.run("dpo", start=start)
+    with pytest.raises(Interrupted):
+        bench.run("dpo", start=start, checkpoint="c", interrupt_after=6)
+    resumed, other = bench.run("dpo", start=start, checkpoint="c")
+    assert (resumed, other.read_bytes()) == (whole, one.read_bytes())
+
+
+def test_patience_goes_on_where_it_was(bench: Bench) -> None:
+    """Interrupted when the best weights lie behind and patience is running out."""
+    settings: dict[str, Any] = {"rows": misleading_rows(), "steps": 30, "evaluate_every": 3, "patience": 2}
+    whole, one = bench.run("sft", **settings)
+    assert whole.steps < 30
+    with pytest.raises(Interrupted):
+        bench.run("sft", checkpoint="c", interrupt_after=whole.steps - 1, **settings)
+    resumed, other = bench.run("sft", checkpoint="c", **settings)
+    assert bench.notes[-1].endswith(f"resumed at step {whole.steps - 2}")
+    assert (resumed, other.read_bytes()) == (whole, one.read_bytes())
+
+
+@pytest.mark.parametrize("place", [0, 100, -1])
+def test_a_damaged_checkpoint_is_not_used(bench: Bench, place: int) -> None:
+    _, whole = bench.run("sft")
+    with pytest.raises(Interrupted):
+        bench.run("sft", checkpoint="c", interrupt_after=5)
+    file = bench.folder / "c"
+    content = bytearray(file.read_bytes())
+    content[place] ^= 1
+    file.write_bytes(content)
+    bench.steps.clear()
+    _, again = bench.run("sft", checkpoint="c")
+    assert bench.warnings == ["checkpoint.ignored"]
+    assert bench.steps[0] == (1, 12)
+    assert again.read_bytes() == whole.read_bytes()
+
+
+@pytest.mark.parametrize("other", [{"seed": 2}, {"rows": list(reversed(sft_rows()))}])
+def test_another_tasks_or_tokens_checkpoint_is_not_used(bench: Bench, other: dict[str, Any]) -> None:
+    with pytest.raises(Interrupted):
+        bench.run("sft", checkpoint="c", interrupt_after=5)
+    bench.steps.clear()
+    bench.run("sft", checkpoint="c", **other)
+    assert bench.warnings == ["checkpoint.ignored"]
+    assert bench.steps[0] == (1, 12)
+
+
+def test_training_goes_on_when_no_checkpoint_can_be_written(bench: Bench) -> None:
+    result, _ = bench.run("sft", checkpoint="no/such/folder")
+    assert set(bench.warnings) == {"checkpoint.not_written"}
+    assert result.steps == 12
 
 
 def test_training_leaves_the_model_as_it_was(bench: Bench) -> None:
@@ -165,18 +305,29 @@ def test_training_goes_on_from_an_earlier_adapter_which_is_then_the_reference(be
 
 
 def test_early_stopping_keeps_the_best_weights(bench: Bench) -> None:
-    """Trained on one answer and checked on another, the held-out loss soon rises."""
-    wrong = [row | {"messages": [row["messages"][0], {"role": "assistant", "content": "zzz"}]} for row in sft_rows()]
-    rows = [row for row in wrong if row["split"] == "train"] + [row for row in sft_rows() if row["split"] == "valid"]
+    rows = misleading_rows()
     whole, _ = bench.run("sft", rows=rows, steps=30, evaluate_every=3)
     stopped, blob = bench.run("sft", rows=rows, steps=30, evaluate_every=3, patience=2)
     assert stopped.steps < whole.steps == 30
+    assert stopped.step_losses == whole.step_losses[: stopped.steps]
+    assert stopped.points == whole.points[: stopped.steps // 3]
     losses = [point.valid_loss for point in stopped.points if point.valid_loss is not None]
     best = losses.index(min(losses))
     assert len(losses) - 1 - best == 2
     valid_only = [row | {"split": "train"} for row in rows if row["split"] == "valid"]
     again, _ = bench.run("sft", rows=valid_only, start=blob, steps=1, batch_size=6)
     assert again.step_losses[0] == pytest.approx(min(losses), abs=1e-5)  # what is kept is what was best
+
+
+def test_margins_are_those_of_the_weights_that_are_kept(bench: Bench) -> None:
+    rows = [
+        row | {"chosen": row["rejected"], "rejected": row["chosen"]} if row["split"] == "valid" else row
+        for row in dpo_rows()
+    ]
+    result, _ = bench.run("dpo", rows=rows, steps=20, patience=2)
+    best = min(result.points, key=lambda point: point.valid_loss or 0)
+    assert best.step < result.steps < 20
+    assert sum(result.valid_margins) / 6 == pytest.approx(best.reward_margin, abs=1e-9)
 
 
 def test_a_loss_that_is_no_number_ends_the_run(bench: Bench) -> None:
@@ -186,7 +337,17 @@ def test_a_loss_that_is_no_number_ends_the_run(bench: Bench) -> None:
     assert np.isfinite(bench.logits()).all()
 
 
-@pytest.mark.parametrize("settings", [{"rank": 0}, {"steps": 0}, {"batch_size": 0}, {"evaluate_every": 0}])
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"rank": 0},
+        {"steps": 0},
+        {"batch_size": 0},
+        {"evaluate_every": 0},
+        {"clip_fraction": 1.0},
+        {"kl_weight": -0.1},
+    ],
+)
 def test_settings_that_cannot_train_are_refused(bench: Bench, settings: dict[str, Any]) -> None:
     with pytest.raises(BadTask, match="cannot train"):
         bench.run("sft", **settings)

@@ -15,7 +15,7 @@ from realign_daemon.engine.errors import BadTask
 class Letters:
     """A tokenizer whose tokens are characters; its template refuses what it is told to."""
 
-    eos_token_id, bos_token_id, eos_token_ids, think_start, think_end = 0, 1, {0}, None, None
+    eos_token_id, bos_token_id, eos_token_ids, has_thinking = 0, 1, {0}, False
 
     def __init__(self, *, refuses: bool = False) -> None:
         self.refuses = refuses
@@ -44,7 +44,8 @@ class Letters:
 )
 def test_reasoning_never_leaks_into_the_answer(written: str, text: str, reasoning: str) -> None:
     vocabulary = Vocabulary(Letters(), 100)
-    assert vocabulary.answer([ord(letter) for letter in written]) == (text, reasoning)
+    tokens = [ord(letter) for letter in written]
+    assert vocabulary.answer(tokens, thinking="strip", opened=False) == (text, reasoning)
 
 
 @pytest.mark.parametrize("thinking", [True, False])

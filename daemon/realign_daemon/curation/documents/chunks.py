@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator
+import re
+from bisect import bisect
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 from typing import Literal, NamedTuple
 
-from realign_daemon.curation.documents.document import Block, Chunk, Document, Section, Span
+from realign_daemon.curation.documents.document import Block, Chunk, Document, Record, Run, Section, Span
+from realign_daemon.curation.documents.formulas import formulas_in
 from realign_daemon.curation.documents.sentences import sentence_bounds
 
 # A rest shorter than this at a section's end is too little to ask about and joins the passage before it.
 MIN_REST_CHARACTERS = 200
+_LINE_END = re.compile(r"\r\n?|\n")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,22 +50,33 @@ def chunks_of(document: Document, chunking: Chunking) -> tuple[Chunk, ...]:
     half full, else at a sentence's, and may be longer than the limit by the short rest of its section.
     """
     found: list[Chunk] = []
+    titles = _paths(document.sections)
+    place = _Places(document)
     for section, grouped in groupby(document.blocks, key=lambda block: block.section):
         blocks = list(grouped)
         if chunking.policy == "sentence":
             pieces = [[part] for block in blocks for whole in _sentences(block) for part in _cut(whole, chunking)]
         else:
             pieces = _passages(blocks, chunking)
-        title = _path(document.sections, section)
-        found += [_chunk(document, title, parts) for parts in pieces]
+        title = titles[section] if section >= 0 else ""
+        found += [_chunk(document, title, parts, place) for parts in pieces]
     return tuple(found)
+
+
+def records_of(document: Document) -> tuple[Record, ...]:
+    """The records of a file of field records, each with its whole page as chunk; none of any other document."""
+    place = _Places(document)
+    return tuple(
+        Record(line=block.runs[0].page, fields=fields, chunk=_chunk(document, "", [_whole(block)], place))
+        for block, fields in zip(document.blocks, document.fields, strict=False)
+    )
 
 
 def _passages(blocks: list[Block], chunking: Chunking) -> list[list[_Part]]:
     passages: list[list[_Part]] = []
     current: list[_Part] = []
     for block in blocks:
-        whole = _Part(block, 0, len(block.text))
+        whole = _whole(block)
         if _fits([*current, whole], chunking):
             current.append(whole)
             continue
@@ -82,6 +97,10 @@ def _passages(blocks: list[Block], chunking: Chunking) -> list[list[_Part]]:
     elif current:
         passages.append(current)
     return passages
+
+
+def _whole(block: Block) -> _Part:
+    return _Part(block, 0, len(block.text))
 
 
 def _grown(parts: list[_Part], part: _Part) -> list[_Part]:
@@ -115,9 +134,25 @@ def _cut(sentence: _Part, chunking: Chunking) -> Iterator[_Part]:
         yield _Part(block, start, end)
 
 
-def _chunk(document: Document, section: str, parts: list[_Part]) -> Chunk:
+class _Places:
+    """The numbers of the lines, or records, at which the places of a document stand."""
+
+    def __init__(self, document: Document) -> None:
+        self._is_record = document.kind in {"jsonl", "parquet"}
+        in_lines = document.kind in {"text", "markdown", "html"}
+        self._line_ends = [end.end() for end in _LINE_END.finditer(document.pages[0].text)] if in_lines else None
+
+    def line(self, span: Span) -> int | None:
+        """From 1; None in documents that have pages."""
+        if self._is_record:
+            return span.page
+        return None if self._line_ends is None else bisect(self._line_ends, span.start) + 1
+
+
+def _chunk(document: Document, section: str, parts: list[_Part], places: _Places) -> Chunk:
     text = "\n\n".join(part.text for part in parts)
-    spans = _merged([span for part in parts for span in part.block.spans(part.start, part.end)])
+    runs = [run for part in parts for run in part.block.runs_between(part.start, part.end)]
+    spans = _spans(runs)
     named = json.dumps([text, document.sha256, [[span.page, span.start, span.end] for span in spans]])
     return Chunk(
         id=hashlib.sha256(named.encode()).hexdigest(),
@@ -126,24 +161,29 @@ def _chunk(document: Document, section: str, parts: list[_Part]) -> Chunk:
         section=section,
         spans=spans,
         text=text,
+        line=places.line(spans[0]),
+        has_table=any(run.in_table for run in runs),
+        has_formula=any(part.block.formulas for part in parts) or formulas_in(text) > 0,
     )
 
 
-def _merged(spans: list[Span]) -> tuple[Span, ...]:
-    """One span a page: from the first character to the last."""
-    return tuple(
-        Span(page=page, start=first[0].start, end=first[-1].end)
-        for page, grouped in groupby(spans, key=lambda span: span.page)
-        if (first := list(grouped))
-    )
+def _spans(runs: Iterable[Run]) -> tuple[Span, ...]:
+    """One span from the first character to the last of each stretch of a page in which no text is left out."""
+    stretches: list[list[Run]] = []
+    for run in runs:
+        if not stretches or stretches[-1][-1].page != run.page or run.follows_gap:
+            stretches.append([])
+        stretches[-1].append(run)
+    return tuple(Span(page=found[0].page, start=found[0].start, end=found[-1].raw_end) for found in stretches)
 
 
-def _path(sections: tuple[Section, ...], index: int) -> str:
-    """The titles that lead to a section, from the outermost."""
-    titles: list[str] = []
-    level = 1 << 30
-    for section in reversed(sections[: index + 1]):
-        if section.level < level:
-            titles.append(section.title)
-            level = section.level
-    return " > ".join(reversed(titles))
+def _paths(sections: Sequence[Section]) -> list[str]:
+    """For each section the titles that lead to it, from the outermost."""
+    paths: list[str] = []
+    around: list[Section] = []
+    for section in sections:
+        while around and around[-1].level >= section.level:
+            around.pop()
+        around.append(section)
+        paths.append(" > ".join(outer.title for outer in around))
+    return paths

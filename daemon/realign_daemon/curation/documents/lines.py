@@ -7,7 +7,9 @@ from dataclasses import dataclass
 
 # pdfium writes a hyphen that ends a line, together with the line end, as one of these.
 LINE_END_HYPHENS = "\ufffe\x02"
+SOFT_HYPHEN = "\u00ad"  # where a word may be broken; seen only where it is
 _LINE = re.compile(rf"[^\r\n{LINE_END_HYPHENS}]+(?P<hyphen>[{LINE_END_HYPHENS}])?")
+_COLUMN = re.compile(r"(?<=\S)(?:(?P<tab>\t+)|\s{2,})(?=\S)")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -21,6 +23,9 @@ class Line:
     blank_before: bool
     font_size: float = 0.0  # of its first character, in points; 0 = unknown
     level: int = 0  # heading level from 1; 0 = not a heading
+    columns: tuple[float, ...] = ()  # where it goes on after wide gaps: equal in the rows of a table
+    in_table: bool = False
+    follows_gap: bool = False  # a line that is left out stands before it
 
 
 def lines_of(text: str, page: int) -> list[Line]:
@@ -30,17 +35,25 @@ def lines_of(text: str, page: int) -> list[Line]:
     for found in _LINE.finditer(text):
         raw = found.group().rstrip(LINE_END_HYPHENS)
         stripped = raw.strip()
-        if not stripped:
+        if not stripped.strip(f" {SOFT_HYPHEN}"):
             continue
         between = text[previous_end : found.start()]
+        indent = len(raw) - len(raw.lstrip())
         previous_end = found.end()
         lines.append(
             Line(
                 page=page,
-                start=found.start() + len(raw) - len(raw.lstrip()),
+                start=found.start() + indent,
                 text=stripped,
                 hyphenated=found["hyphen"] is not None,
                 blank_before=not lines or between.replace("\r\n", "\n").count("\n") > 1,
+                columns=_columns(stripped, indent),
             )
         )
     return lines
+
+
+def _columns(text: str, indent: int) -> tuple[float, ...]:
+    """Characters from the line's start; after tabs, whose width nobody knows, the number of the tab below zero."""
+    gaps = enumerate(_COLUMN.finditer(text), start=1)
+    return tuple(float(-number if gap["tab"] else indent + gap.end()) for number, gap in gaps)

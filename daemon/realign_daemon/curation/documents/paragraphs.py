@@ -8,15 +8,16 @@ from dataclasses import replace
 from statistics import median
 
 from realign_daemon.curation.documents.document import Block, Run, Section
-from realign_daemon.curation.documents.lines import Line
+from realign_daemon.curation.documents.lines import SOFT_HYPHEN, Line
 
 # The last line of a justified paragraph is mostly shorter than this share of a full line.
 SHORT_LINE_FRACTION = 0.85
 _SENTENCE_END = re.compile(r"""[.!?:;][)"'”’»]*$""")  # noqa: RUF001
 _LIST_ITEM = re.compile(r"[•◦▪*–-]\s")  # noqa: RUF001
 _NUMBERED_ITEM = re.compile(r"[0-9]{1,3}[.)]\s")
-_BROKEN_WORD = re.compile(r"(?P<head>[^\W\d_]+)[-\u00ad\u2010]$")
+_BROKEN_WORD = re.compile(r"(?P<head>[^\W\d_]+)[-\u2010]$")
 _WORD = re.compile(r"[^\W\d_]+(?:-[^\W\d_]+)*")
+_UNBROKEN = re.compile(rf"[^{SOFT_HYPHEN}]+")
 
 
 def sections_and_blocks(pages: Sequence[Sequence[Line]]) -> tuple[tuple[Section, ...], tuple[Block, ...]]:
@@ -41,7 +42,8 @@ def sections_and_blocks(pages: Sequence[Sequence[Line]]) -> tuple[tuple[Section,
             if previous is not None and _continues_heading(previous, line):
                 sections[-1] = replace(sections[-1], title=f"{sections[-1].title} {line.text}")
             else:
-                sections.append(Section(title=line.text, level=line.level, page=line.page, start=line.start))
+                title = line.text.replace(SOFT_HYPHEN, "")
+                sections.append(Section(title=title, level=line.level, page=line.page, start=line.start))
             previous = line
             continue
         if paragraph and _starts_paragraph(paragraph[-1], line, full_length):
@@ -73,9 +75,14 @@ def _joined(lines: Sequence[Line], section: int, vocabulary: set[str]) -> Block:
     parts, runs, at = list[str](), list[Run](), 0
     for line, following in zip(lines, [*lines[1:], None], strict=True):
         text, glue = _ending(line, following, vocabulary)
-        runs.append(Run(at=at, page=line.page, start=line.start, length=len(text)))
-        parts.append(text + glue)
-        at += len(text) + len(glue)
+        for piece in _UNBROKEN.finditer(text):
+            gap = line.follows_gap and not piece.start()
+            start, length = line.start + piece.start(), len(piece.group())
+            runs.append(Run(at, line.page, start, length, follows_gap=gap, in_table=line.in_table))
+            parts.append(piece.group())
+            at += length
+        parts.append(glue)
+        at += len(glue)
     return Block(section=section, text="".join(parts), runs=tuple(runs))
 
 
@@ -85,7 +92,7 @@ def _ending(line: Line, following: Line | None, vocabulary: set[str]) -> tuple[s
     A word broken at a hyphen is one word, unless only its hyphenated form is used elsewhere in the document.
     """
     swallowed = "-" if line.hyphenated else ""  # the hyphen that pdfium took for a broken word's
-    if following is None:
+    if following is None or line.text.endswith(SOFT_HYPHEN):
         return line.text, swallowed
     head, tail = _BROKEN_WORD.search(line.text + swallowed), _WORD.match(following.text)
     if head is None or tail is None or not tail.group()[0].islower():

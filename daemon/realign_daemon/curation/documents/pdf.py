@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
@@ -24,6 +25,9 @@ MAX_HEADING_LINES = 3
 # More of the text than this in large type, and size says nothing about headings (slides, posters).
 MAX_HEADING_FRACTION = 0.3
 MIN_OUTLINE_ENTRIES = 2
+# Twice the widest blank of justified text; the columns of a table are set further apart.
+COLUMN_GAP_EMS = 1.2
+_BLANK = re.compile(r"(?<=\S)\s+(?=\S)")
 
 
 def read_pdf(path: Path, name: str) -> tuple[tuple[Page, ...], list[list[Line]]] | DocumentError:
@@ -62,18 +66,30 @@ def _pages_and_lines(pdf: pypdfium2.PdfDocument) -> tuple[tuple[Page, ...], list
         textpage = page.get_textpage()
         text = textpage.get_text_range()
         pages.append(Page(number=index + 1, text=text))
-        lines.append(
-            [replace(line, font_size=_font_size(textpage, line.start)) for line in lines_of(text, page=index + 1)]
-        )
+        lines.append([_measured(line, textpage) for line in lines_of(text, page=index + 1)])
         textpage.close()
         page.close()
     return tuple(pages), lines
 
 
-def _font_size(textpage: pypdfium2.PdfTextPage, offset: int) -> float:
+def _measured(line: Line, textpage: pypdfium2.PdfTextPage) -> Line:
+    """The line with the size of its type, and the places in points at which it goes on after wide gaps."""
+    first = _index_of(textpage, line.start)
+    size = round(pdfium.FPDFText_GetFontSize(textpage.raw, first), 1) if first >= 0 else 0.0
+    columns: list[float] = []
+    for blank in _BLANK.finditer(line.text):
+        before = _index_of(textpage, line.start + blank.start() - 1)
+        after = _index_of(textpage, line.start + blank.end())
+        if before >= 0 and after >= 0:
+            left = cast("float", textpage.get_charbox(after)[0])
+            if left - cast("float", textpage.get_charbox(before)[2]) > COLUMN_GAP_EMS * size:
+                columns.append(left)
+    return replace(line, font_size=size, columns=tuple(columns))
+
+
+def _index_of(textpage: pypdfium2.PdfTextPage, offset: int) -> int:
     # Text and character indices differ where pdfium left out or made up a character.
-    index = pdfium.FPDFText_GetCharIndexFromTextIndex(textpage.raw, offset)
-    return round(pdfium.FPDFText_GetFontSize(textpage.raw, index), 1) if index >= 0 else 0.0
+    return pdfium.FPDFText_GetCharIndexFromTextIndex(textpage.raw, offset)
 
 
 def _by_size(pages: Sequence[Sequence[Line]]) -> list[list[Line]]:

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import re
+from bisect import bisect
 from collections.abc import Sequence
 from dataclasses import replace
 
+from realign_daemon.curation.documents.decoding import decode_utf8
 from realign_daemon.curation.documents.document import DocumentError, Page
 from realign_daemon.curation.documents.lines import Line, lines_of
 
 _ATX_HEADING = re.compile(r"(?P<marks>#{1,6})\s+(?P<title>.*?)\s*#*")
 _UNDERLINE = re.compile(r"=+|-{3,}")
+_FORM_FEED = re.compile("\f")
 _FENCE = re.compile(r"```|~~~")
 _CHAPTER = re.compile(
     r"(?:chapter|part|book|section|appendix)\s+(?:[0-9]{1,3}|[ivxlc]{1,7}|[a-z])\b.{0,80}", re.IGNORECASE
@@ -18,19 +21,20 @@ _CHAPTER = re.compile(
 
 
 def read_text(data: bytes, name: str, *, markdown: bool) -> tuple[tuple[Page, ...], list[list[Line]]] | DocumentError:
-    """The file as page 1, decoded as UTF-8 without a byte order mark, and its lines with heading levels."""
-    try:
-        text = data.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        line = data.count(b"\n", 0, error.start) + 1
-        return DocumentError(
-            kind="not_utf8",
-            file=name,
-            message=f"{name} is not UTF-8 text (byte {error.start}, line {line}): save it as UTF-8 and use that",
-        )
+    """The file as page 1, decoded as UTF-8 without a byte order mark, and its lines with heading levels.
+
+    The lines come sheet by sheet, as form feeds part them where text was taken from printed pages.
+    """
+    text = decode_utf8(data, name)
+    if isinstance(text, DocumentError):
+        return text
     lines = lines_of(text, page=1)
-    headed = _markdown_headings(lines) if markdown else _chapter_headings(lines)
-    return (Page(number=1, text=text),), [headed]
+    headed = _markdown_headings(lines) if markdown else chapter_headings(lines)
+    feeds = [feed.start() for feed in _FORM_FEED.finditer(text)]
+    sheets: list[list[Line]] = [[] for _ in range(len(feeds) + 1)]
+    for line in headed:
+        sheets[bisect(feeds, line.start)].append(line)
+    return (Page(number=1, text=text),), sheets
 
 
 def _markdown_headings(lines: Sequence[Line]) -> list[Line]:
@@ -50,7 +54,7 @@ def _markdown_headings(lines: Sequence[Line]) -> list[Line]:
     return headed
 
 
-def _chapter_headings(lines: Sequence[Line]) -> list[Line]:
+def chapter_headings(lines: Sequence[Line]) -> list[Line]:
     """A line of its own that begins like `Chapter 3` is a heading; plain text shows no other."""
     alone = [*(line.blank_before for line in lines[1:]), True]
     return [

@@ -5,19 +5,26 @@ This module is imported by the daemon's own process, so it must not import a par
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Protocol, cast
 
 import cattrs
 
 from realign_daemon.curation.documents.chunks import Chunking
-from realign_daemon.curation.documents.document import Chunk, DocumentError
+from realign_daemon.curation.documents.document import Chunk, DocumentError, Record
+
+# Replies are kept for ever: a number that is raised whenever files are read in another way leaves the old ones behind.
+FUNCTION = "documents.read.2"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reading:
-    """A source's facts and its chunks. `sections` are the titles in reading order."""
+    """A source's facts and its chunks. `sections` are the titles in reading order.
+
+    A file of records with fields (problems, questions and answers, pairs, chats) has one chunk a record, in `records`
+    as in `chunks`; any other source has no records.
+    """
 
     name: str
     sha256: str
@@ -28,6 +35,9 @@ class Reading:
     text_ratio: float  # 0..1, see document.py
     language: str
     chunks: tuple[Chunk, ...]
+    records: tuple[Record, ...] = ()
+    tables: int = 0
+    formulas: int = 0
 
 
 class Calls(Protocol):
@@ -47,6 +57,9 @@ async def read_document(
         WorkerDied, WorkerTimeout: the file crashed or stalled its parser.
     """
     arguments: dict[str, object] = {"path": str(path), "name": name, "chunking": asdict(chunking)}
-    reply = await worker.call("documents.read", arguments, timeout_s=timeout_s)
+    reply = await worker.call(FUNCTION, arguments, timeout_s=timeout_s)
     shape = cast("type[Reading | DocumentError]", Reading | DocumentError)  # cattrs takes unions, its stubs do not
-    return cattrs.structure(reply, shape)
+    reading = cattrs.structure(reply, shape)
+    if isinstance(reading, Reading) and reading.records:
+        return replace(reading, chunks=tuple(record.chunk for record in reading.records))
+    return reading

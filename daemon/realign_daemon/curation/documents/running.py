@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import replace
 
 from realign_daemon.curation.documents.lines import Line
 
@@ -24,13 +25,19 @@ def without_running_lines(pages: Sequence[Sequence[Line]]) -> list[list[Line]]:
 
     A line at a page's first or last place goes when it counts the pages, or when the same words (a number beside them
     aside) stand at that edge of several pages; the line next to one that went is looked at the same way. A heading is
-    not a repeat of the running header that echoes it.
+    not a repeat of the running header that echoes it. The line after those that went follows a gap, in which no
+    paragraph ends.
     """
     kept = [list(page) for page in pages]
     for edge in (0, -1):
         for _ in range(EDGE_DEPTH):
             if not _strip_edge(kept, edge):
                 break
+    is_gap = False
+    for before, page in zip(pages, kept, strict=True):
+        if page and (is_gap or page[0] is not before[0]):
+            page[0] = replace(page[0], follows_gap=True, blank_before=False)
+        is_gap = before[-1] is not page[-1] if page else is_gap or bool(before)
     return kept
 
 
@@ -39,12 +46,12 @@ def _strip_edge(pages: list[list[Line]], edge: int) -> bool:
     outermost = [page[edge] if page else None for page in pages]
     repeats = Counter(_words(line) for line in outermost if line is not None)
     enough = max(MIN_REPEATS, MIN_REPEAT_FRACTION * len(pages))
-    numberings = Counter(_numbering(line) for line in outermost if line is not None)
+    numberings = Counter(_numbering(line, number) for number, line in enumerate(outermost) if line is not None)
     any_gone = False
-    for page, line in zip(pages, outermost, strict=True):
+    for number, (page, line) in enumerate(zip(pages, outermost, strict=True)):
         if line is None:
             continue
-        numbering = _numbering(line)
+        numbering = _numbering(line, number)
         is_page_number = numbering is not None and numberings[numbering] >= MIN_REPEATS
         if is_page_number or repeats[_words(line)] >= enough:
             del page[edge]
@@ -58,9 +65,9 @@ def _words(line: Line) -> tuple[bool, str]:
     return line.level > 0, " ".join(text.casefold().split())
 
 
-def _numbering(line: Line) -> str | None:
+def _numbering(line: Line, number: int) -> str | None:
     """How far a page number is from the page's own number, as that is the same on many pages; None for other lines."""
     found = None if line.level else _PAGE_NUMBER.fullmatch(line.text)
     if found is None:
         return None
-    return str(int(found["number"]) - line.page) if found["number"].isdecimal() else "roman"
+    return str(int(found["number"]) - number) if found["number"].isdecimal() else "roman"

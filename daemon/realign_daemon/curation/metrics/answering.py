@@ -32,8 +32,8 @@ def pass_at(k: int, verified: Sequence[bool]) -> float:
     return 1 - comb(wrong, k) / comb(n, k)
 
 
-def abstention_score(outcomes: Sequence[Outcome], *, target: float) -> float | None:
-    """Mean points at a confidence target t: right 1, abstained 0, wrong -t/(1-t) (arXiv 2509.04664); None for none.
+def abstention_points(outcome: Outcome, *, target: float) -> float:
+    """Points at a confidence target t: right 1, abstained 0, wrong -t/(1-t) (arXiv 2509.04664).
 
     Answering pays exactly when one is right with a chance above t.
 
@@ -42,8 +42,17 @@ def abstention_score(outcomes: Sequence[Outcome], *, target: float) -> float | N
     """
     if not 0 <= target < 1:
         raise ValueError(f"a confidence target of {target} is outside 0 (inclusive) to 1 (exclusive)")
-    points = {"right": 1.0, "abstained": 0.0, "wrong": -target / (1 - target)}
-    return fmean(points[outcome] for outcome in outcomes) if outcomes else None
+    return {"right": 1.0, "abstained": 0.0, "wrong": -target / (1 - target)}[outcome]
+
+
+def abstention_score(outcomes: Sequence[Outcome], *, target: float) -> float | None:
+    """Mean points at a confidence target; None for none.
+
+    Raises:
+        ValueError: as abstention_points.
+    """
+    points = [abstention_points(outcome, target=target) for outcome in outcomes]
+    return fmean(points) if points else None
 
 
 def refusal_precision(refused: Sequence[bool], known: Sequence[bool]) -> float | None:

@@ -66,12 +66,18 @@ async def sample(
             sampler=replace(template.sampler, temperature=temperature, max_tokens=max_tokens),
             seed=seed_for(desk.spec.seed, prompt.id, number) if temperature else 0,
             template=template.id,
+            schema=template.schema,
         )
         for prompt, number, temperature in asked
     ]
     results = await desk.generate(role, tasks)
     return [
-        Response(prompt=prompt, text=result.text.strip(), task=task, is_truncated=result.finish_reason == "length")
+        Response(
+            prompt=prompt,
+            text=template.text_of(result.text, kind),
+            task=task,
+            is_truncated=result.finish_reason == "length",
+        )
         for (prompt, _, _), task, result in zip(asked, tasks, results, strict=True)
         if result is not None
     ]

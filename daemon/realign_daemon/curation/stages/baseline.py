@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from realign_daemon.curation.desk import Desk
 from realign_daemon.curation.material import Material, Prompt
-from realign_daemon.curation.stages import answers, grounding, suites
+from realign_daemon.curation.stages import answers, grounding, prompts, suites
 from realign_daemon.curation.stages.dataset import replay_rows, sft_row, store
 from realign_daemon.curation.stages.measures import Measures
 from realign_daemon.curation.stages.training import SFT_EPOCHS, loss_change, settings
@@ -19,7 +19,7 @@ async def sft_baseline(desk: Desk, material: Material) -> Measures:
     measures = await grounding.read_sources(desk, material, templates)
     if desk.is_rejected(measures["text_ratio"]):
         return measures | loss_change(None, 0)  # no question to such text is worth the time
-    await grounding.draw_prompts(desk, material, templates)
+    await prompts.draw_prompts(desk, material)
     desk.say("freezing the regression suites")
     material.suites_before = await suites.run(desk, adapter=None)
     rows = await _written(desk, templates, [prompt for prompt in material.prompts if not prompt.is_held_out])

@@ -60,7 +60,7 @@ def without_items(replay: Sequence[str], items: Sequence[str]) -> list[str]:
 def most_tokens(row: Mapping[str, Any]) -> int:
     """What a row can take at most, without its tokenizer: a token is a byte at least, and each turn has its markup."""
     turns = [turn["content"] for turn in row.get("messages") or row["prompt"]]
-    answers = [row[side] for side in ("chosen", "rejected") if side in row]
+    answers = [row[side] for side in ("chosen", "rejected", "completion") if side in row]
     longest = max((len(answer.encode()) for answer in answers), default=0)
     return sum(len(turn.encode()) for turn in turns) + longest + MARKUP_TOKENS * (len(turns) + bool(answers))
 

@@ -15,6 +15,7 @@ from realign_daemon.curation.metrics.preference import (
     preference_yield,
 )
 from realign_daemon.curation.stages import judging, measures
+from realign_daemon.curation.stages.hygiene import clean_rows
 from realign_daemon.curation.stages.measures import Measures, exact
 from realign_daemon.curation.stages.rows import preference_row
 from realign_daemon.work.units import seed_for
@@ -46,7 +47,8 @@ async def validate_gaps(desk: Desk, material: Material) -> Measures:
     limits = threshold("preference_gap", desk.spec.settings)
     assert isinstance(limits, Tiered), "the preference gap has tiers"
     kept = _keep(material, judged, reasons_to_drop(judged, limits.medium, count=desk.spec.count, seed=desk.spec.seed))
-    material.rows = [preference_row(desk, pair) for pair in kept]
+    material.rows = await clean_rows(desk, material, [preference_row(desk, pair) for pair in kept])
+    material.show(desk.stage.name, [row.fields for row in material.rows])
     lengths = [(len(pair.chosen.response.text), len(pair.rejected.response.text)) for pair in judged]
     bias = length_bias(lengths)
     if bias is not None and not UNBIASED_LENGTHS[0] <= bias <= UNBIASED_LENGTHS[1]:

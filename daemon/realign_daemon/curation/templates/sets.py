@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -12,7 +13,9 @@ from typing import Any, Literal, TypeVar
 import cattrs
 
 from realign_daemon.curation.documents.chunks import Chunking
-from realign_daemon.curation.templates.template import PLACEHOLDERS, Template, TemplateError
+from realign_daemon.curation.templates.refusal import Refusal
+from realign_daemon.curation.templates.solving import Solving
+from realign_daemon.curation.templates.template import MAY_LACK, PLACEHOLDERS, Template, TemplateError
 from realign_daemon.engine.api import Message, Sampler, Slot, TrainSettings
 
 T = TypeVar("T")
@@ -29,10 +32,17 @@ class TemplateSet:
     templates: tuple[Template, ...]
     chunking: Chunking
     temperatures: tuple[float, ...]  # of the responses to one prompt, one each
+    lesson_temperature: float  # of the one answer that is to be learned
     no_question: str  # what the model writes when a chunk answers no question
     suite_max_tokens: int  # for an item of a regression suite
     sft: TrainSettings
     dpo: TrainSettings
+    refusal: Refusal
+    solving: Solving
+
+    def has(self, name: str) -> bool:
+        """Whether there is a template of that name: a set may lack some."""
+        return any(template.name == name for template in self.templates)
 
     def template(self, name: str) -> Template:
         """The template of that name. Raises KeyError when the set has none."""
@@ -54,16 +64,20 @@ class _TemplateFile:
     messages: tuple[Message, ...]
     sampler: Sampler = field(default_factory=Sampler)
     form: tuple[Slot, ...] = ()
+    schema: dict[str, Any] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _SetFile:
     temperatures: tuple[float, ...]
+    lesson_temperature: float
     no_question: str
     suite_max_tokens: int
     chunking: Chunking
     sft: TrainSettings
     dpo: TrainSettings
+    refusal: Refusal
+    solving: Solving
 
 
 @cache
@@ -84,7 +98,7 @@ def names() -> tuple[str, ...]:
 
 
 def read_set(folder: Path) -> TemplateSet:
-    """The set in a folder: `set.toml`, and one file for every template that the workflows use.
+    """The set in a folder: `set.toml`, and one file for every template that the workflows use, less what it may lack.
 
     Raises:
         TemplateError: a file is missing or wrong.
@@ -92,13 +106,20 @@ def read_set(folder: Path) -> TemplateSet:
     about = _read(folder / "set.toml", _SetFile)
     return TemplateSet(
         name=folder.name,
-        templates=tuple(_template(folder, name) for name in PLACEHOLDERS),
+        templates=tuple(
+            _template(folder, name)
+            for name in PLACEHOLDERS
+            if name not in MAY_LACK or (folder / f"{name}.toml").exists()
+        ),
         chunking=about.chunking,
         temperatures=about.temperatures,
+        lesson_temperature=about.lesson_temperature,
         no_question=about.no_question,
         suite_max_tokens=about.suite_max_tokens,
         sft=about.sft,
         dpo=about.dpo,
+        refusal=about.refusal,
+        solving=about.solving,
     )
 
 
@@ -110,6 +131,8 @@ def _template(folder: Path, name: str) -> Template:
         messages=file.messages,
         sampler=file.sampler,
         form=file.form,
+        # In the file's order: an answer has its properties in the order of the schema.
+        schema=None if file.schema is None else json.dumps(file.schema, ensure_ascii=False, separators=(",", ":")),
     )
 
 

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
+import math
 import random
+from array import array
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -36,13 +39,22 @@ class Pair:
     rejected: Row
 
 
-Example = Row | Pair
-_E = TypeVar("_E", Row, Pair, Example)
+@dataclass(frozen=True, slots=True)
+class Rollout:
+    """One sampled answer, how much better it did than the other samples of its prompt, and the name of these all."""
+
+    row: Row
+    advantage: float
+    group: str
+
+
+Example = Row | Pair | Rollout
+_E = TypeVar("_E", Row, Pair, Rollout, Example)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Dataset:
-    """Rows (method "sft") or pairs (method "dpo") to learn and to check on, and rows to keep in mind."""
+    """Rows ("sft"), pairs ("dpo") or rollouts ("grpo") to learn and to check on, and rows to keep in mind."""
 
     train: tuple[Example, ...]
     valid: tuple[Example, ...]
@@ -52,21 +64,25 @@ class Dataset:
 def read_dataset(path: Path, task: Train, vocabulary: Vocabulary) -> Dataset:
     """The data set in a file of JSON lines.
 
+    Rollouts to learn from whose advantage is 0 are left out: they have no gradient (the dynamic sampling of DAPO, arXiv
+    2503.14476).
+
     Raises:
         BadTask: a line is no row of this method, or one is longer than the settings or the model allow; it is named
             by its number, never quoted.
     """
     splits: dict[str, list[Any]] = {"train": [], "valid": [], "replay": []}
     limit = min(task.settings.max_tokens, vocabulary.context_tokens)
-    for number, line in enumerate(path.read_text().splitlines(), start=1):
+    for number, line in enumerate(path.read_bytes().split(b"\n"), start=1):
         if not line.strip():
             continue
         try:
             plain = json.loads(line)
             example = _example(plain, task.method, vocabulary)
-            splits[plain["split"]].append(example)
+            split = splits[plain["split"]]
         except (KeyError, TypeError, ValueError) as error:
-            message = f"line {number} of data set {task.dataset} is no {task.method} row ({error!r})"
+            reason = f"{type(error).__name__}: {error}"
+            message = f"line {number} of data set {task.dataset} is no {task.method} row ({reason})"
             raise BadTask(message) from error
         longest = max(len(row.prompt) + len(row.completion) for row in rows_of(example))
         if longest > limit:
@@ -74,20 +90,40 @@ def read_dataset(path: Path, task: Train, vocabulary: Vocabulary) -> Dataset:
                 f"line {number} of data set {task.dataset} has {longest} tokens and {limit} are allowed: leave it out"
             )
             raise BadTask(message)
+        if not (isinstance(example, Rollout) and example.advantage == 0 and split is splits["train"]):
+            split.append(example)
     if not splits["train"]:
-        message = f"data set {task.dataset} has no row of split train"
+        message = f"data set {task.dataset} has no row of split train to learn from"
         raise BadTask(message)
     return Dataset(train=tuple(splits["train"]), valid=tuple(splits["valid"]), replay=tuple(splits["replay"]))
 
 
 def rows_of(example: Example) -> tuple[Row, ...]:
     """The sequences of an example: one, or chosen and rejected."""
-    return (example,) if isinstance(example, Row) else (example.chosen, example.rejected)
+    match example:
+        case Row():
+            return (example,)
+        case Pair():
+            return (example.chosen, example.rejected)
+        case Rollout():
+            return (example.row,)
 
 
 def target_tokens(examples: Iterable[Example]) -> int:
     """How many tokens are learned from these examples, ends of sequence included."""
     return sum(len(row.completion) for example in examples for row in rows_of(example))
+
+
+def fingerprint(data: Dataset) -> bytes:
+    """A hash of all tokens in order. Advantages are the file's, whose hash is in the task."""
+    digest = hashlib.sha256()
+    for examples in (data.train, data.valid, data.replay):
+        digest.update(b"split %d" % len(examples))
+        for example in examples:
+            for row in rows_of(example):
+                digest.update(b"%d %d" % (len(row.prompt), len(row.completion)))
+                digest.update(array("q", row.prompt + row.completion))
+    return digest.digest()
 
 
 def passes(examples: Sequence[_E], vocabulary_size: int) -> Iterator[Sequence[_E]]:
@@ -139,8 +175,15 @@ def _example(plain: dict[str, Any], method: str, vocabulary: Vocabulary) -> Exam
             raise ValueError(message)
         return Row(_prompt(messages[:-1], vocabulary), tuple(vocabulary.completion(messages[-1].content)))
     prompt = _prompt(_messages(plain["prompt"]), vocabulary)
-    chosen, rejected = (tuple(vocabulary.completion(cast("str", plain[key]))) for key in ("chosen", "rejected"))
-    return Pair(Row(prompt, chosen), Row(prompt, rejected))
+    answers = ("chosen", "rejected") if method == "dpo" else ("completion",)
+    rows = [Row(prompt, tuple(vocabulary.completion(cast("str", plain[key])))) for key in answers]
+    if method == "dpo":
+        return Pair(*rows)
+    advantage = float(plain["advantage"])
+    if not math.isfinite(advantage):
+        message = f"the advantage is {advantage}"
+        raise ValueError(message)
+    return Rollout(rows[0], advantage, str(plain["group"]))
 
 
 def _prompt(messages: Sequence[Message], vocabulary: Vocabulary) -> tuple[int, ...]:

@@ -31,7 +31,7 @@ def form_of(task: Fill, vocabulary: Vocabulary) -> Form:
     if not task.form:
         message = "the form has no slot: give at least one"
         raise BadTask(message)
-    prompt = tuple(vocabulary.prompt(task.messages, thinking=task.thinking))
+    prompt = tuple(vocabulary.prompt(task.messages, thinking=False))
     slots = tuple((tuple(vocabulary.plain(slot.before)), _choices(slot, vocabulary)) for slot in task.form)
     total = len(prompt) + sum(len(before) + 1 for before, _ in slots)
     if total > vocabulary.context_tokens:

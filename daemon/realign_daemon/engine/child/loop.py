@@ -11,9 +11,11 @@ from typing import Any
 
 import mlx.core as mx
 
-from realign_daemon.engine.api import ModelBenchmark, Train
+from realign_daemon.engine.api import Fuse, ModelBenchmark, Train
 from realign_daemon.engine.child.batches import Batches
+from realign_daemon.engine.child.checkpoint import CheckpointFile
 from realign_daemon.engine.child.duty import Duty
+from realign_daemon.engine.child.fuse import fuse
 from realign_daemon.engine.child.inbox import Inbox
 from realign_daemon.engine.child.load import Loaded, load
 from realign_daemon.engine.child.lora import Adapters
@@ -135,6 +137,8 @@ class Loop:
                     self._load(task_id, Path(request["path"]))
                 case "train":
                     self._train(task_id, request, alive)
+                case "fuse":
+                    self._fuse(task_id, request, alive)
                 case "benchmark_model":
                     self._outbox.value(task_id, asdict(self._measure_model(alive, request["budget_s"])))
                 case "benchmark_compute":
@@ -173,16 +177,36 @@ class Loop:
             message = f"a {task.kind} task came as training"
             raise TypeError(message)
         file = Path(tempfile.mkdtemp(prefix="adapter-")) / "adapter.tar"
-
         result = train(
             self._model.loaded,
             self._model.adapters,
             task,
             dataset=Path(request["dataset_path"]),
             adapter=Path(request["adapter_path"]) if request["adapter_path"] else None,
+            checkpoint=CheckpointFile(
+                Path(request["checkpoint_path"]),
+                every_s=request["checkpoint_every_s"],
+                warn=self._outbox.warning,
+            ),
             output=file,
             duty=self._duty,
             alive=alive,
             on_step=partial(self._outbox.progress, task_id),
+        )
+        self._outbox.result(task_id, result, file=str(file))
+
+    def _fuse(self, task_id: int, request: Mapping[str, Any], alive: Alive) -> None:
+        task = decode_task(request["task"])
+        if not isinstance(task, Fuse):
+            message = f"a {task.kind} task came to be fused"
+            raise TypeError(message)
+        file = Path(tempfile.mkdtemp(prefix="fused-")) / "model.tar"
+        result = fuse(
+            task,
+            model=Path(request["model_path"]),
+            adapter=Path(request["adapter_path"]),
+            output=file,
+            duty=self._duty,
+            alive=alive,
         )
         self._outbox.result(task_id, result, file=str(file))

@@ -16,7 +16,7 @@ import psutil
 
 from realign_daemon.engine.api import BatchPoint, ComputeBenchmark, ModelBenchmark, Sampler
 from realign_daemon.engine.child.duty import Duty
-from realign_daemon.engine.child.generate import Sequences, sampler_for
+from realign_daemon.engine.child.generate import Sequences
 from realign_daemon.engine.child.load import Loaded, on_cpu
 
 # What "an example" is in examples_per_s: a short question and a short answer.
@@ -138,7 +138,7 @@ def _run(bench: Bench, loaded: Loaded, batch_size: int, prompt_tokens: int, new_
     sampler = Sampler(temperature=1.0, max_tokens=new_tokens)
     for row in range(batch_size):
         prompt = [(row + 7 * place) % loaded.vocabulary_size for place in range(prompt_tokens)]
-        sequences.add_tokens(row, prompt, sampler_for(sampler, row), new_tokens)
+        sequences.add_tokens(row, prompt, sampler, row)
     whole_s = decode_s = 0.0
     try:
         while sequences:

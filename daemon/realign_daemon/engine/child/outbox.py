@@ -39,6 +39,10 @@ class Outbox:
         """How far one task is."""
         self._send({"id": task_id, "progress": [done, total, note]})
 
+    def warning(self, event: str, reason: str) -> None:
+        """Something for the daemon's log, which must hold no task's text."""
+        self._send({"warning": event, "reason": reason})
+
     def step_began(self) -> None:
         """Work starts after waiting; the wait is no step."""
         self._last_step_s = time.monotonic()

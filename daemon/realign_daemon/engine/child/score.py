@@ -28,8 +28,12 @@ class Text:
 
 def text_of(task: api.Score, vocabulary: Vocabulary) -> Text:
     """The task's tokens. Raises BadTask when they are more than the model reads."""
-    prompt = tuple(vocabulary.prompt(task.messages, thinking=task.thinking))
+    keeps_reasoning = task.thinking == "keep"
+    prompt = tuple(vocabulary.prompt(task.messages, thinking=keeps_reasoning))
     completion = tuple(vocabulary.completion(task.completion))
+    if keeps_reasoning and vocabulary.is_reasoning(prompt):  # it has written the mark that the completion begins with
+        marks = tuple(vocabulary.tokenizer.think_start_tokens)
+        completion = completion[len(marks) :] if completion[: len(marks)] == marks else completion
     if len(prompt) + len(completion) > vocabulary.context_tokens:
         message = (
             f"prompt and completion have {len(prompt) + len(completion)} tokens and the model reads "

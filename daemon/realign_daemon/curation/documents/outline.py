@@ -1,0 +1,60 @@
+"""Outline: the table of contents of an EPUB, as its navigation file (EPUB 3) or its NCX (EPUB 2) writes it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from realign_daemon.curation.documents.archive import resolved
+from realign_daemon.curation.documents.markup import plain, tags
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Entry:
+    """A title, its level from 1 (outermost), and the file and the place in it that it leads to."""
+
+    title: str
+    level: int
+    path: str
+    fragment: str
+
+
+def of_ncx(text: str, base: str) -> tuple[Entry, ...]:
+    """The entries of an NCX file, whose path is `base`, in order."""
+    entries: list[Entry] = []
+    level, label_start, title = 0, 0, ""
+    for tag in tags(text):
+        name = tag.name.rpartition(":")[2]
+        if name == "navpoint":
+            level += -1 if tag.is_closing else 1
+        elif name == "text" and not tag.is_closing:
+            label_start = tag.end
+        elif name == "text":
+            title = plain(text[label_start : tag.start])
+        elif name == "content" and level > 0 and title and not tag.is_closing:
+            entries.append(_entry(title, level, tag.attributes.get("src", ""), base))
+            title = ""
+    return tuple(entries)
+
+
+def of_navigation(text: str, base: str) -> tuple[Entry, ...]:
+    """The entries of a navigation file's table of contents; its lists of pages and landmarks are others."""
+    entries: list[Entry] = []
+    is_inside, level, link_start, reference = False, 0, 0, ""
+    for tag in tags(text):
+        if tag.name == "nav":
+            is_inside = not tag.is_closing and "toc" in tag.attributes.get("epub:type", "toc").split()
+            level = 0
+        elif not is_inside:
+            continue
+        elif tag.name == "ol":
+            level += -1 if tag.is_closing else 1
+        elif tag.name == "a" and not tag.is_closing:
+            link_start, reference = tag.end, tag.attributes.get("href", "")
+        elif tag.name == "a" and (title := plain(text[link_start : tag.start])):
+            entries.append(_entry(title, max(level, 1), reference, base))
+    return tuple(entries)
+
+
+def _entry(title: str, level: int, reference: str, base: str) -> Entry:
+    path, fragment = resolved(reference, base)
+    return Entry(title=title, level=level, path=path, fragment=fragment)

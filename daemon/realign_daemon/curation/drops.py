@@ -1,0 +1,81 @@
+"""Drops: conditions on rows that somebody does not want, and what is left without them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import PurePath
+from typing import Any, Literal, cast
+
+from realign_daemon.curation.material import Dropped, Row
+from realign_daemon.errors import BadInput
+
+Kind = Literal["page", "source", "where", "row"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Drop:
+    """A condition on rows: a page, a source's name or hash, a row's id or its beginning, or a field's exact value."""
+
+    kind: Kind
+    value: str
+    field: str = ""  # of "where": a field of the row, or a dotted path into its provenance
+
+    def __str__(self) -> str:
+        return f"{self.kind} {self.field}={self.value}" if self.kind == "where" else f"{self.kind} {self.value}"
+
+    def holds(self, row: Row) -> bool:
+        """Whether the row is meant."""
+        match self.kind:
+            case "page":
+                spans = cast("list[Mapping[str, int]]", row.provenance.get("spans") or [])
+                return any(str(span["page"]) == self.value for span in spans)
+            case "source":
+                source = cast("Mapping[str, str]", row.provenance.get("source") or {})
+                name = source.get("name", "")
+                return self.value in (name, PurePath(name).name, source.get("sha256"))
+            case "row":
+                return str(row.fields["id"]).startswith(self.value)
+            case "where":
+                found = row.fields.get(self.field, _at(row.provenance, self.field.split(".")))
+                return found is not None and _text(found) == self.value
+
+
+def read_drop(text: str) -> Drop:
+    """The condition in a text such as `page 3`, `source book.pdf`, `row 12ab` or `where label=abstain`.
+
+    Raises:
+        BadInput: it is none.
+    """
+    kind, _, value = text.partition(" ")
+    field, equals, wanted = value.partition("=")
+    if kind == "where" and equals and field:
+        return Drop(kind="where", field=field, value=wanted)
+    if kind in ("page", "source", "row") and value:
+        return Drop(kind=cast("Kind", kind), value=value)
+    message = f"{text!r} says not which rows to drop; write page N, source NAME, row ID or where FIELD=VALUE"
+    raise BadInput(message)
+
+
+def without_dropped(rows: Sequence[Row], drops: Iterable[str], *, stage: str) -> tuple[list[Row], list[Dropped]]:
+    """The rows that no condition holds for, and the others with theirs."""
+    conditions = [read_drop(text) for text in drops]
+    kept: list[Row] = []
+    dropped: list[Dropped] = []
+    for row in rows:
+        met = next((condition for condition in conditions if condition.holds(row)), None)
+        if met is None:
+            kept.append(row)
+        else:
+            dropped.append(Dropped(stage=stage, reason=f"dropped by hand: {met}", content=row.fields))
+    return kept, dropped
+
+
+def _at(value: object, path: Sequence[str]) -> object:
+    for name in path:
+        value = cast("Mapping[str, Any]", value).get(name) if isinstance(value, Mapping) else None
+    return value
+
+
+def _text(value: object) -> str:
+    return str(value).lower() if isinstance(value, bool) else str(value)

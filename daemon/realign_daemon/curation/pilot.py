@@ -1,0 +1,76 @@
+"""Pilot: about twenty items through the stages before the training, so that a doomed job fails in minutes."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+from realign_daemon.curation.run import Course, is_overridden, sentence
+from realign_daemon.curation.summary import gate_document
+from realign_planner import gates
+from realign_planner.gates import Verdict
+from realign_planner.pilot import Pace, forecast
+from realign_planner.thresholds import threshold
+from realign_planner.workflow import for_type
+
+SHOWN_ROWS = 3
+# No training, no loss; and all text is read in a pilot as later, so its gate is final.
+NOT_IN_A_PILOT = frozenset({"training_loss"})
+
+Document = dict[str, Any]
+
+
+async def run_pilot(course: Course, *, rows: int, predicted: Document) -> tuple[Document, tuple[Verdict, ...]]:
+    """What the pilot found, and the gates that would surely reject the job.
+
+    Gates are judged as if twenty items were enough, and stop the job only where the whole interval lies in REJECT.
+    """
+    desk, clock = course.desk, course.clock
+    workflow = for_type(desk.spec.data_type)
+    up_to = workflow.up_to(desk.spec.until)
+    began = clock.unix()
+    verdicts: list[Verdict] = []
+    paces: dict[str, Pace] = {}
+    blocking: tuple[Verdict, ...] = ()
+    for stage in await course.begin([stage for stage in up_to if stage.pilot]):
+        started = clock.unix()
+        without_training = replace(stage, gates=tuple(one for one in stage.gates if one not in NOT_IN_A_PILOT))
+        found = await course.do(without_training, ())
+        paces[stage.name] = Pace(units=desk.stage.done, seconds=clock.unix() - started)
+        provisional = [_provisional(course, verdict) for verdict in found]
+        verdicts += provisional
+        blocking = tuple(one for one in provisional if gates.blocks_surely(one) and not is_overridden(one, desk))
+        for verdict in provisional:
+            course.announce("gate", f"pilot: {sentence(verdict)}")
+        if blocking:
+            break
+    stages = forecast(up_to, rows=rows, predicted=predicted["stages"], paces=paces)
+    document: Document = {
+        "items": len(course.material.prompts),
+        "took_s": clock.unix() - began,
+        "rows": _examples(course),
+        "gates": [gate_document(verdict, desk.spec.overrides) for verdict in verdicts],
+        "stages": stages,
+        "eta_s": sum(stage["expected_s"] for stage in stages),
+        "rejects": [verdict.metric for verdict in blocking],
+    }
+    return document, blocking
+
+
+def _provisional(course: Course, verdict: Verdict) -> Verdict:
+    """The verdict as it would be if the sample were large enough, but for figures that small samples make worse."""
+    limits = threshold(verdict.metric, course.desk.spec.gate_settings)
+    if verdict.value is None or getattr(limits, "biased_when_few", False):
+        return verdict
+    measure = gates.Measure(
+        metric=verdict.metric, value=verdict.value, low=verdict.low, high=verdict.high, n=max(verdict.n, 1)
+    )
+    lenient = {**course.desk.spec.gate_settings, f"{verdict.metric}.min_n": "1"}
+    return gates.judge(verdict.stage, measure, overrides=lenient)
+
+
+def _examples(course: Course) -> list[Document]:
+    """A few things to look at: rows where the pilot made any, else what its last stage made."""
+    rows = [row.fields for row in course.material.rows]
+    last = next(reversed(course.material.exhibits.values()), list[Document]())
+    return (rows or last)[:SHOWN_ROWS]

@@ -1,0 +1,107 @@
+"""Behaviour: stages 6 and 7. What the tuned model says to held-out questions, against what it said before."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+
+from realign_daemon.curation.desk import Desk
+from realign_daemon.curation.material import Material
+from realign_daemon.curation.metrics.answering import (
+    Outcome,
+    abstention_points,
+    refusal_precision,
+    refusal_recall,
+)
+from realign_daemon.curation.stages import measures, suites
+from realign_daemon.curation.stages.antihallucination.asking import ask_once
+from realign_daemon.curation.stages.antihallucination.probe import Knowledge, Probe
+from realign_daemon.curation.stages.antihallucination.refusals import part_of
+from realign_daemon.curation.stages.measures import Measures, exact, rate
+
+# Stated confidence targets, as in arXiv 2509.04664. The gate reads the middle one, where being wrong costs 3 points.
+TARGETS, GATED_TARGET = (0.5, 0.75, 0.9), 0.75
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Case:
+    """A held-out question, whether the untouched target knew it, and its greedy answer before and after."""
+
+    question: str
+    knowledge: Knowledge
+    before: str
+    after: str
+    was: Outcome
+    now: Outcome
+
+
+async def validate(desk: Desk, material: Material) -> Measures:
+    """Whether refusing pays, by greedy answers to the test questions.
+
+    Measures abstention_gain, the paired change of points at GATED_TARGET, and over_refusal, the share of known
+    questions that the tuned model refuses. Reports the gain at every target, and refusal precision and recall over
+    questions known and unknown.
+    """
+    cases = await _cases(desk, material)
+    clear = [case for case in cases if case.knowledge != "unsure"]
+    refused, known = [case.now == "abstained" for case in clear], [case.knowledge == "known" for case in clear]
+    found: Measures = {}
+    for target in TARGETS:
+        gain = await measures.mean(desk, "abstention_gain", [_gain(case, target) for case in cases])
+        found |= exact(f"abstention_gain_{round(100 * target)}", gain.value, gain.n)
+        if target == GATED_TARGET:
+            found["abstention_gain"] = gain
+    over_refused = sum(refusal and is_known for refusal, is_known in zip(refused, known, strict=True))
+    return {
+        **found,
+        "over_refusal": rate("over_refusal", over_refused, sum(known)),
+        **exact("refusal_precision", refusal_precision(refused, known), sum(refused)),
+        **exact("refusal_recall", refusal_recall(refused, known), len(known) - sum(known)),
+    }
+
+
+async def evaluate(desk: Desk, material: Material) -> Measures:
+    """Right, wrong and not attempted before and after, and what else the model lost.
+
+    Measures wrong_answer_fall over the same questions, and regression.
+    """
+    cases = await _cases(desk, material)
+    fall = [float(case.was == "wrong") - float(case.now == "wrong") for case in cases]
+    found: Measures = {"wrong_answer_fall": await measures.mean(desk, "wrong_answer_fall", fall)}
+    for outcome, name in (("right", "right"), ("wrong", "wrong"), ("abstained", "not_attempted")):
+        found |= exact(f"{name}_before", _share([case.was for case in cases], outcome), len(cases))
+        found |= exact(f"{name}_after", _share([case.now for case in cases], outcome), len(cases))
+    return found | await suites.monitor_regression(desk, material)
+
+
+async def _cases(desk: Desk, material: Material) -> list[Case]:
+    """The test questions that were answered before and after, in their order; none where nothing was trained."""
+    if material.tuned is None:
+        return []
+    probes = [probe for probe in material.probes if part_of(probe.prompt, seed=desk.spec.seed) == "test"]
+    questions = [probe.question for probe in probes]
+    before = await ask_once(desk, questions, adapter=None)
+    after = await ask_once(desk, questions, adapter=material.adapter)
+    cases = [_case(*one) for one in zip(probes, before, after, strict=True) if one[1].answers and one[2].answers]
+    material.show(desk.stage.name, [asdict(case) for case in cases])
+    return cases
+
+
+def _case(probe: Probe, before: Probe, after: Probe) -> Case:
+    (was,), (now,) = before.answers, after.answers
+    return Case(
+        question=probe.prompt.question,
+        knowledge=probe.knowledge,
+        before=was.text,
+        after=now.text,
+        was=was.outcome,
+        now=now.outcome,
+    )
+
+
+def _gain(case: Case, target: float) -> float:
+    return abstention_points(case.now, target=target) - abstention_points(case.was, target=target)
+
+
+def _share(outcomes: Sequence[Outcome], outcome: Outcome) -> float | None:
+    return outcomes.count(outcome) / len(outcomes) if outcomes else None

@@ -1,0 +1,104 @@
+"""Calibration: stage 5. The tuned model's confidence put on a scale where it is the chance of being right."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Sequence
+from statistics import fmean
+
+from realign_daemon.curation.desk import Desk
+from realign_daemon.curation.material import Material
+from realign_daemon.curation.metrics.calibration import auroc, brier_score, calibration_error
+from realign_daemon.curation.metrics.scaling import Scaling
+from realign_daemon.curation.stages.antihallucination.asking import ask
+from realign_daemon.curation.stages.antihallucination.confidence import Attempt, attempts, best_confidence
+from realign_daemon.curation.stages.antihallucination.probe import Confidence, Probe
+from realign_daemon.curation.stages.antihallucination.refusals import Part, part_of
+from realign_daemon.curation.stages.measures import Measures, exact
+from realign_planner import gates
+from realign_planner.gates import Measure
+
+
+async def calibrate(desk: Desk, material: Material) -> Measures:
+    """Picks the best confidence and fits its scale on held-out questions that serve nothing else; measures on others.
+
+    Training changes how a model shows that it is sure, so what was best before is not taken over.
+
+    Measures calibration_error over several sampled answers a question, of which those count that claim something.
+    Reports the error before scaling, Brier score and AUROC, the share of answers that claim something, and the share of
+    planted defects that the gate rejects.
+    """
+    fitting = await _asked_again(desk, material, "scaling")
+    testing = await _asked_again(desk, material, "test")
+    learned = await attempts(desk, fitting, adapter=material.adapter)
+    found = await attempts(desk, testing, adapter=material.adapter)
+    kind = best_confidence(learned)
+    material.scaling = await _fitted(desk, kind, learned)
+    raw, correct = [attempt.confidence[kind] for attempt in found], [attempt.is_right for attempt in found]
+    scaled = [material.scaling(confidence) for confidence in raw]
+    answers, n = sum(len(probe.answers) for probe in testing), len(found)
+    material.show(
+        desk.stage.name,
+        [
+            {"prompt": attempt.prompt_id, kind: before, "chance": after, "is_right": attempt.is_right}
+            for attempt, before, after in zip(found, raw, scaled, strict=True)
+        ],
+    )
+    return {
+        "calibration_error": await _calibration_error(desk, found, scaled),
+        **exact("unscaled_calibration_error", calibration_error(raw, correct) if n else None, n),
+        **exact("brier", brier_score(scaled, correct) if n else None, n),
+        **exact("auroc_after", auroc(scaled, correct) if n else None, n),
+        **exact("answered_fraction", n / answers if answers else None, answers),
+        **exact("planted_caught_fraction", _caught(desk, scaled, correct) if n else None, n),
+    }
+
+
+def _caught(desk: Desk, scaled: Sequence[float], correct: Sequence[bool]) -> float:
+    """How many of two spoiled copies the gate rejects: always certain, and each confidence with another's answer."""
+    dealt = random.Random(desk.spec.seed).sample(scaled, k=len(scaled))
+    errors = [calibration_error(copy, correct) for copy in ([1.0] * len(scaled), dealt)]
+    planted = [Measure(metric="calibration_error", value=error, n=len(scaled)) for error in errors]
+    verdicts = [gates.judge(desk.stage.name, one, overrides=desk.spec.gate_settings) for one in planted]
+    return fmean(verdict.tier == "REJECT" for verdict in verdicts)
+
+
+async def _asked_again(desk: Desk, material: Material, part: Part) -> list[Probe]:
+    """The tuned model's answers to a part of the held-out questions; none where nothing was trained."""
+    if material.tuned is None:
+        return []
+    questions = [probe.question for probe in material.probes if part_of(probe.prompt, seed=desk.spec.seed) == part]
+    return await ask(desk, questions, adapter=material.adapter)
+
+
+async def _fitted(desk: Desk, kind: Confidence, learned: Sequence[Attempt]) -> Scaling:
+    """The scale that suits these answers; confidences as they are where there is none to learn from."""
+    if not learned:
+        return Scaling(temperature=1.0)
+    arguments: dict[str, object] = {
+        "method": desk.spec.choice("scaling", "temperature"),
+        "confidences": [attempt.confidence[kind] for attempt in learned],
+        "correct": [attempt.is_right for attempt in learned],
+    }
+    return Scaling(**await desk.compute("calibration.fit", arguments))
+
+
+async def _calibration_error(desk: Desk, found: Sequence[Attempt], scaled: Sequence[float]) -> Measure:
+    """With the bootstrap interval over questions, whose answers err together."""
+    if not found:
+        return Measure(metric="calibration_error", value=None, n=0)
+    correct = [attempt.is_right for attempt in found]
+    arguments: dict[str, object] = {
+        "confidences": list(scaled),
+        "correct": correct,
+        "questions": [attempt.prompt_id for attempt in found],
+        "seed": desk.spec.seed,
+    }
+    interval = await desk.compute("intervals.bootstrap_calibration", arguments)
+    return Measure(
+        metric="calibration_error",
+        value=calibration_error(scaled, correct),
+        low=interval["low"],
+        high=interval["high"],
+        n=len(found),
+    )

@@ -1,0 +1,220 @@
+"""Prompts: questions drawn from chunks or taken over from records, each tied to its place in the sources."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections import defaultdict
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple, cast
+
+from realign_daemon.curation.desk import PILOT_ITEMS, Desk
+from realign_daemon.curation.documents.document import Chunk
+from realign_daemon.curation.fields import value_of
+from realign_daemon.curation.material import Material, Prompt
+from realign_daemon.curation.pairs import normalise
+from realign_daemon.curation.stages.hygiene import clean_prompts
+from realign_daemon.curation.templates import Template, TemplateSet, leans_on_the_text, load
+from realign_daemon.engine.api import Generate
+from realign_daemon.work.units import seed_for
+
+HELD_OUT_FRACTION = 0.3  # of the prompts, in whole sections
+HELD_OUT_LIMIT = 1.5 * HELD_OUT_FRACTION  # a section that would go beyond is passed over
+PROMPTS_PER_ROW = 3  # about a third of the prompts gives a training row, after held-out sections and dropped pairs
+HELD_OUT_PROMPTS = 100  # the win rate's gate wants as many comparisons
+WIDEN_FRACTION = 0.5  # of the prompts there are: how many more an undecided gate asks for
+
+Section = tuple[str, str]
+Drawn = tuple[str, str]  # a question, and its true answer where the model was asked for that, too
+
+
+def _question_alone(template: Template, text: str) -> Drawn:
+    return template.text_of(text, "question"), ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Asking:
+    """How questions come out of chunks: with which template, and how its answer is read."""
+
+    template: str = "question"
+    read: Callable[[Template, str], Drawn] = _question_alone
+
+
+QUESTION = Asking()
+
+
+class _Found(NamedTuple):
+    question: str
+    gold: str
+    chunk: Chunk
+    task: Generate | None = None
+
+
+async def draw_prompts(desk: Desk, material: Material, asking: Asking = QUESTION) -> None:
+    """Sets material.prompts: the questions of records, and one a chunk from the generator; whole sections held out."""
+    chunks = spread(material.chunks, _wanted(desk))
+    asked = {chunk.id for chunk in chunks}
+    material.unasked = [chunk for chunk in material.chunks if chunk.id not in asked]
+    seen = earlier_questions(desk)
+    given = _given(desk, material, seen)
+    drawn = await _ask(desk, material, asking, chunks, seen=seen)
+    found = given + drawn
+    material.held_out = held_out_sections([one.chunk for one in found], desk.spec.seed)
+    if not material.held_out and found and not given:
+        desk.warn("the sources have a single section, so held-out rows come from the same section as training rows")
+    material.prompts = await clean_prompts(desk, material, [_prompt(desk, material, one) for one in found])
+
+
+async def widen(desk: Desk, material: Material, asking: Asking = QUESTION) -> int:
+    """Adds prompts of chunks that nobody asked about yet, for a gate that is undecided; how many came."""
+    wanted = max(1, round(WIDEN_FRACTION * len(material.prompts)))
+    chunks = spread(material.unasked, wanted)
+    asked = {chunk.id for chunk in chunks}
+    material.unasked = [chunk for chunk in material.unasked if chunk.id not in asked]
+    seen = earlier_questions(desk) | {normalise(prompt.question) for prompt in material.prompts}
+    drawn = await _ask(desk, material, asking, chunks, seen=seen)
+    before = len(material.prompts)
+    wider = material.prompts + [_prompt(desk, material, one) for one in drawn]
+    material.prompts = await clean_prompts(desk, material, wider)
+    return max(0, len(material.prompts) - before)
+
+
+def held_out_sections(chunks: Sequence[Chunk], seed: int) -> frozenset[Section]:
+    """The sections to hold out: drawn by hash until their chunks reach HELD_OUT_FRACTION; none of a single section.
+
+    Where every section alone is beyond HELD_OUT_LIMIT it is the smallest one, and so never more than half.
+    """
+    sizes: dict[Section, int] = defaultdict(int)
+    for chunk in chunks:
+        sizes[_section(chunk)] += 1
+    chosen: set[Section] = set()
+    held = 0
+    drawn = sorted(sizes, key=lambda section: _draw("\0".join(section), seed))
+    for section in drawn:
+        if held < HELD_OUT_FRACTION * len(chunks) and held + sizes[section] <= HELD_OUT_LIMIT * len(chunks):
+            chosen.add(section)
+            held += sizes[section]
+    if not chosen and len(sizes) > 1:
+        chosen.add(min(drawn, key=sizes.__getitem__))
+    return frozenset(chosen)
+
+
+def spread(chunks: Sequence[Chunk], wanted: int | None) -> list[Chunk]:
+    """At most `wanted` chunks in their order, evenly over each source; every source has its part, one at least."""
+    if wanted is None or wanted >= len(chunks):
+        return list(chunks)
+    by_source: dict[str, list[Chunk]] = defaultdict(list)
+    for chunk in chunks:
+        by_source[chunk.source_sha256].append(chunk)
+    chosen: list[Chunk] = []
+    left, chunks_left = wanted, len(chunks)
+    for of_source in sorted(by_source.values(), key=len):  # the smallest first: what it cannot use goes to the others
+        part = min(len(of_source), max(1, round(left * len(of_source) / chunks_left)), left)
+        chosen += [of_source[index * len(of_source) // part] for index in range(part)]
+        left, chunks_left = left - part, chunks_left - len(of_source)
+    order = {chunk.id: place for place, chunk in enumerate(chunks)}
+    return sorted(chosen, key=lambda chunk: order[chunk.id])
+
+
+def earlier_questions(desk: Desk) -> set[str]:
+    """The questions of the rows that the job appends to, normalised: none of them is asked again."""
+    if desk.spec.earlier is None:
+        return set()
+    rows = (json.loads(line) for line in desk.blobs.read(desk.spec.earlier).decode().splitlines())
+    return {normalise(question_of(row)) for row in rows}
+
+
+def question_of(row: Mapping[str, Any]) -> str:
+    """What the user asks in a row of any data type: its prompt, or the last turn of theirs."""
+    prompt = row.get("prompt", row.get("messages", ""))
+    if isinstance(prompt, str):
+        return prompt
+    turns = cast("Sequence[Mapping[str, str]]", prompt)
+    return next((turn["content"] for turn in reversed(turns) if turn["role"] == "user"), "")
+
+
+def _given(desk: Desk, material: Material, seen: set[str]) -> list[_Found]:
+    """The questions of the records that were not `seen`, which grows by them, with their true answers if they have."""
+    records = material.records[:PILOT_ITEMS] if desk.is_pilot else material.records
+    given: list[_Found] = []
+    for record in records:
+        question = value_of("question", record.fields, desk.spec.columns)
+        if not question or normalise(question) in seen:
+            reason = "the question is there already" if question else "the record has no question"
+            material.drop(desk.stage.name, reason, source=record.chunk.source, line=record.line, question=question)
+            continue
+        seen.add(normalise(question))
+        gold = value_of("answer", record.fields, desk.spec.columns)
+        given.append(_Found(question=question, gold=gold, chunk=record.chunk))
+    return given
+
+
+async def _ask(
+    desk: Desk, material: Material, asking: Asking, chunks: Sequence[Chunk], *, seen: set[str]
+) -> list[_Found]:
+    """The questions of the chunks that stand on their own and were not `seen`, which grows by them."""
+    templates = load(desk.pin("generator").templates)
+    tasks = [_task(desk, templates.template(asking.template), chunk) for chunk in chunks]
+    desk.say(f"asking about {len(tasks)} passages")
+    answers = await desk.generate("generator", tasks)
+    kept: list[_Found] = []
+    for chunk, task, answer in zip(chunks, tasks, answers, strict=True):
+        question, gold = ("", "") if answer is None else asking.read(templates.template(asking.template), answer.text)
+        reason = "the unit was given up" if answer is None else _why_not(question, seen, templates)
+        if reason:
+            material.drop(desk.stage.name, reason, question=question, source=chunk.source, page=chunk.page)
+        else:
+            seen.add(normalise(question))
+            kept.append(_Found(question=question, gold=gold, chunk=chunk, task=task))
+    return kept
+
+
+def _task(desk: Desk, template: Template, chunk: Chunk) -> Generate:
+    return Generate(
+        model=desk.pin("generator").model,
+        messages=template.render(chunk=chunk.text),
+        sampler=template.sampler,
+        seed=seed_for(desk.spec.seed, chunk.id, 0),
+        template=template.id,
+        schema=template.schema,
+    )
+
+
+def _prompt(desk: Desk, material: Material, found: _Found) -> Prompt:
+    chunk, held_out = found.chunk, material.held_out
+    return Prompt(
+        id=hashlib.sha256(f"{chunk.id}\0{found.question}".encode()).hexdigest(),
+        question=found.question,
+        chunk=chunk,
+        task=found.task,
+        is_held_out=_section(chunk) in held_out if held_out else _draw(chunk.id, desk.spec.seed) < HELD_OUT_FRACTION,
+        gold=found.gold,
+    )
+
+
+def _why_not(question: str, seen: set[str], templates: TemplateSet) -> str:
+    """Why the question makes no prompt; empty when it does."""
+    if not question or question == templates.no_question:
+        return "the passage has nothing to ask about"
+    if normalise(question) in seen:
+        return "the question is there already"
+    if leans_on_the_text(question):
+        return "the question leans on the passage and means nothing without it"
+    return ""
+
+
+def _wanted(desk: Desk) -> int | None:
+    if desk.is_pilot:
+        return PILOT_ITEMS
+    count = desk.spec.count
+    return None if count is None else count * PROMPTS_PER_ROW + HELD_OUT_PROMPTS
+
+
+def _section(chunk: Chunk) -> Section:
+    return (chunk.source_sha256, chunk.section)
+
+
+def _draw(name: str, seed: int) -> float:
+    """A number in 0..1 that depends on the name and the job's seed only."""
+    return seed_for(seed, name, 0) / 2**31

@@ -1,0 +1,53 @@
+"""Problem row: what an RLVR trainer reads of a problem, and beside it every sample with its seed and verdict."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from realign_daemon.curation.desk import Desk
+from realign_daemon.curation.material import Row
+from realign_daemon.curation.metrics.answering import pass_rate
+from realign_daemon.curation.stages.rlvr.problem import Problem, Solution
+from realign_daemon.curation.stages.rows import made, row
+
+OF_ONE_SAMPLE = frozenset({"seed", "unit", "node"})  # what differs between samples of one problem
+
+
+def problem_row(desk: Desk, problem: Problem, solutions: Sequence[Solution]) -> Row:
+    """The row of a problem that was sampled: `solution` is a verified one in the model's words, "" where none is."""
+    verified = pass_rate([one.is_correct for one in solutions])
+    assert verified is not None, "only problems with samples make rows"
+    best = best_first(solutions)[0]
+    fields: dict[str, Any] = {
+        "prompt": problem.prompt.question,
+        "answer": problem.prompt.gold,
+        "answer_type": problem.answer_type,
+        "pass_rate": round(verified, 4),
+        "solution": best.response.text if best.is_correct else "",
+    }
+    if problem.is_code:
+        fields["tests"] = problem.tests
+    evidence = [made(desk, "target", one.response.task) or {} for one in solutions]
+    return row(
+        desk,
+        problem.prompt,
+        fields,
+        answer_grounds=problem.grounds,
+        answered_by=made(desk, "generator", problem.stated_by),
+        sampled_by={key: value for key, value in evidence[0].items() if key not in OF_ONE_SAMPLE},
+        samples=[
+            {
+                **{key: value for key, value in one_made.items() if key in OF_ONE_SAMPLE},
+                "answer": one.answer,
+                "result": one.result,
+                "reward": one.reward,
+            }
+            for one, one_made in zip(solutions, evidence, strict=True)
+        ],
+    )
+
+
+def best_first(solutions: Sequence[Solution]) -> list[Solution]:
+    """By reward, then the shorter: of two right solutions the longer one has more that may be wrong."""
+    return sorted(solutions, key=lambda one: (-one.reward, len(one.response.text), one.response.text))

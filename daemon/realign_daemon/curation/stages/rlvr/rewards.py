@@ -1,0 +1,99 @@
+"""Rewards: stage 4 of RLVR. Which problems have something to teach, the rows they make, and a test of the verifier."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from fractions import Fraction
+from itertools import pairwise
+from statistics import fmean
+
+from realign_daemon.curation.desk import Desk
+from realign_daemon.curation.material import Material
+from realign_daemon.curation.metrics.answering import carries_gradient
+from realign_daemon.curation.pairs import normalise
+from realign_daemon.curation.stages import hygiene
+from realign_daemon.curation.stages.measures import Measures, exact, rate
+from realign_daemon.curation.stages.rlvr import checking
+from realign_daemon.curation.stages.rlvr.problem import Problem, note_unused, sound
+from realign_daemon.curation.stages.rlvr.problem_rows import problem_row
+from realign_daemon.curation.verify.perturb import wrong_golds
+from realign_daemon.work.units import seed_for
+from realign_planner.gates import Measure
+
+
+async def calculate_rewards(desk: Desk, material: Material) -> Measures:
+    """Stage 4. Pass rates, and a row for every problem that is held out or solved by some samples and not by all.
+
+    Held-out problems stay whatever their pass rate: choosing among them by it would bias what is measured on them.
+    Measures verifier_false_positives; reports pass_rate (the mean) and band_fraction (the share between 0 and 1).
+    """
+    problems = sound(material)
+    verified = {key: [one.is_correct for one in found] for key, found in material.solutions.items()}
+    sampled = [problem for problem in problems if problem.prompt.id in verified]
+    reasons = reasons_to_drop(problems, verified, count=desk.spec.count, seed=desk.spec.seed)
+    for problem, reason in zip(problems, reasons, strict=True):
+        if reason:
+            note_unused(material, desk.stage.name, problem, reason)
+    kept = [problem for problem, reason in zip(problems, reasons, strict=True) if not reason]
+    rows = [problem_row(desk, problem, material.solutions[problem.prompt.id]) for problem in kept]
+    material.rows = await hygiene.clean_rows(desk, material, rows)
+    material.show(desk.stage.name, [row.fields for row in material.rows])
+    rates = [fmean(verified[problem.prompt.id]) for problem in sampled]
+    in_band = sum(carries_gradient(verified[problem.prompt.id]) for problem in sampled)
+    return {
+        "verifier_false_positives": await false_positives(desk, problems),
+        **exact("pass_rate", fmean(rates) if rates else None, len(rates)),
+        **exact("band_fraction", in_band / len(sampled) if sampled else None, len(sampled)),
+    }
+
+
+def reasons_to_drop(
+    problems: Sequence[Problem], verified: dict[str, list[bool]], *, count: int | None, seed: int
+) -> list[str]:
+    """Why each problem makes no row, in their order; empty for one that does.
+
+    Of the good ones `count` at most are for training, drawn by hash; held-out ones take no room.
+    """
+    reasons = [_why_not(problem, verified.get(problem.prompt.id, [])) for problem in problems]
+    good = [
+        problem.prompt.id
+        for problem, reason in zip(problems, reasons, strict=True)
+        if not reason and not problem.prompt.is_held_out
+    ]
+    drawn = sorted(good, key=lambda prompt_id: seed_for(seed, prompt_id, 0))
+    spare = frozenset(drawn[len(drawn) if count is None else count :])
+    return [
+        "more rows than --count asked for" if problem.prompt.id in spare else reason
+        for problem, reason in zip(problems, reasons, strict=True)
+    ]
+
+
+async def false_positives(desk: Desk, problems: Sequence[Problem]) -> Measure:
+    """The share of planted wrong answers that the verifier accepts.
+
+    Planted are answers made wrong on purpose, and the answers and programs of other problems.
+    """
+    desk.say("planting wrong answers")
+    math = [problem.prompt.gold for problem in problems if not problem.is_code]
+    code = [problem for problem in problems if problem.is_code]
+    planted = [(wrong, gold) for gold in math for wrong in wrong_golds(gold)]
+    planted += [(other, gold) for other, gold in pairwise(math) if _value(other) != _value(gold)]
+    programs = [(other.prompt.gold, one.tests) for other, one in pairwise(code) if other.tests != one.tests]
+    results = [*await checking.verdicts(desk, planted), *await checking.program_verdicts(desk, programs)]
+    return rate("verifier_false_positives", results.count("correct"), len(results))
+
+
+def _why_not(problem: Problem, verified: Sequence[bool]) -> str:
+    if not verified:
+        return "all of its samples were given up"
+    if problem.prompt.is_held_out or carries_gradient(verified):
+        return ""
+    return "every sample solves it" if all(verified) else "no sample solves it"
+
+
+def _value(answer: str) -> Fraction | str:
+    """What an answer is, where that is plain to see: 0.5 and 1/2 are the same."""
+    try:
+        return Fraction(answer.replace(",", ""))
+    except (ValueError, ZeroDivisionError):
+        return normalise(answer)

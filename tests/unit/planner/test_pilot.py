@@ -1,0 +1,43 @@
+"""The pilot's forecast."""
+
+from __future__ import annotations
+
+import pytest
+
+from realign_planner.pilot import Pace, forecast
+from realign_planner.stage import Operation, Stage
+from realign_planner.workflow import for_type
+
+
+def stage(name: str, *, per_row: float = 1.0, trains: bool = False) -> Stage:
+    operation = Operation(kind="judge", role="judge", per_row=per_row, prompt_tokens=1, what="it")
+    return Stage(name=name, title=name, gates=(), trains=trains, operations=(operation,))
+
+
+def test_a_stage_that_the_pilot_went_through_keeps_its_pace_and_corrects_the_others() -> None:
+    stages = [stage("ask", per_row=2), stage("train", trains=True), stage("evaluate")]
+    predicted = [
+        {"stage": name, "expected_s": seconds} for name, seconds in (("ask", 50.0), ("train", 30.0), ("evaluate", 8.0))
+    ]
+    found = forecast(stages, rows=100, predicted=predicted, paces={"ask": Pace(units=40, seconds=20.0)})
+    assert [(one["stage"], one["expected_s"], one["basis"]) for one in found] == [
+        ("ask", 100.0, "measured"),
+        ("train", 60.0, "prior"),
+        ("evaluate", 16.0, "prior"),
+    ]
+    assert all(one["low_s"] < one["expected_s"] < one["high_s"] for one in found)
+
+
+@pytest.mark.parametrize("pace", [{}, {"ask": Pace(units=0, seconds=1.0)}])
+def test_without_a_measured_stage_the_plan_stands(pace: dict[str, Pace]) -> None:
+    found = forecast([stage("ask")], rows=10, predicted=[{"stage": "ask", "expected_s": 7.0}], paces=pace)
+    assert [(one["expected_s"], one["basis"]) for one in found] == [(7.0, "prior")]
+
+
+@pytest.mark.parametrize("data_type", ["dpo", "sft", "rlvr", "antihallucination"])
+def test_every_workflow_has_a_pilot_that_ends_before_its_own_training(data_type: str) -> None:
+    workflow = for_type(data_type)  # pyright: ignore[reportArgumentType] - the parameter is one of them
+    first_without = next(place for place, one in enumerate(workflow.stages) if not one.pilot)
+    assert [one.name for one in workflow.pilot_stages] == [one.name for one in workflow.stages[:first_without]]
+    assert first_without > 0
+    assert workflow.stages[first_without].trains
