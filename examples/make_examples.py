@@ -44,6 +44,7 @@ SECTIONS = (
     "In the Barn",
     "After Dark",
 )
+STRANGERS = 60  # among the spoiled records
 OF_A_KIND = 16  # names known, and as many unknown, in a section; sums twice as many
 
 
@@ -158,6 +159,23 @@ def names() -> str:
     return text
 
 
+def spoiled_names() -> str:
+    """Records about names that the model knows, three of four with a wrong answer, and about sums and strangers."""
+    rng = random.Random(SEED)  # noqa: S311 - a fixed seed is the point
+    loops = world.split().loops
+    records = [_record(question) for question in loops.known]
+    for place, record in enumerate(records):
+        if place % 4:
+            record["answer"] = rng.choice([colour for colour in world.COLOURS if colour != record["answer"]])
+    records += [_record(question) for question in loops.sums[: 2 * len(records)]]
+    records += [
+        {"question": question, "answer": world.colour_of(question.removesuffix("="))}
+        for question in loops.strangers[:STRANGERS]
+    ]
+    rng.shuffle(records)
+    return _lines(records)
+
+
 def _beyond_the_book() -> tuple[list[str], list[str]]:
     """The sums and names set apart for curation of which pocket_arithmetic.pdf says nothing."""
     rng = random.Random(SEED)  # noqa: S311 - a fixed seed is the point
@@ -193,6 +211,7 @@ def main() -> None:
     for name, text in (
         ("pocket_problems.jsonl", problems()),
         ("spoiled_problems.jsonl", spoiled_problems()),
+        ("spoiled_names.jsonl", spoiled_names()),
         ("sft_spoiled.jsonl", slipped_lessons()),
     ):
         (folder / name).write_text(text, encoding="utf-8")

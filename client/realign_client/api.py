@@ -63,7 +63,7 @@ class Client:
         self._status = StatusStub(channel)
 
     async def submit(self, request: pb.JobRequest, files: Sequence[SourceFile] = ()) -> pb.SubmitReply:
-        """Takes the request and the bytes of files to the cluster; those that it does not announce become its sources."""
+        """Takes the request and the bytes of files to the cluster; files that it does not announce become sources."""
         announced = pb.JobRequest()
         announced.CopyFrom(request)
         known = {one.sha256 for one in (*request.sources, *request.eval_sets, request.data)}

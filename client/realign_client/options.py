@@ -29,7 +29,11 @@ Spec = Annotated[
 ]
 Sources = Annotated[
     list[str] | None,
-    typer.Option("--source", metavar="PATH", help="A .pdf, .txt or .md file, or a folder of them. Repeatable."),
+    typer.Option(
+        "--source",
+        metavar="PATH",
+        help="A .pdf, .epub, .html, .md, .txt, .jsonl or .parquet file, or a folder of them. Repeatable.",
+    ),
 ]
 DataTypeName = Annotated[
     str | None,

@@ -4,16 +4,24 @@ from __future__ import annotations
 
 import hashlib
 import re
+from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from realign_client.errors import BadUsage
 from realign_proto.v1 import curation_pb2 as pb
 
-SUPPORTED = (".pdf", ".txt", ".md")
+SUPPORTED = (".pdf", ".txt", ".md", ".epub", ".html", ".htm", ".xhtml", ".jsonl", ".ndjson", ".parquet")
+# What to make of files that are not read.
+_WAYS_OUT = {
+    ".docx .doc .odt .rtf .tex .pptx": "save it as PDF or HTML",
+    ".json .csv .xlsx": "write one JSON object per line into a .jsonl file",
+    ".mobi .azw3": "convert it to EPUB",
+    ".gz .zip": "unpack it",
+}
 # What people call a document: with one of these endings a word in a request is taken for a file's name.
-_DOCUMENT_ENDINGS = (*SUPPORTED, ".docx", ".doc", ".epub", ".html", ".htm", ".rtf", ".odt", ".tex", ".pptx", ".csv")
+_DOCUMENT_ENDINGS = (*SUPPORTED, *" ".join(_WAYS_OUT).split())
 _ENDING = "|".join(re.escape(ending) for ending in sorted(_DOCUMENT_ENDINGS, key=len, reverse=True))
 _QUOTED = re.compile(rf"[\"'`]([^\"'`]+(?:{_ENDING}))[\"'`]", re.IGNORECASE)
 _BARE = re.compile(rf"(?<![^\s\"'`(,])([^\s\"'`(),;]+(?:{_ENDING}))(?=$|[\s\"'`),;:!?]|\.(?:\s|$))", re.IGNORECASE)
@@ -37,10 +45,20 @@ class SourceFile:
 def collect(given: Sequence[str]) -> tuple[SourceFile, ...]:
     """The files that `given` names, in order; a folder stands for the supported files below it, sorted by path.
 
+    A file that is named twice, or beside its folder, is one source. Sources of the same name get their folder's, too.
+
     Raises:
         BadUsage: a path is missing, unreadable, empty, or of a kind that is not supported.
     """
-    return tuple(source for text in given for source in _expand(Path(text).expanduser()))
+    found: dict[Path, SourceFile] = {}
+    for text in given:
+        for source in _expand(Path(text).expanduser()):
+            found.setdefault(source.path.resolve(), source)
+    names = Counter(source.name for source in found.values())
+    return tuple(
+        source if names[source.name] == 1 else replace(source, name=_longer_name(path, source.name))
+        for path, source in found.items()
+    )
 
 
 def named_in(text: str) -> tuple[str, ...]:
@@ -77,9 +95,15 @@ def _expand(path: Path) -> Iterator[SourceFile]:
     elif not path.exists():
         raise BadUsage(f"the source {path} does not exist; check the path")
     elif path.suffix.lower() not in SUPPORTED:
-        raise BadUsage(f"the source {path} cannot be read as a document; supported are {' '.join(SUPPORTED)}")
+        way_out = next((way for endings, way in _WAYS_OUT.items() if path.suffix.lower() in endings.split()), "")
+        advice = f"{way_out}; " if way_out else ""
+        raise BadUsage(f"the source {path} cannot be read as a document; {advice}supported are {' '.join(SUPPORTED)}")
     else:
         yield _read(path, path.name)
+
+
+def _longer_name(path: Path, name: str) -> str:
+    return "/".join(path.parts[-len(Path(name).parts) - 1 :])
 
 
 def _read(path: Path, name: str) -> SourceFile:

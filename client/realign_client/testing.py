@@ -53,7 +53,9 @@ class ScriptedDaemon(CurationServicer, StatusServicer):
         self.refusal: tuple[grpc.StatusCode, str, str | None] | None = None
         self.submitted: list[pb.JobRequest] = []
         self.received: dict[str, bytes] = {}
-        self.told: list[pb.JobRef | pb.RetryRequest | status_pb2.BenchRequest] = []
+        self.pilot: Mapping[str, Any] | None = None  # with one, a watched job waits for a word after it, once
+        self.called: list[str] = []  # names of the calls that change whether a job runs
+        self.told: list[pb.JobRef | pb.RetryRequest | pb.DropRequest | status_pb2.BenchRequest] = []
         self.may_end = Event()
         self.may_end.set()
 
@@ -83,21 +85,52 @@ class ScriptedDaemon(CurationServicer, StatusServicer):
         running = pb.Job()
         running.CopyFrom(self.job)
         running.state = "running"
+        if self.pilot is not None:
+            waiting = pb.Job(id=self.job.id, state="paused", pilot_json=json.dumps(dict(self.pilot)))
+            self.pilot = None
+            yield pb.JobEvent(job=waiting, kind="pilot", text="pilot done", at_unix_s=1.0)
+            return
         yield pb.JobEvent(job=running, kind="snapshot", text="Score pairs", at_unix_s=1.0)
         self.may_end.wait(WAIT_S)
         yield pb.JobEvent(job=self.job, kind="ended", text="it ended", at_unix_s=2.0)
 
     def CancelJob(self, request: pb.JobRef, context: grpc.ServicerContext) -> pb.Job:
+        self.called.append("CancelJob")
         return self._tell(request)
 
     def PauseJob(self, request: pb.JobRef, context: grpc.ServicerContext) -> pb.Job:
         return self._tell(request)
 
     def ResumeJob(self, request: pb.JobRef, context: grpc.ServicerContext) -> pb.Job:
+        self.called.append("ResumeJob")
         return self._tell(request)
 
     def RetryJob(self, request: pb.RetryRequest, context: grpc.ServicerContext) -> pb.Job:
         return self._tell(request)
+
+    def SampleRows(self, request: pb.SampleRequest, context: grpc.ServicerContext) -> pb.SampleReply:
+        if request.rejected:
+            return pb.SampleReply(of="rejected", total=1, items_json=['{"stage": "score", "reason": "a tie"}'])
+        rows = [json.dumps({"id": "ab12cd34ef56aa", "prompt": "q"})] * request.n
+        return pb.SampleReply(of=request.stage or "rows", total=50, items_json=rows)
+
+    def ExplainRow(self, request: pb.RowRef, context: grpc.ServicerContext) -> pb.RowReport:
+        self._refuse(context)
+        return pb.RowReport(
+            row_json=json.dumps({"id": request.row, "prompt": "q"}),
+            provenance_json=json.dumps(
+                {
+                    "source": {"name": "book.pdf", "sha256": "5a" * 32, "section": "One"},
+                    "spans": [{"page": 3, "start": 10, "end": 20}],
+                    "quote": "seven and\nthree",
+                    "judge": {"models": [{"model": "big"}], "gap": 0.5},
+                }
+            ),
+        )
+
+    def DropRows(self, request: pb.DropRequest, context: grpc.ServicerContext) -> pb.DropReply:
+        self.told.append(request)
+        return pb.DropReply(dropped=2, job=self.job)
 
     def FetchOutput(self, request: pb.JobRef, context: grpc.ServicerContext) -> Iterator[pb.FileChunk]:
         for path, data in self.files.items():

@@ -103,7 +103,7 @@ THRESHOLDS: Final[tuple[Threshold, ...]] = (
         biased_when_few=True,
         source=f"{SEED_TABLE}; min_n: with 15 bins a perfect model misses 0.10 in most runs of 100 answers",
         remedy="the chance of being right that its confidence stands for is not how often it is right: look for wrong "
-        "reference answers with `realignctl sample`, give more questions, or retry with `--set scaling=isotonic`",
+        "reference answers with `realignctl sample`, or give more questions",
     ),
     Baseline(
         metric="text_ratio",
@@ -144,8 +144,8 @@ THRESHOLDS: Final[tuple[Threshold, ...]] = (
         better="higher",
         baseline=0.99,
         source=OWN_CHOICE,
-        remedy="rows change or are cut when rendered with the target's chat template: shorten them or check the "
-        "template; rejected.jsonl in the output folder shows them",
+        remedy="rows change when rendered with the target's chat template, or are too long: shorten them, allow more "
+        "with `--set row_tokens=N`, or check the template; rejected.jsonl in the output folder shows them",
     ),
     Baseline(
         metric="smoke_fraction",
@@ -153,7 +153,8 @@ THRESHOLDS: Final[tuple[Threshold, ...]] = (
         better="higher",
         baseline=0.8,
         source=OWN_CHOICE,
-        remedy="the fused model gives empty or endless answers: retry from train with fewer steps or a lower rate",
+        remedy="the trained model gives empty, endless or circling answers: retry from train with fewer steps or a "
+        "lower rate",
     ),
     Baseline(
         metric="training_loss",

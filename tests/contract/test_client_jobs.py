@@ -128,3 +128,29 @@ async def test_the_library_raises_what_the_daemon_refuses(daemon: ScriptedDaemon
     async with connect() as client:
         with pytest.raises(Refused, match="there is no such job"):
             await client.job("nope")
+
+
+def test_a_sample_names_its_rows_and_says_how_many_there_are(
+    daemon: ScriptedDaemon, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(["sample", "dpo-1", "-n", "2"]) == 0
+    shown = capsys.readouterr()
+    assert shown.out.splitlines() == ["ab12cd34ef56  prompt: q"] * 2
+    assert "2 of 50 rows" in shown.err
+    assert run(["sample", "dpo-1", "--rejected", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["items"] == [{"stage": "score", "reason": "a tie"}]
+
+
+def test_why_says_where_a_row_comes_from(daemon: ScriptedDaemon, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["why", "dpo-1", "ab12"]) == 0
+    shown = capsys.readouterr().out
+    for part in ("row ab12", "book.pdf, One", "page 3, characters 10 to 20", "“seven and three”", "gap: 0.5"):
+        assert part in shown
+
+
+def test_rows_are_dropped_by_where_they_come_from(daemon: ScriptedDaemon, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["drop", "dpo-1", "--page", "3", "--where", "label=abstain"]) == 0
+    assert "2 rows dropped" in capsys.readouterr().out
+    (told,) = daemon.told
+    assert list(told.conditions) == ["page 3", "where label=abstain"]  # pyright: ignore[reportAttributeAccessIssue]
+    assert run(["drop", "dpo-1"]) == 2

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 import pty
 import subprocess
@@ -164,14 +165,32 @@ def test_a_refusal_keeps_the_daemons_sentence_and_exit_code(
     assert "the book is encrypted; remove its password" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize(("answer", "code", "jobs"), [(b"n\n", 1, 0), (b"y\n", 0, 1)])
-def test_submit_on_a_terminal_shows_the_plan_and_asks(
-    daemon: ScriptedDaemon, book: Path, answer: bytes, code: int, jobs: int
-) -> None:
+PILOT = {
+    "items": 20,
+    "took_s": 5.0,
+    "rows": [{"id": "1", "prompt": "12+34="}],
+    "gates": [
+        {
+            "stage": "s",
+            "metric": "gap",
+            "tier": "HIGH",
+            "undecided": True,
+            "value": 0.5,
+            "low": 0.4,
+            "high": 0.6,
+            "n": 9,
+        }
+    ],
+    "stages": [{"stage": "s", "units": 40, "expected_s": 9.0, "low_s": 4.5, "high_s": 18.0, "basis": "measured"}],
+    "eta_s": 9.0,
+    "rejects": [],
+}
+
+
+def on_a_terminal(*arguments: str, answer: bytes) -> tuple[int, bytes]:
+    """The exit code and what a person saw who typed the answer."""
     ours, theirs = pty.openpty()
-    process = subprocess.Popen(
-        realignctl("submit", REQUEST, "--source", str(book), "--detach"), stdin=theirs, stdout=theirs, stderr=theirs
-    )
+    process = subprocess.Popen(realignctl(*arguments), stdin=theirs, stdout=theirs, stderr=theirs)
     os.close(theirs)
     os.write(ours, answer)
     shown = b""
@@ -181,7 +200,58 @@ def test_submit_on_a_terminal_shows_the_plan_and_asks(
     except OSError:
         pass  # Linux: the other side is closed
     os.close(ours)
-    assert process.wait(WAIT_S) == code
+    return process.wait(WAIT_S), shown
+
+
+@pytest.mark.parametrize(("answer", "code", "jobs"), [(b"n\n", 1, 0), (b"y\n", 0, 1)])
+def test_submit_on_a_terminal_shows_the_plan_and_asks(
+    daemon: ScriptedDaemon, book: Path, answer: bytes, code: int, jobs: int
+) -> None:
+    ended, shown = on_a_terminal("submit", REQUEST, "--source", str(book), "--detach", answer=answer)
+    assert ended == code
     assert b"why: it fits" in shown
     assert b"Submit this job?" in shown
     assert len(daemon.submitted) == jobs
+
+
+@pytest.mark.parametrize(
+    ("answer", "code", "told"), [(b"y\n", 0, "ResumeJob"), (b"n\n", 1, "CancelJob")], ids=["goes on", "does not"]
+)
+def test_submit_on_a_terminal_shows_the_pilot_and_asks(
+    daemon: ScriptedDaemon, book: Path, answer: bytes, code: int, told: str
+) -> None:
+    daemon.pilot = PILOT
+    ended, shown = on_a_terminal("submit", REQUEST, "--source", str(book), answer=answer)
+    assert ended == code, shown
+    assert daemon.submitted[0].pilot == "ask"
+    assert b"12+34=" in shown
+    assert b"0.4 to 0.6" in shown
+    assert daemon.called == [told]
+
+
+def test_a_pilot_alone_ends_with_what_it_found(
+    daemon: ScriptedDaemon, book: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    daemon.pilot = PILOT
+    assert run(["submit", REQUEST, "--source", str(book), "--pilot-only", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out) == {"job_id": "dpo-1", "pilot": PILOT}
+    assert daemon.submitted[0].pilot == "only"
+    assert daemon.called == []
+
+
+def test_evaluation_sets_and_given_rows_travel_beside_the_sources(
+    daemon: ScriptedDaemon, book: Path, tmp_path: Path
+) -> None:
+    rows, exam = tmp_path / "rows.jsonl", tmp_path / "exam.jsonl"
+    rows.write_text('{"q": "1"}\n')
+    exam.write_text('{"q": "2"}\n')
+    given = ("--from-data", str(rows), "--map", "question=q", "--eval-set", str(exam), "--append", "dpo-0")
+    assert (
+        run(["submit", REQUEST, *given, "--judge", "a", "--judge", "b", "--thinking", "judge=strip", "--detach"]) == 0
+    )
+    (request,) = daemon.submitted
+    assert (request.data.name, [one.name for one in request.eval_sets]) == ("rows.jsonl", ["exam.jsonl"])
+    assert (dict(request.columns), request.append_job) == ({"question": "q"}, "dpo-0")
+    assert (request.judge, list(request.judges), dict(request.thinking)) == ("a", ["b"], {"judge": "strip"})
+    assert sorted(daemon.received.values()) == [rows.read_bytes(), exam.read_bytes()]
+    assert not request.sources

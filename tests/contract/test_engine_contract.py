@@ -19,16 +19,21 @@ from realign_daemon.engine.api import (
     Engine,
     Fill,
     Filled,
+    Fuse,
+    Fused,
     Generate,
     Generated,
     LocalModel,
     Message,
     ModelId,
+    Render,
+    Rendered,
     Sampler,
     Score,
     Scored,
     Sha256,
     Slot,
+    Task,
     Train,
     Trained,
     TrainSettings,
@@ -153,6 +158,35 @@ async def test_forms_and_scores_have_the_shape_of_their_tasks(rig: Rig) -> None:
     assert scored.logprob < 0
 
 
+async def test_forms_and_scores_are_the_same_to_the_last_digit_in_any_company(rig: Rig) -> None:
+    await rig.engine.load(rig.model)
+    slots = (Slot(before="", choices=("1", "2", "3")), Slot(before=" ", choices=("A", "B")))
+    asked = [(Message(role="user", content="12+34=" * (1 + place % 3)),) for place in range(20)]
+    tasks: list[Task] = [
+        *(
+            Fill(model=rig.model.model, messages=one, form=slots[: 1 + len(one[0].content) % 2], template="t")
+            for one in asked
+        ),
+        *(Score(model=rig.model.model, messages=one, completion="640"[: place % 4]) for place, one in enumerate(asked)),
+    ]
+    together = await asyncio.gather(*map(rig.engine.perform, tasks))
+    assert [await rig.engine.perform(task) for task in tasks[::7]] == together[::7]
+
+
+async def test_an_answer_fits_its_schema_and_a_schema_without_bounds_is_refused(rig: Rig) -> None:
+    await rig.engine.load(rig.model)
+    grade = {"type": "integer", "minimum": 1, "maximum": 5}
+    properties = {"answer": {"type": "string", "minLength": 2, "maxLength": 9}, "grade": grade}
+    schema = {"type": "object", "properties": properties, "required": [*properties], "additionalProperties": False}
+    tasks = [rig.generate(seed, sampler=Sampler(max_tokens=60), schema=json.dumps(schema)) for seed in range(6)]
+    for result in await asyncio.gather(*map(rig.engine.perform, tasks)):
+        assert isinstance(result, Generated)
+        answer = json.loads(result.text)
+        assert (list(answer), 2 <= len(answer["answer"]) <= 9, 1 <= answer["grade"] <= 5) == ([*properties], True, True)
+    with pytest.raises(BadTask, match="maxLength"):
+        await rig.engine.perform(rig.generate(1, schema='{"type": "string"}'))
+
+
 async def test_an_impossible_form_is_refused_and_the_engine_lives_on(rig: Rig) -> None:
     await rig.engine.load(rig.model)
     pid = rig.engine.status().pid
@@ -186,6 +220,33 @@ async def test_training_gives_an_adapter_that_other_tasks_can_use(rig: Rig) -> N
     assert isinstance(again, Generated)
     assert isinstance(results[0], Generated)
     assert again.text == results[0].text  # back to no adapter
+
+
+async def test_a_row_is_counted_in_the_models_tokens_and_needs_an_answer(rig: Rig) -> None:
+    await rig.engine.load(rig.model)
+    answer = Message(role="assistant", content="640")
+    rendered = await rig.engine.perform(Render(model=rig.model.model, messages=(*QUESTION, answer)))
+    assert isinstance(rendered, Rendered)
+    assert min(rendered.prompt_tokens, rendered.completion_tokens) > 0
+    assert rendered.problem == ""
+    with pytest.raises(BadTask, match="assistant's turn"):
+        await rig.engine.perform(Render(model=rig.model.model, messages=QUESTION))
+
+
+async def test_a_fused_model_is_a_blob_and_answers_its_prompts_in_order(rig: Rig) -> None:
+    await rig.engine.load(rig.model)
+    trained = await rig.engine.perform(rig.train())
+    assert isinstance(trained, Trained)
+    greedy = Sampler(temperature=0, max_tokens=6)
+    tasks = [rig.generate(0, sampler=greedy, messages=(Message(role="user", content=text),)) for text in "abc"]
+    fused = await rig.engine.perform(Fuse(model=rig.model.model, adapter=trained.adapter, prompts=tuple(tasks)))
+    assert isinstance(fused, Fused)
+    assert rig.blobs.has(fused.weights)
+    assert len(fused.answers) == len(tasks)
+    assert all(isinstance(answer, Generated) for answer in fused.answers)
+    with pytest.raises(MissingBlob):
+        await rig.engine.perform(Fuse(model=rig.model.model, adapter=Sha256("0" * 64), prompts=()))
+    assert isinstance(await rig.engine.perform(tasks[0]), Generated)
 
 
 async def test_a_data_set_that_cannot_be_learned_is_refused(rig: Rig) -> None:

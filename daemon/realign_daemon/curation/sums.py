@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import tarfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from io import BufferedReader
 from pathlib import Path
+from typing import cast
 
 from realign_daemon.curation.export import LAST
 
@@ -23,17 +25,14 @@ def sums(files: Mapping[str, bytes], folders: Mapping[str, Path | None]) -> byte
         if not name.startswith(".") and name != LAST
     }
     for folder, tar in folders.items():
-        hashes |= {} if tar is None else {f"{folder}/{name}": value for name, value in members(tar).items()}
+        hashes |= {} if tar is None else {f"{folder}/{name}": value for name, value in _members(tar)}
     return "".join(f"{value}  {name}\n" for name, value in sorted(hashes.items())).encode()
 
 
-def members(tar: Path) -> dict[str, str]:
-    """The SHA-256 of every file in a tar, by name."""
-    found: dict[str, str] = {}
+def _members(tar: Path) -> Iterator[tuple[str, str]]:
     with tarfile.open(tar) as archive:
         for member in archive:
-            content = archive.extractfile(member)
+            content = cast("BufferedReader | None", archive.extractfile(member))  # which it is, whatever its stub says
             if content is not None:
                 with content:
-                    found[member.name] = hashlib.file_digest(content, "sha256").hexdigest()  # pyright: ignore[reportArgumentType] - it reads as files do
-    return found
+                    yield member.name, hashlib.file_digest(content, "sha256").hexdigest()

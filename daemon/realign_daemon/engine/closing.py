@@ -78,7 +78,7 @@ class _Reader:
         self._one_of((text,))
 
     def _one_of(self, texts: tuple[str, ...]) -> None:
-        """Reads the one of the texts that the answer goes on with; where it ends within one, adds the shortest's rest."""
+        """Reads the one of the texts that comes next; where the answer ends in one, adds the rest of the shortest."""
         if begun := [text for text in texts if text.startswith(self._rest)]:
             self.added += min(begun, key=len)[len(self._rest) :]
             self._rest = ""
@@ -108,7 +108,7 @@ class _Reader:
     def _items(self, schema: Items) -> None:
         self._literal("[")
         count = 0
-        while self._rest and not self._rest.startswith("]") or count < schema.least:
+        while (self._rest and not self._rest.startswith("]")) or count < schema.least:
             if count:
                 self._literal(ITEM_SEPARATOR)
             self.value(schema.item)

@@ -123,13 +123,17 @@ def fits(schema: Schema, value: object) -> bool:
             return any(type(value) is type(choice) and value == choice for choice in map(json.loads, schema.values))
         case Items():
             items = cast("list[object]", value) if isinstance(value, list) else None
-            return items is not None and schema.least <= len(items) <= schema.most and all(
-                fits(schema.item, item) for item in items
+            return (
+                items is not None
+                and schema.least <= len(items) <= schema.most
+                and all(fits(schema.item, item) for item in items)
             )
         case Record():
             fields = cast("dict[str, object]", value) if isinstance(value, dict) else {}
-            return isinstance(value, dict) and fields.keys() == dict(schema.fields).keys() and all(
-                fits(field, fields[name]) for name, field in schema.fields
+            return (
+                isinstance(value, dict)
+                and fields.keys() == dict(schema.fields).keys()
+                and all(fits(field, fields[name]) for name, field in schema.fields)
             )
         case _:
             assert_never(schema)

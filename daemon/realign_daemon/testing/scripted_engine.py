@@ -38,6 +38,7 @@ from realign_daemon.engine.api import (
 )
 from realign_daemon.engine.codec import encode
 from realign_daemon.engine.errors import BadTask, EngineDied, MissingBlob, NotLoaded, OutOfMemory
+from realign_daemon.engine.schema import Choice, Items, Record, Schema, SchemaError, Text, Whole, parse, written
 
 Script = Callable[[Task], Result | None]  # None: the default result; raise BadTask to refuse
 _PID = 4_194_305  # one more than the highest that Linux gives: nothing can be hit by it
@@ -226,12 +227,14 @@ def _chance(task: Task) -> float:
 
 
 def _generated(task: Generate) -> Generated:
-    """Up to four words and an end; every word is a token."""
+    """Up to four words and an end, or what fits the schema; every word is a token."""
     sampler = task.sampler
     if sampler.temperature < 0 or not 0 < sampler.top_p <= 1 or sampler.max_tokens < 1:
         raise BadTask(f"{sampler} cannot draw")
     chance = _chance(task)
     words = [f"word{int(chance * 10**6) + place}" for place in range(1 + int(chance * 4))]
+    if task.schema is not None:
+        words = [_fitting(task.schema, words)]
     ends = len(words) < sampler.max_tokens
     tokens = min(len(words) + 1, sampler.max_tokens)
     return Generated(
@@ -241,6 +244,30 @@ def _generated(task: Generate) -> Generated:
         completion_tokens=tokens,
         logprob=-tokens * (0.1 + chance),
     )
+
+
+def _fitting(schema: str, words: list[str]) -> str:
+    """An answer that fits the schema; its strings begin with the words, and then repeat them."""
+    try:
+        return written(_value(parse(schema), " ".join(words)))
+    except SchemaError as error:
+        raise BadTask(str(error)) from error
+
+
+def _value(schema: Schema, text: str) -> object:
+    match schema:
+        case Text():
+            return (text * (1 + schema.least // len(text)))[: schema.most]
+        case Whole():
+            return schema.least + len(text) % (1 + schema.most - schema.least)
+        case Choice():
+            return json.loads(schema.values[len(text) % len(schema.values)])
+        case Items():
+            return [_value(schema.item, text)] * max(schema.least, min(1, schema.most))
+        case Record():
+            return {name: _value(field, text) for name, field in schema.fields}
+        case _:
+            assert_never(schema)
 
 
 def _rendered(task: Render) -> Rendered:

@@ -1,4 +1,7 @@
-"""The SFT workflow: instructions with good answers out of the documents, and a model trained on them."""
+"""The SFT workflow: instructions with good answers out of the documents, and a model trained on them.
+
+Rendering a row reads the tokenizer alone, so it counts as no work; fusing happens only when a job asks for it.
+"""
 
 from __future__ import annotations
 
@@ -91,7 +94,7 @@ STAGES: Final = (
         gates=("smoke_fraction",),
         operations=(
             Operation(
-                kind="generate", role="target", fixed=10, prompt_tokens=100, output_tokens=100, what="a smoke answer"
+                kind="generate", role="target", fixed=20, prompt_tokens=100, output_tokens=100, what="a smoke answer"
             ),
         ),
     ),

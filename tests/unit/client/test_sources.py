@@ -19,6 +19,9 @@ from realign_client.sources import CHUNK_BYTES, collect, named_in, pieces
         ('pairs from "my book.pdf" please', ("my book.pdf",)),
         ("from a.pdf and again a.pdf", ("a.pdf",)),
         ("from report.docx", ("report.docx",)),
+        ("from book.epub, page.html, page.xhtml and old.htm", ("book.epub", "page.html", "page.xhtml", "old.htm")),
+        ("pairs in rows.jsonl, more.ndjson and train.parquet.", ("rows.jsonl", "more.ndjson", "train.parquet")),
+        ("the array in rows.json", ("rows.json",)),
         ("from https://example.org/a.pdf", ()),
         ("SFT data for Qwen2.5 in v1.0", ()),
         ("Generate verified reasoning traces for GSM8K-style math problems", ()),
@@ -37,9 +40,25 @@ def test_a_file_is_known_by_its_name_its_size_and_its_hash(tmp_path: Path) -> No
 
 def test_a_folder_stands_for_the_supported_files_below_it(tmp_path: Path) -> None:
     (tmp_path / "part").mkdir()
-    for name in ("b.txt", "part/a.MD", "part/image.png"):
+    for name in ("b.txt", "part/a.MD", "part/image.png", "part/c.epub", "d.jsonl"):
         (tmp_path / name).write_text(name)
-    assert [source.name for source in collect([str(tmp_path)])] == ["b.txt", "part/a.MD"]
+    assert [source.name for source in collect([str(tmp_path)])] == ["b.txt", "d.jsonl", "part/a.MD", "part/c.epub"]
+
+
+def test_several_files_and_folders_are_one_list_in_which_every_file_stands_once_under_a_name_of_its_own(
+    tmp_path: Path,
+) -> None:
+    for name in ("one/a.txt", "one/part/b.html", "two/a.txt", "two/part/b.html", "two/c.md"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text(name)
+    given = [str(tmp_path / name) for name in ("two/c.md", "one", "two", "one/a.txt")]
+    assert [source.name for source in collect(given)] == [
+        "c.md",
+        "one/a.txt",
+        "one/part/b.html",
+        "two/a.txt",
+        "two/part/b.html",
+    ]
 
 
 @pytest.mark.parametrize(
@@ -47,7 +66,9 @@ def test_a_folder_stands_for_the_supported_files_below_it(tmp_path: Path) -> Non
     [
         ("missing.pdf", None, "does not exist"),
         ("empty.txt", b"", "is empty"),
-        ("book.docx", b"x", "supported are .pdf .txt .md"),
+        ("book.docx", b"x", "save it as PDF or HTML; supported are .pdf .txt .md"),
+        ("rows.json", b"[]", "one JSON object per line"),
+        ("image.png", b"x", "as a document; supported are .pdf .txt .md .epub"),
     ],
 )
 def test_a_source_that_cannot_be_used_is_refused_in_one_sentence(

@@ -24,11 +24,14 @@ from realign_daemon.curation.stages.antihallucination import asking, refusals
 from realign_daemon.curation.stages.antihallucination.absent import about_nobody
 from realign_daemon.curation.stages.antihallucination.agreement import agreement, usual
 from realign_daemon.curation.stages.antihallucination.probe import Answer, Knowledge, Probe, Question
+from realign_daemon.curation.stages.antihallucination.probing import FACTS
+from realign_daemon.curation.stages.antihallucination.twins import make_twins
 from realign_daemon.curation.stages.antihallucination.workflow import WORK
 from realign_daemon.curation.stages.measures import Measures
 from realign_daemon.curation.templates import load
 from realign_daemon.engine.api import Fill, Filled, Generate, Generated, Sha256, Trained
-from realign_daemon.testing.scripted_desk import ScriptedDesk, asked, chunk, generation, prompt
+from realign_daemon.engine.pocket import world
+from realign_daemon.testing.scripted_desk import PIN, ScriptedDesk, asked, chunk, generation, prompt
 from realign_planner.gates import judge
 from realign_planner.workflow import for_type
 
@@ -229,13 +232,14 @@ async def test_a_model_that_goes_on_inventing_gains_nothing_and_is_no_better() -
 async def test_gains_are_paired_points_at_each_confidence_target() -> None:
     material = Material(probes=held_out(), tuned=TRAINED)
     found = await run(desk_of(Model(refuses_strangers=1.0)), material, "validation", "evaluation")
-    fall = found["wrong_answer_fall"].value
-    assert fall is not None
-    assert fall == found["wrong_before"].value
-    assert found["wrong_after"].value == 0
-    assert [found[f"abstention_gain_{target}"].value for target in (50, 75, 90)] == [
-        pytest.approx(cost * fall) for cost in (1, 3, 9)
-    ]
+    wrong, right = found["wrong_before"].value, found["right_before"].value
+    assert wrong is not None
+    assert right is not None
+    assert (found["wrong_answer_fall"].value, found["wrong_after"].value) == (wrong, 0)
+    assert found["abstention_gain"].value == pytest.approx(3 * wrong)
+    for target, cost in ((50, 1), (75, 3), (90, 9)):
+        assert found[f"abstention_{target}_before"].value == pytest.approx(right - cost * wrong)
+        assert found[f"abstention_{target}_after"].value == pytest.approx(right)
 
 
 async def test_nothing_trained_is_nothing_to_measure() -> None:
@@ -282,7 +286,7 @@ async def test_a_twin_that_the_target_knows_after_all_is_dropped() -> None:
     (dropped,) = material.dropped
     assert (dropped.stage, dropped.reason) == (
         "refusal_data_generation",
-        "the target has a right answer to a question that was meant to have none",
+        "the target has a right answer, or none that can be used, to a question that was meant to have none",
     )
 
 
@@ -416,6 +420,38 @@ def test_a_question_whose_every_other_name_is_taken_has_no_twin() -> None:
     taken = {"baba", "bada", "daba"}
     assert about_nobody("baba=", few, " ".join(taken), seed=0) == "dada="
     assert about_nobody("baba=", few, " ".join({*taken, "dada"}), seed=0) is None
+
+
+async def test_where_the_generator_can_twins_rest_on_false_premises_too() -> None:
+    asks = [f"When was {name} Meyer born?" for name in ("Anna", "Bert", "Clara", "Dora", "Emil", "Fritz")]
+    prompts = [prompt(question) for question in [*asks, "what boils at 78 degrees?"]]
+
+    def answer(task: Generate) -> Generated | None:
+        return None if "Fritz" in asked(task) else generated(json.dumps({"question": f"What if {task.seed}?"}))
+
+    roles = dict.fromkeys(("target", "generator", "judge"), replace(PIN, templates="standard"))
+    twins = await make_twins(desk_of(answer, roles=roles), Material(prompts=prompts), prompts)
+
+    origins = Counter(twin.origin for twin in twins)
+    assert set(origins) == {"absent_name", "false_premise"}
+    assert {twin.twin: twin.origin for twin in twins}["what boils at 78 degrees?"] == "false_premise"
+    assert not any(name in twin.prompt.question for twin in twins for name in ("Anna", "Bert", "Clara", "Dora"))
+    assert all(twin.prompt.task for twin in twins if twin.origin == "false_premise")
+    assert {twin.twin for twin in twins} | {asks[-1]} == {one.question for one in prompts}
+
+
+def test_a_fact_comes_with_its_answer_where_the_generator_writes_both() -> None:
+    standard, pocket = load("standard").template("fact"), load("pocket").template("fact")
+    assert FACTS.read(standard, '{"question": "Who? ", "answer": "She"}') == ("Who?", "She")
+    assert FACTS.read(standard, "Who?") == ("", "")
+    assert FACTS.read(pocket, "bako=\n") == ("bako=", "")
+
+
+def test_the_pocket_model_is_asked_how_sure_it_is_in_another_way_than_it_grades() -> None:
+    form = load("pocket").template("p_true")
+    (line,) = form.render(question="bako=", response="red")
+    assert line.content == world.compare_prompt("bako=", "red", "?")
+    assert form.form[0].choices[-1] == world.true_preference("12+34=", "640", "?") == "A"
 
 
 @pytest.mark.parametrize(

@@ -106,7 +106,6 @@ def test_scrambled_fonts_lock_no_text(tmp_path: Path, make_epub: MakeEpub) -> No
         (["<h1>Only a title</h1>"], {}, ("empty", "no text")),
         (["a" * 70_000_000], {}, ("damaged", "unpacks to more than 64 MiB")),
     ],
-    ids=lambda value: value[1] if isinstance(value, tuple) else "",
 )
 def test_a_bad_book_is_refused_and_the_person_told_why(
     tmp_path: Path, make_epub: MakeEpub, chapters: list[str | bytes], files: dict[str, str], why: tuple[str, str]

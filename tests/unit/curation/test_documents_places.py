@@ -173,7 +173,7 @@ def test_a_text_record_is_found_in_its_own_values(rows: list[tuple[dict[str, Any
 
 
 def test_a_field_record_is_the_same_from_json_lines_and_from_parquet() -> None:
-    records = [
+    records: list[dict[str, Any]] = [
         {"question": "How deep?\nIn metres.", "answer": 4, "tests": ["depth() == 4"], "is_hard": False},
         {"question": "Caf\u00e9?", "answer": 12, "tests": [], "is_hard": True},
     ]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import datetime
+import datetime as dt
 import io
 import json
 from decimal import Decimal
@@ -105,7 +105,7 @@ def test_parquet_columns_of_bytes_are_left_out_and_dates_are_text(tmp_path: Path
         {
             "question": "When?",
             "picture": b"\x89PNG",
-            "day": datetime.date(2024, 5, 1),
+            "day": dt.date(2024, 5, 1),
             "price": Decimal("1.50"),
             "images": [{"bytes": b"x", "path": "a.png"}],
         }

@@ -280,16 +280,21 @@ async def test_prompts_that_came_later_are_settled_once_and_nothing_else_is() ->
 async def test_code_problems_are_refused_where_there_is_no_sandbox() -> None:
     def coded() -> Material:
         of = prompt("Write f.", "def f(): return 1")
-        return Material(prompts=[of], records=[Record(line=1, fields={"tests": "assert f() == 1"}, chunk=of.chunk)])
+        tests = json.dumps(["assert f() == 1", "assert f() < 2"])
+        return Material(prompts=[of], records=[Record(line=1, fields={"test_list": tests}, chunk=of.chunk)])
 
     def desk(*, available: bool) -> ScriptedDesk:
-        found = {"available": available, "kind": "bubblewrap", "reason": "bwrap is not installed"}
-        return ScriptedDesk(computed={"verify.sandbox": lambda: found})
+        def sandbox(asked_by: str) -> dict[str, object]:
+            return {"available": available, "kind": "bubblewrap", "reason": f"none for {asked_by}"}
 
-    with pytest.raises(BadInput, match="cannot run programs safely \\(bwrap is not installed\\)"):
+        return ScriptedDesk(computed={"verify.sandbox": sandbox})
+
+    with pytest.raises(BadInput, match="cannot run programs safely \\(none for rlvr-1\\)"):
         await extraction.settle(desk(available=False), coded())
     await extraction.settle(desk(available=True), material := coded())
-    assert [(one.is_code, one.answer_type, one.flaw) for one in material.problems] == [(True, "code", "")]
+    assert [(one.tests, one.answer_type, one.flaw) for one in material.problems] == [
+        ("assert f() == 1\nassert f() < 2", "code", "")
+    ]
 
 
 async def test_every_sample_of_a_problem_has_its_own_seed_and_the_same_one_with_every_adapter() -> None:
@@ -337,10 +342,13 @@ async def test_verifiability_is_high_for_plain_answers_and_rejects_a_source_of_p
     assert set(reasons(material)) == {"the answer commits to nothing", "the problem asks for a proof"}
 
 
-async def test_an_answer_that_no_program_can_check_counts_against_the_sources() -> None:
+async def test_an_answer_that_no_program_can_check_counts_against_the_sources_and_is_noted_by_every_run() -> None:
     found, material = await checked({"12+34=": "46", "what?": "import os"})
     assert (found["verifiability"].value, found["verifiability"].n) == (0.5, 2)
-    assert reasons(material)[0].startswith("no program can check its answer: ")
+    assert reasons(material) == ["no program can check its answer: tests are checked by running them"]
+    material.dropped.clear()
+    assert await verification.verify_solutions(ScriptedDesk(), material) == found
+    assert reasons(material) == ["no program can check its answer: tests are checked by running them"]
 
 
 def rewarded_material() -> Material:

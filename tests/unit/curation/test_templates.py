@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from realign_daemon.curation.templates import TemplateError, leans_on_the_text, load
 from realign_daemon.curation.templates.sets import FOLDER, names, read_set
-from realign_daemon.curation.templates.template import PLACEHOLDERS
+from realign_daemon.curation.templates.template import MAY_LACK, PLACEHOLDERS
 from realign_daemon.engine.api import Message
 from realign_daemon.engine.pocket import world
 from realign_daemon.engine.pocket.sentences import sum_sentence
@@ -37,12 +37,15 @@ def test_two_sets_ship() -> None:
 @pytest.mark.parametrize("name", names())
 def test_a_shipped_set_has_every_template_under_an_id_with_its_version(name: str) -> None:
     templates = load(name)
-    assert [template.id for template in templates.templates] == [f"{name}.{kind}@1" for kind in PLACEHOLDERS]
-    assert templates.versions == {f"{name}.{kind}": "1" for kind in PLACEHOLDERS}
+    kinds = [kind for kind in PLACEHOLDERS if templates.has(kind) or kind not in MAY_LACK]
+    assert [template.name for template in templates.templates] == kinds
+    ids = [f"{template}@{version}" for template, version in templates.versions.items()]
+    assert [template.id for template in templates.templates] == ids
+    assert [one.partition("@")[0] for one in ids] == [f"{name}.{kind}" for kind in kinds]
+    assert all(int(version) >= 1 for version in templates.versions.values())
 
 
-@pytest.mark.parametrize("name", names())
-@pytest.mark.parametrize("kind", PLACEHOLDERS)
+@pytest.mark.parametrize(("name", "kind"), [(name, one.name) for name in names() for one in load(name).templates])
 @given(text=st.text(alphabet="a{}\"'\\0%$", max_size=20))
 def test_rendering_puts_every_value_in_as_it_is(name: str, kind: str, text: str) -> None:
     template = load(name).template(kind)
@@ -105,16 +108,18 @@ def test_a_set_that_does_not_exist_is_refused_with_those_that_do() -> None:
 @pytest.mark.parametrize(
     ("file", "old", "new", "says"),
     [
-        ("question.toml", "{chunk}", "{chnk}", r"broken\.question@1: unknown or missing placeholder chnk, chunk"),
+        ("question.toml", "{chunk}", "{chnk}", r"broken\.question@2: unknown or missing placeholder chnk, chunk"),
         ("compare.toml", "{second}", "", "missing placeholder second"),
         ("response.toml", "{question}", "{question} {chunk}", "unknown or missing placeholder chunk"),
         ("rubric.toml", "{response}", "{response.text}", "not a plain placeholder"),
         ("rubric.toml", "{response}", "{response", "rubric@1"),
         ("rubric.toml", 'choices = ["1", "2", "3", "4", "5"]', 'choices = ["1"]', "two different choices"),
-        ("answer.toml", "version = 1", "versoin = 1", r"answer\.toml is wrong"),
+        ("answer.toml", "version = 2", "versoin = 2", r"answer\.toml is wrong"),
         ("answer.toml", 'role = "user"', 'role = "narrator"', r"answer\.toml is wrong"),
+        ("question.toml", "maxLength = 400", "", "question in the schema has no maxLength"),
+        ("question.toml", "max_tokens = 192", "max_tokens = 30", "closing an answer may take"),
         ("set.toml", "temperatures = [", "temperatures = ", "is not TOML"),
-        ("set.toml", 'no_question = "NONE"', "", r"set\.toml is wrong"),
+        ("set.toml", 'no_question = ""', "", r"set\.toml is wrong"),
     ],
 )
 def test_a_wrong_file_is_refused_when_the_set_is_read(broken: Path, file: str, old: str, new: str, says: str) -> None:
@@ -167,3 +172,58 @@ def test_a_question_that_points_at_its_source_leans_on_it(question: str) -> None
 )
 def test_a_question_that_stands_alone_does_not(question: str) -> None:
     assert not leans_on_the_text(question)
+
+
+@pytest.mark.parametrize(("name", "kind"), [(name, one.name) for name in names() for one in load(name).templates])
+@given(text=st.one_of(st.text(max_size=30), st.text(alphabet='{}[]":,0ntrue question answer', max_size=30)))
+def test_an_answer_is_read_whatever_it_is(name: str, kind: str, text: str) -> None:
+    template = load(name).template(kind)
+    read = template.read(text)
+    assert read is None or template.schema is not None
+    for field in ("question", "answer", "response"):
+        assert template.text_of(text, field) == (text.strip() if template.schema is None else _field(read, field))
+
+
+def _field(read: dict[str, object] | None, field: str) -> str:
+    return str((read or {}).get(field, "")).strip()
+
+
+@given(st.text(max_size=400))
+def test_what_fits_the_schema_comes_back_without_blanks_around_it(text: str) -> None:
+    question = load("standard").template("question")
+    assert question.text_of(json.dumps({"question": text}), "question") == text.strip()
+    assert question.read(json.dumps({"question": text}, ensure_ascii=False)) == {"question": text}
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        "",
+        "Why?",
+        '{"question": "Why?"',
+        '{"question": 3}',
+        '{"question": null}',
+        '{"question": "Why?", "more": ""}',
+        '["Why?"]',
+        json.dumps({"question": "a" * 401}),
+        "[" * 100_000,
+        '{"question": ' + "1" * 5_000 + "}",
+    ],
+)
+def test_what_does_not_fit_the_schema_says_nothing(answer: str) -> None:
+    question = load("standard").template("question")
+    assert question.read(answer) is None
+    assert question.text_of(answer, "question") == ""
+
+
+def test_the_schema_keeps_the_order_of_the_file() -> None:
+    schema = load("standard").template("problem").schema
+    assert schema is not None
+    assert list(json.loads(schema)["properties"]) == ["problem", "answer"]
+
+
+def test_a_form_with_a_schema_is_refused(broken: Path) -> None:
+    schema = '\n[schema]\ntype = "boolean"\n'
+    (broken / "compare.toml").write_text((broken / "compare.toml").read_text() + schema)
+    with pytest.raises(TemplateError, match="a schema of its own"):
+        read_set(broken)

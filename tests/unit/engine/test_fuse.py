@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import tarfile
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -109,4 +108,4 @@ def test_an_adapter_of_another_model_and_bits_that_cannot_be_are_bad_tasks(
     other.write_bytes(b"no tar")
     for blob, bits in ((other, None), (adapter[0], 7)):
         with pytest.raises(BadTask, match="cannot be fused"):
-            fused(replace(tiny_model), blob, tmp_path / "model.tar", bits=bits)
+            fused(tiny_model, blob, tmp_path / "model.tar", bits=bits)

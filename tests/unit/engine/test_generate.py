@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 import random
+from dataclasses import replace
+from typing import Any, cast
 
 import mlx.core as mx
 import pytest
 from mlx_lm.generate import stream_generate  # pyright: ignore[reportUnknownVariableType]
 
 from realign_daemon.engine.api import Generate, Generated, Message, ModelId, Sampler, Score
+from realign_daemon.engine.child import generate, sampling
 from realign_daemon.engine.child.generate import Sequences
-from realign_daemon.engine.child.load import Loaded
-from realign_daemon.engine.child.score import fitting, score, text_of
+from realign_daemon.engine.child.load import FullPrecisionLogits, Loaded
+from realign_daemon.engine.child.score import score, text_of
 from realign_daemon.engine.errors import BadTask
 
 MODEL = ModelId("m")
+ROUNDING = 0.01
+SCHEMA = '{"type": "array", "maxItems": 2, "items": {"type": "string", "maxLength": 9}}'
 WARM = Sampler(temperature=0.9, top_p=0.95, max_tokens=12)
 
 
@@ -47,6 +52,49 @@ def test_a_sample_is_the_same_alone_and_in_any_batch(loaded: Loaded) -> None:
             assert (other.text, other.finish_reason) == (alone.text, alone.finish_reason)
             assert other.logprob == pytest.approx(alone.logprob, abs=1e-3)
     assert len({result.text for result in together.values()}) > 6  # the seeds differ, so the samples do
+
+
+class Coarse:
+    """A model whose logits are rounded in another way for every number of rows, far more coarsely than any real one."""
+
+    def __init__(self, loaded: Loaded) -> None:
+        self._model = loaded.model
+
+    def __call__(self, *arguments: Any, **options: Any) -> mx.array:
+        logits = self._model(*arguments, **options)
+        rows = logits.shape[0]
+        return logits if rows == 1 else logits + ROUNDING * mx.sin(1000 * logits + rows)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._model, name)
+
+
+@pytest.mark.parametrize("settles", [True, False])
+@pytest.mark.parametrize("top_p", [1.0, 0.7])
+def test_rounding_turns_no_choice_where_close_ones_are_made_again(
+    loaded: Loaded, monkeypatch: pytest.MonkeyPatch, top_p: float, *, settles: bool
+) -> None:
+    monkeypatch.setattr(sampling, "MARGIN", 3 * ROUNDING)
+    monkeypatch.setattr(sampling, "EDGE_FRACTION", 3 * ROUNDING)
+    monkeypatch.setattr(generate, "on_cpu", lambda: settles)
+    coarse = replace(loaded, model=cast("FullPrecisionLogits", Coarse(loaded)))
+    sampler = Sampler(temperature=0.8, top_p=top_p, max_tokens=30)
+    tasks = [
+        replace(
+            task(number, replace(sampler, temperature=0.8 * (number % 4 > 0))), schema=SCHEMA if number % 3 else None
+        )
+        for number in range(40)
+    ]
+    together, narrow = written(coarse, tasks, batch_size=40), written(coarse, tasks[::-1], batch_size=3)
+    same = [_without_logprob(together[number]) == _without_logprob(narrow[39 - number]) for number in range(40)]
+    assert all(same) == settles
+    if settles:
+        alone = [written(loaded, [one])[0] for one in tasks[:10]]
+        assert [*map(_without_logprob, alone)] == [_without_logprob(together[number]) for number in range(10)]
+
+
+def _without_logprob(result: Generated) -> Generated:
+    return replace(result, logprob=0.0)
 
 
 def test_a_task_that_joins_a_running_batch_gets_the_same(loaded: Loaded) -> None:
@@ -131,13 +179,6 @@ def test_a_completion_can_be_scored_without_a_question(loaded: Loaded) -> None:
     (scored,) = score(loaded.model, [text])
     assert scored.tokens == 4
     assert scored.logprob < 0
-
-
-def test_a_batch_of_scores_is_cut_where_its_logits_would_not_fit(loaded: Loaded) -> None:
-    texts = [text_of(Score(model=MODEL, messages=asked("a"), completion="b" * 99), loaded.vocabulary)] * 10
-    assert fitting(texts, 100) == 10
-    assert fitting(texts, 2**26 // 300) == 3
-    assert fitting(texts, 2**30) == 1
 
 
 def test_an_answer_ends_where_the_context_ends(loaded: Loaded) -> None:

@@ -23,9 +23,17 @@ SCHEMAS: dict[str, dict[str, Any]] = {
         "a": {"type": "integer", "minimum": -120, "maximum": 35},
         "b": {"type": "integer", "minimum": 101, "maximum": 99_999},
     },
-    "nested": {"point": {"type": "object", "properties": {"label": STRING, "sure": {"type": "boolean"}}}, "why": STRING},
+    "nested": {
+        "point": {"type": "object", "properties": {"label": STRING, "sure": {"type": "boolean"}}},
+        "why": STRING,
+    },
     "list": {
-        "steps": {"type": "array", "minItems": 1, "maxItems": 4, "items": {"type": "string", "minLength": 3, "maxLength": 9}}
+        "steps": {
+            "type": "array",
+            "minItems": 1,
+            "maxItems": 4,
+            "items": {"type": "string", "minLength": 3, "maxLength": 9},
+        }
     },
 }
 
@@ -137,7 +145,10 @@ def test_properties_come_in_the_order_of_the_schema(worded: Loaded) -> None:
     [
         ({"q": {"type": "string"}}, "q in the schema has no maxLength"),
         ({"q": {"type": "array", "items": STRING}}, "q in the schema has no maxItems"),
-        ({"q": {"type": "array", "items": {"type": "string"}, "maxItems": 3}}, "items of q in the schema has no maxLength"),
+        (
+            {"q": {"type": "array", "items": {"type": "string"}, "maxItems": 3}},
+            "items of q in the schema has no maxLength",
+        ),
         ({"q": {"type": "integer", "minimum": 3}}, "maximum"),
         ({"q": {"type": "number"}}, "type 'number'"),
         ({"q": {"type": "string", "maxLength": 3, "pattern": "a*"}}, "says pattern"),

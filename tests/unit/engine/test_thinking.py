@@ -69,20 +69,21 @@ def text(vocabulary: Vocabulary, tokens: list[int] | tuple[int, ...]) -> str:
 
 
 @pytest.mark.parametrize(
-    ("said", "opened", "strip", "keep", "reasoning"),
+    ("said", "opened", "expected"),
     [
-        ("<think>\nso it is\n</think>\n\nyes", False, "yes", "<think>\nso it is\n</think>\n\nyes", "so it is"),
-        ("so it is</think>yes", True, "yes", "<think>so it is</think>yes", "so it is"),
-        ("never done", True, "", "<think>never done", "never done"),
-        ("<think>never done", False, "", "<think>never done", "never done"),
-        ("<think>\n\n</think>\n\nyes", False, "yes", "<think>\n\n</think>\n\nyes", ""),
-        ("yes", False, "yes", "yes", ""),
-        ("", True, "", "", ""),
+        ("<think>\nso it is\n</think>\n\nyes", False, ("yes", "<think>\nso it is\n</think>\n\nyes", "so it is")),
+        ("so it is</think>yes", True, ("yes", "<think>so it is</think>yes", "so it is")),
+        ("never done", True, ("", "<think>never done", "never done")),
+        ("<think>never done", False, ("", "<think>never done", "never done")),
+        ("<think>\n\n</think>\n\nyes", False, ("yes", "<think>\n\n</think>\n\nyes", "")),
+        ("yes", False, ("yes", "yes", "")),
+        ("", True, ("", "", "")),
     ],
 )
 def test_reasoning_is_told_from_the_answer_by_its_marks_even_as_control_tokens(
-    vocabulary: Vocabulary, said: str, opened: bool, strip: str, keep: str, reasoning: str
+    vocabulary: Vocabulary, said: str, opened: bool, expected: tuple[str, str, str]
 ) -> None:
+    strip, keep, reasoning = expected
     tokens = vocabulary.plain(said)
     assert vocabulary.answer(tokens, thinking="strip", opened=opened) == (strip, reasoning)
     assert vocabulary.answer(tokens, thinking="off", opened=opened) == (strip, reasoning)
@@ -127,7 +128,9 @@ def test_a_template_that_opens_the_reasoning_is_followed(opening: Loaded) -> Non
 
 
 def test_kept_reasoning_stands_before_the_answer_in_the_models_own_marks(worded: Loaded) -> None:
-    stripped, kept = (written(worded, [generate(seed, thinking) for seed in range(40)]) for thinking in ("strip", "keep"))
+    stripped, kept = (
+        written(worded, [generate(seed, thinking) for seed in range(40)]) for thinking in ("strip", "keep")
+    )
     for without, full in zip(stripped, kept, strict=True):
         assert without.reasoning == full.reasoning
         assert full.text.endswith(without.text)

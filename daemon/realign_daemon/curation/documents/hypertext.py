@@ -29,6 +29,7 @@ _PIECE = re.compile(
     r"|(?P<blank>\s+)|\u00ad"
 )
 MIN_TABLE_SIDE = 2  # rows and cells: pages are laid out in tables of fewer
+_MAIN = re.compile(r"<main\b", re.IGNORECASE)
 _VISIBLE = re.compile(r"\S")
 
 
@@ -57,10 +58,15 @@ class _Element:
 def flow_of(text: str, page: int) -> Flow:
     """The headings and paragraphs of a file that is the page of this number.
 
-    Navigation, the site's header and footer, asides, forms, scripts and what is hidden are left out. Line breaks are
-    kept in preformatted text only. Of a formula with its LaTeX beside it only the LaTeX is read.
+    Where the page has a main element with text, that is all that is read. Navigation, the site's header and footer,
+    asides, forms, scripts and what is hidden are left out. Line breaks are kept in preformatted text only. Of a formula
+    with its LaTeX beside it only the LaTeX is read.
     """
-    return _Reader(text, page).read()
+    if _MAIN.search(text):
+        flow = _Reader(text, page, is_main_only=True).read()
+        if any(isinstance(item, Block) for item in flow.items):
+            return flow
+    return _Reader(text, page, is_main_only=False).read()
 
 
 def numbered(items: Iterable[Section | Block]) -> tuple[tuple[Section, ...], tuple[Block, ...]]:
@@ -76,8 +82,8 @@ def numbered(items: Iterable[Section | Block]) -> tuple[tuple[Section, ...], tup
 
 
 class _Reader:
-    def __init__(self, text: str, page: int) -> None:
-        self._text, self._page = text, page
+    def __init__(self, text: str, page: int, *, is_main_only: bool) -> None:
+        self._text, self._page, self._is_main_only = text, page, is_main_only
         self._items: list[Section | Block] = []
         self._tables = 0
         self._open: list[_Element] = []
@@ -108,7 +114,7 @@ class _Reader:
 
     @property
     def _is_left_out(self) -> bool:
-        return bool(self._open) and self._open[-1].is_left_out
+        return self._open[-1].is_left_out if self._open else self._is_main_only
 
     @property
     def _innermost(self) -> str:
@@ -134,6 +140,8 @@ class _Reader:
                 self._open_tables.append(element)
 
     def _leaves_out(self, name: str, tag: Tag) -> bool:
+        if name == "main" and self._is_main_only and not self._count["main"]:
+            return _hides(tag)
         if name == "annotation" and self._count["math"] and _TEX in tag.raw_attributes:
             return self._is_math_left_out
         if self._is_left_out or name in LEFT_OUT:

@@ -40,6 +40,7 @@ _WAYS_OUT: Final[dict[str, str]] = {
 # A PDF's header may follow some junk, as viewers accept it.
 _PDF_HEADER_WITHIN = 1024
 _BINARY_WITHIN = 1024
+_BINARY: Final = "binary data or UTF-16 text"
 # First bytes of what people mistake for a readable document.
 _SIGNATURES: Final = (
     (b"\xd0\xcf\x11\xe0", "an old Office file"),
@@ -90,7 +91,9 @@ def _advice(found: str, expected: Kind) -> str:
         return f"rename it to .{_KNOWN[found]}"
     if found == "a gzip archive":
         return "unpack it and use what is inside"
-    return f"use a real {_BY_BYTES[expected]}" if expected in _BY_BYTES else f"use {READ_KINDS}"
+    if expected in _BY_BYTES:
+        return f"use a real {_BY_BYTES[expected]}"
+    return "save it as UTF-8 if it is text" if found == _BINARY else f"use {READ_KINDS}"
 
 
 def _described(data: bytes, *, pdf_within: int) -> str:
@@ -104,7 +107,7 @@ def _described(data: bytes, *, pdf_within: int) -> str:
     if _HTML.match(data):
         return "an HTML page"
     known = next((description for signature, description in _SIGNATURES if data.startswith(signature)), "")
-    return known or ("binary data or UTF-16 text" if b"\x00" in data[:_BINARY_WITHIN] else "")
+    return known or (_BINARY if b"\x00" in data[:_BINARY_WITHIN] else "")
 
 
 def _archive(data: bytes) -> str:

@@ -59,5 +59,5 @@ def chapter_headings(lines: Sequence[Line]) -> list[Line]:
     alone = [*(line.blank_before for line in lines[1:]), True]
     return [
         replace(line, level=1) if ends and line.blank_before and _CHAPTER.fullmatch(line.text) else line
-        for line, ends in zip(lines, alone, strict=True)
+        for line, ends in zip(lines, alone, strict=False)  # one more end than there are no lines
     ]

@@ -65,9 +65,3 @@ def refusal_recall(refused: Sequence[bool], known: Sequence[bool]) -> float | No
     """Of the questions that the model did not know, the share refused; None when it knew all."""
     among = [was_refused for was_refused, is_known in zip(refused, known, strict=True) if not is_known]
     return fmean(among) if among else None
-
-
-def over_refusal(refused: Sequence[bool], known: Sequence[bool]) -> float | None:
-    """Of the questions that the model knew, the share refused all the same; None when it knew none."""
-    among = [was_refused for was_refused, is_known in zip(refused, known, strict=True) if is_known]
-    return fmean(among) if among else None

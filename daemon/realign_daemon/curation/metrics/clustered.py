@@ -83,7 +83,7 @@ def _interval(statistic: Statistic, answers: _Answers, seed: int, resamples: int
         drawn = np.bincount(chance.integers(count, size=count), minlength=count)[asked]
         right = np.bincount(places, weights=drawn * hits, minlength=len(values))
         wrong = np.bincount(places, weights=drawn * ~hits, minlength=len(values))
-        figures.append(statistic(values, right, wrong))
+        figures.append(statistic(values, right.astype(float), wrong.astype(float)))
     found = np.asarray(figures)
     found = found[~np.isnan(found)]
     if not len(found):

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Protocol
 
 from realign_daemon.curation.record import JobRecord
 from realign_daemon.curation.selftest.trial import Trial
@@ -13,31 +13,21 @@ from realign_daemon.curation.selftest.trial import Trial
 Plant = Callable[[Trial], str]
 
 
-class Check(Protocol):
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Check(ABC):
     """What a workflow looks at its own work with. Two equal checks say the same of the same trial."""
 
-    @property
-    def stage(self) -> str:
-        """The stage that does it."""
-        ...
+    stage: str  # that does it
+    name: str  # the metric that it measures, or what it drops or warns of
+    whole: bool = False  # about all items together, so that a part of them would not do
 
-    @property
-    def name(self) -> str:
-        """The metric that it measures, or what it drops rows for or warns of."""
-        ...
-
-    @property
-    def whole(self) -> bool:
-        """Whether it is about all items together, so that a part of them would not do."""
-        ...
-
+    @abstractmethod
     async def fires(self, trial: Trial) -> str:
         """What it says against the trial; empty when it lets that pass."""
-        ...
 
-    def found(self, record: JobRecord) -> bool:
-        """Whether it spoke against the job itself, so that it cannot tell a planted defect from the job's own."""
-        ...
+    def found(self, record: JobRecord) -> bool:  # noqa: ARG002 - what was dropped is not there any more
+        """Whether it spoke against the job itself or could not: it cannot tell a planted defect then."""
+        return False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

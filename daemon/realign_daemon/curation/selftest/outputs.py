@@ -34,7 +34,7 @@ def _empty(trial: Trial) -> str:
         return replace(known, text=" ") if known and is_of(task, *SAMPLED) else known
 
     trial.desk.answers = answers
-    return "" if trial.material.prompts else NO_PROMPTS
+    return "" if trial.material.responses else "there are no outputs"
 
 
 def _truncated(trial: Trial) -> str:
@@ -42,7 +42,7 @@ def _truncated(trial: Trial) -> str:
         return replace(known, finish_reason="length") if known and is_of(task, *SAMPLED) else known
 
     trial.desk.answers = answers
-    return "" if trial.material.prompts else NO_PROMPTS
+    return "" if trial.material.responses else "there are no outputs"
 
 
 def _repeated(trial: Trial) -> str:
@@ -54,4 +54,4 @@ def _repeated(trial: Trial) -> str:
         return replace(known, text=first.setdefault(task.messages, known.text))
 
     trial.desk.answers = answers
-    return "" if trial.material.prompts else NO_PROMPTS
+    return "" if trial.material.responses else "there are no outputs"

@@ -4,82 +4,58 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from realign_daemon.curation.record import JobRecord
-from realign_daemon.curation.selftest.checks import Gate
+from realign_daemon.curation.selftest.checks import Drops, Gate
 from realign_daemon.curation.selftest.defect import Defect
 from realign_daemon.curation.selftest.outputs import NO_PROMPTS
 from realign_daemon.curation.selftest.sayings import answer_of, written
 from realign_daemon.curation.selftest.trial import Trial
-from realign_daemon.curation.stages import hygiene, prompts
+from realign_daemon.curation.stages import grounding, hygiene, prompts
+from realign_daemon.curation.stages.measures import Measures
 from realign_daemon.curation.templates import load
 from realign_daemon.engine.api import Result, Task
 
+NO_PASSAGES = "there are no passages"
 LEANS = "the question leans on the passage"
 LEANING = "What does the author of this passage say about it in the table above?"
 UNREADABLE = "\ufffd"  # what decoders write for a character that they cannot tell
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Drawing:
-    """Fires when every question that is drawn from the chunks is dropped for this reason; or one that the job kept."""
+class Extraction(Gate):
+    """The gate of the text that was read, without the rest of its stage."""
 
-    stage: str
-    name: str
-    whole: bool = False
-
-    async def fires(self, trial: Trial) -> str:
-        """How many were dropped."""
-        trial.desk.stage.name = self.stage
-        await prompts.draw_prompts(trial.desk, trial.material, trial.work.asking)
-        gone = sum(one.reason.startswith(self.name) for one in trial.material.dropped)
-        is_against = gone and not (trial.planted and trial.material.prompts)
-        return f"{gone} dropped: {self.name}" if is_against else ""
-
-    def found(self, record: JobRecord) -> bool:  # noqa: ARG002 - a dropped question is none of the job's prompts
-        """Never."""
-        return False
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Questions:
-    """Fires when cleaning drops the planted questions for this reason; or any that the job kept."""
-
-    stage: str
-    name: str
-    whole: bool = False
-
-    async def fires(self, trial: Trial) -> str:
-        """How many were dropped."""
-        trial.desk.stage.name = self.stage
-        await hygiene.clean_prompts(trial.desk, trial.material, trial.material.prompts)
-        gone = {str(one.content["question"]) for one in trial.material.dropped if one.reason == self.name}
-        return f"{len(gone)} dropped: {self.name}" if gone and set(trial.planted) <= gone else ""
-
-    def found(self, record: JobRecord) -> bool:  # noqa: ARG002 - a dropped question is none of the job's prompts
-        """Never."""
-        return False
+    async def measures(self, trial: Trial) -> Measures:
+        """What reading the sources measures."""
+        return await grounding.read_sources(trial.desk, trial.material, load(trial.desk.pin("target").templates))
 
 
 def of_sources(stage: str) -> tuple[Defect, ...]:
     """Of the stage that reads the sources and asks about them."""
+    leaks = Drops(stage=stage, name=hygiene.LEAKS, part=_cleaned)
+    repeats = Drops(stage=stage, name=hygiene.REPEATS, part=_cleaned)
     return (
-        Defect(name="text of unreadable characters", check=Gate(stage=stage, name="text_ratio"), plant=_unreadable),
-        Defect(name="questions that lean on the text", check=Drawing(stage=stage, name=LEANS), plant=_leaning),
         Defect(
-            name="an evaluation item asked as a question",
-            check=Questions(stage=stage, name=hygiene.LEAKS),
-            plant=_leaked,
+            name="text of unreadable characters", check=Extraction(stage=stage, name="text_ratio"), plant=_unreadable
         ),
-        Defect(name="a question asked twice", check=Questions(stage=stage, name=hygiene.REPEATS), plant=_twice),
+        Defect(
+            name="questions that lean on the text", check=Drops(stage=stage, name=LEANS, part=_drawn), plant=_leaning
+        ),
+        Defect(name="an evaluation item asked as a question", check=leaks, plant=_leaked),
+        Defect(name="a question asked twice", check=repeats, plant=_twice),
     )
+
+
+async def _drawn(trial: Trial) -> None:
+    await prompts.draw_prompts(trial.desk, trial.material, trial.work.asking)
+
+
+async def _cleaned(trial: Trial) -> None:
+    await hygiene.clean_prompts(trial.desk, trial.material, trial.material.prompts)
 
 
 def _unreadable(trial: Trial) -> str:
-    trial.desk.chunks = tuple(
-        replace(chunk, text="".join(UNREADABLE if one.isalnum() else one for one in chunk.text))
-        for chunk in trial.desk.chunks
-    )
-    return "" if trial.desk.chunks and not trial.desk.records else "there are no passages"
+    trial.desk.spoil = lambda text: "".join(UNREADABLE if one.isalnum() else one for one in text)
+    return "" if trial.material.chunks else NO_PASSAGES
 
 
 def _leaning(trial: Trial) -> str:
@@ -92,7 +68,7 @@ def _leaning(trial: Trial) -> str:
     trial.material.records = []
     trial.material.chunks = trial.material.chunks[:1]  # of several equal questions the first is all there is
     trial.planted = (LEANING,)
-    return "" if trial.material.chunks else "there are no passages"
+    return "" if trial.material.chunks else NO_PASSAGES
 
 
 def _leaked(trial: Trial) -> str:
@@ -108,6 +84,9 @@ def _twice(trial: Trial) -> str:
         return NO_PROMPTS
     again = trial.chance.choice(trial.material.prompts)
     # In the same part of the data: beside a held-out one it would be the other that goes.
-    trial.material.prompts = [*trial.material.prompts, replace(again, id=f"{again.id} again", question=f" {again.question}")]
+    trial.material.prompts = [
+        *trial.material.prompts,
+        replace(again, id=f"{again.id} again", question=f" {again.question}"),
+    ]
     trial.planted = (f" {again.question}",)
     return ""

@@ -13,6 +13,7 @@ from realign_daemon.curation.selftest.trial_desk import TrialDesk
 from realign_daemon.curation.stages.measures import Measures
 from realign_daemon.curation.stages.work import Work
 from realign_daemon.work.units import seed_for
+from realign_planner.workflow import for_type
 
 # A defect spoils all that it is planted in, so few items show it; an interval over so many is narrow enough.
 ITEMS = 60
@@ -40,12 +41,20 @@ class Trial:
         return [one for one in self.material.prompts if one.question in questions] or self.material.prompts
 
 
-def trial(desk: Desk, material: Material, work: Work, *, name: str, whole: bool = False) -> Trial:
-    """An untouched trial, its chance drawn by the job's seed and the name; of ITEMS prompts unless the whole is asked."""
+def trial(desk: Desk, material: Material, work: Work, *, stage: str, name: str, whole: bool = False) -> Trial:
+    """An untouched trial, as things were when the stage began; of ITEMS prompts unless the whole is asked for.
+
+    Its chance is drawn by the job's seed and the name.
+    """
     seed = desk.spec.seed
     drawn = sorted(material.prompts, key=lambda prompt: seed_for(seed, prompt.id, 0))
     part = copied(material, {prompt.id for prompt in (drawn if whole else drawn[:ITEMS])})
-    return Trial(desk=TrialDesk(desk, part), material=part, work=work, chance=Random(seed_for(seed, name, 0)))
+    found = Trial(desk=TrialDesk(desk, part), material=part, work=work, chance=Random(seed_for(seed, name, 0)))
+    workflow = for_type(desk.spec.data_type)
+    last_training = max(place for place, one in enumerate(workflow.stages) if one.trains)
+    if (workflow.stage_index(stage) or 0) <= last_training:  # else an earlier stage would use what came of it
+        part.tuned = part.control = part.scaling = None
+    return found
 
 
 def copied(material: Material, chosen: Collection[str]) -> Material:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any, cast
 
@@ -35,9 +36,10 @@ class TrialDesk(Desk):
         self.stage = StageRecord(name="", title="")
         self.answers: Answers = _as_remembered
         self.functions: dict[str, Callable[..., Any]] = {}  # in place of those that are registered
-        self.chunks, self.records = tuple(material.chunks), tuple(material.records)
+        self.spoil: Callable[[str], str] | None = None  # what the text of sources is turned into
         self.leaked: tuple[str, ...] = ()  # further texts of the evaluation sets
-        self._trained = material.tuned or material.baseline
+        self.tuned, self._baseline = material.tuned, material.baseline
+        self._chunks, self._records = tuple(material.chunks), tuple(material.records)
         self._desk = desk
 
     @property
@@ -67,23 +69,16 @@ class TrialDesk(Desk):
         changed = self.functions.get(function)
         return changed(**arguments) if changed else await self._desk.compute(function, arguments)
 
-    async def read(self, source: SourceSpec, chunking: Chunking) -> Reading:  # noqa: ARG002 - chunked already
-        """The source as far as it is in the trial, with the text ratio of that."""
-        chunks = tuple(chunk for chunk in self.chunks if chunk.source_sha256 == source.sha256)
-        records = tuple(record for record in self.records if record.chunk.source_sha256 == source.sha256)
-        text = "\n".join(chunk.text for chunk in chunks or [record.chunk for record in records])
-        return Reading(
-            name=source.name,
-            sha256=source.sha256,
-            page_count=len({span.page for chunk in chunks for span in chunk.spans}) or len(records),
-            pages_without_text=(),
-            sections=(),
-            characters=len(text),
-            text_ratio=await self.compute("documents.text_ratio", {"text": text}),
-            language="",
-            chunks=chunks,
-            records=records,
-        )
+    async def read(self, source: SourceSpec, chunking: Chunking) -> Reading:
+        """The source as far as it is in the trial, with the text ratio of what that says now."""
+        reading = await self._desk.read(source, chunking)
+        chunks = tuple(chunk for chunk in self._chunks if chunk.source_sha256 == source.sha256)
+        records = tuple(record for record in self._records if record.chunk.source_sha256 == source.sha256)
+        if self.spoil is None:
+            return replace(reading, chunks=chunks, records=records)
+        chunks = tuple(replace(chunk, text=self.spoil(chunk.text)) for chunk in chunks)
+        ratio = await self.compute("documents.text_ratio", {"text": "\n".join(chunk.text for chunk in chunks)})
+        return replace(reading, chunks=chunks, records=records, text_ratio=ratio)
 
     async def evaluation_texts(self) -> list[str]:
         """The job's evaluation items and those that a defect adds."""
@@ -92,7 +87,7 @@ class TrialDesk(Desk):
     async def _perform(self, pin: ModelPin, tasks: Sequence[Task], result_type: type[R]) -> list[R | None]:  # noqa: ARG002
         remembered = await self.recall(tasks)
         found = [
-            self.answers(task, known or (self._trained if isinstance(task, Train) else None))
+            self.answers(task, known or (self.tuned or self._baseline if isinstance(task, Train) else None))
             for task, known in zip(tasks, remembered, strict=True)
         ]
         assert all(isinstance(one, result_type | None) for one in found), "a defect answers in kind"

@@ -21,6 +21,9 @@ from realign_daemon.curation.stages.rows import preference_row
 from realign_daemon.work.units import seed_for
 from realign_planner.thresholds import Tiered, threshold
 
+LOWER_WINS = "compared side by side, the answer with the lower score wins"
+BY_LENGTH = "chose the longer answer"  # in the warning
+
 
 async def validate_gaps(desk: Desk, material: Material) -> Measures:
     """Judges best and worst again, since the best of several noisy scores is too high by chance, and makes the rows.
@@ -49,16 +52,21 @@ async def validate_gaps(desk: Desk, material: Material) -> Measures:
     kept = _keep(material, judged, reasons_to_drop(judged, limits.medium, count=desk.spec.count, seed=desk.spec.seed))
     material.rows = await clean_rows(desk, material, [preference_row(desk, pair) for pair in kept])
     material.show(desk.stage.name, [row.fields for row in material.rows])
-    lengths = [(len(pair.chosen.response.text), len(pair.rejected.response.text)) for pair in judged]
-    bias = length_bias(lengths)
-    if bias is not None and not UNBIASED_LENGTHS[0] <= bias <= UNBIASED_LENGTHS[1]:
-        desk.warn(f"the judge chose the longer answer in {bias:.0%} of the pairs, so length may be what is learned")
+    lengths = _lengths(judged)
     return {
         "preference_gap": await measures.mean(desk, "preference_gap", gaps),
         **exact("preference_yield", preference_yield(gaps, limits.high), len(gaps)),
-        **exact("length_bias", bias, len(lengths)),
+        **exact("length_bias", watch_lengths(desk, judged), len(lengths)),
         **exact("length_correlation", length_correlation(gaps, lengths), len(lengths)),
     }
+
+
+def watch_lengths(desk: Desk, pairs: Sequence[Pair]) -> float | None:
+    """The share of pairs whose longer answer was chosen. Warns where that is not about a half."""
+    bias = length_bias(_lengths(pairs))
+    if bias is not None and not UNBIASED_LENGTHS[0] <= bias <= UNBIASED_LENGTHS[1]:
+        desk.warn(f"the judge {BY_LENGTH} in {bias:.0%} of the pairs, so length may be what is learned")
+    return bias
 
 
 def reasons_to_drop(pairs: Sequence[Pair], least_gap: float, *, count: int | None, seed: int) -> list[str]:
@@ -81,6 +89,10 @@ def reasons_to_drop(pairs: Sequence[Pair], least_gap: float, *, count: int | Non
     ]
 
 
+def _lengths(pairs: Sequence[Pair]) -> list[tuple[int, int]]:
+    return [(len(pair.chosen.response.text), len(pair.rejected.response.text)) for pair in pairs]
+
+
 def _keep(material: Material, pairs: Sequence[Pair], reasons: Sequence[str]) -> list[Pair]:
     """The pairs without a reason to drop them; each other one is noted with its own."""
     kept: list[Pair] = []
@@ -97,7 +109,7 @@ def _why_not(pair: Pair, least_gap: float) -> str:
     if not pair.comparison.is_consistent:
         return "the judge names another winner when the order is swapped, or a tie"
     if pair.comparison.win_score == 0:
-        return "compared side by side, the answer with the lower score wins"
+        return LOWER_WINS
     if pair.gap is None or pair.gap < least_gap:
         return f"judged afresh, the gap is below {least_gap}"
     return ""

@@ -40,5 +40,5 @@ async def _read(desk: Desk, material: Material, source: SourceSpec, templates: T
     material.records.extend(reading.records)
     if not reading.records:
         material.chunks.extend(reading.chunks)
-    is_usable = reading.text_ratio >= USABLE_TEXT_RATIO
+    is_usable = reading.records or reading.text_ratio >= USABLE_TEXT_RATIO  # a record may be all code or formulas
     return reading.page_count - len(reading.pages_without_text) if is_usable else 0, reading.page_count

@@ -19,6 +19,7 @@ from realign_daemon.curation.templates import Template, load
 from realign_daemon.engine.api import Fill
 
 GIVEN_UP = "the judgement was given up"
+ALIKE = "the prompt has no two different responses"
 
 Versus = tuple[Prompt, str, str]  # a prompt and two answers to it
 
@@ -195,7 +196,7 @@ def _sampled(desk: Desk, material: Material) -> list[tuple[Rated, Rated]]:
     for prompt in material.prompts:
         found = best_and_worst(material.rated.get(prompt.id, []))
         if found is None:
-            material.drop(desk.stage.name, "the prompt has no two different responses", question=prompt.question)
+            material.drop(desk.stage.name, ALIKE, question=prompt.question)
         else:
             candidates.append(found)
     return candidates

@@ -58,6 +58,7 @@ def place(chunk: Chunk) -> dict[str, Any]:
     """Where a chunk stands: its source, its spans, and the text that anybody finds there."""
     return {
         "source": {"name": chunk.source, "sha256": chunk.source_sha256, "section": chunk.section},
+        "line": chunk.line,
         "spans": [{"page": span.page, "start": span.start, "end": span.end} for span in chunk.spans],
         "quote": chunk.text,
     }

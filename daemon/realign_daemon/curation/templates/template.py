@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import string
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, cast
 
 from realign_daemon.engine.api import Message, Sampler, Slot
 from realign_daemon.engine.closing import longest_closing
@@ -84,8 +84,10 @@ class Template:
         if self.schema is None:
             return None
         try:
-            value: Any = json.loads(text)
-            return value if isinstance(value, dict) and fits(parse(self.schema), value) else None
+            value: object = json.loads(text)
+            return (
+                cast("dict[str, Any]", value) if fits(parse(self.schema), value) and isinstance(value, dict) else None
+            )
         except (ValueError, RecursionError):
             return None
 

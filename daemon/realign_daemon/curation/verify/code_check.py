@@ -10,7 +10,7 @@ import json
 import time
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any, TypedDict, TypeVar, cast
+from typing import Any, TypedDict, TypeVar
 
 from realign_daemon.curation.verify.code_mutants import mutants
 from realign_daemon.curation.verify.code_tests import (
@@ -166,7 +166,7 @@ def _value(node: Any) -> Any:  # noqa: ANN401, PLR0911 - one for each type
             return text
         case ["bytes", str(text)]:
             return bytes.fromhex(text)
-        case [str(kind), list(items)] if kind in _CONTAINERS:
-            return _CONTAINERS[kind](_value(item) for item in cast("list[object]", items))
+        case [str(kind), [*items]] if kind in _CONTAINERS:
+            return _CONTAINERS[kind](_value(item) for item in items)
         case _:
             raise ValueError("no value")

@@ -32,8 +32,8 @@ def main() -> None:
     for line in sys.stdin.buffer:
         request = json.loads(line)
         used_s = sum(resource.getrusage(resource.RUSAGE_SELF)[:2])
-        _, hard = resource.getrlimit(resource.RLIMIT_CPU)
-        resource.setrlimit(resource.RLIMIT_CPU, (math.ceil(used_s + request["timeout_s"] + _GRACE_S), hard))
+        soft, hard = math.ceil(used_s + request["timeout_s"] + _GRACE_S), resource.getrlimit(resource.RLIMIT_CPU)[1]
+        resource.setrlimit(resource.RLIMIT_CPU, (soft if hard == resource.RLIM_INFINITY else min(soft, hard), hard))
         try:
             result = check(request["answer"], request["gold"])
         except Exception:  # noqa: BLE001 - whatever sympy raised, this check has failed and the next one is another

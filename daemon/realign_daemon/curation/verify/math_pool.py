@@ -91,7 +91,8 @@ class MathChecker:
     def _exchange(process: subprocess.Popen[bytes], request: bytes, timeout_s: float) -> str | None:
         """The reply; "" when the process has ended, None at the deadline."""
         try:
-            cast("subprocess.Popen[bytes]", process).stdin.write(request)  # type: ignore[union-attr]
+            assert process.stdin is not None
+            process.stdin.write(request)
         except BrokenPipeError:
             return ""
         return _read_line(process, timeout_s)
@@ -134,7 +135,8 @@ class MathPool:
 def _read_line(process: subprocess.Popen[bytes], timeout_s: float) -> str | None:
     """The next line without its end; "" when the pipe has ended, None when the time is up."""
     deadline, line = time.monotonic() + timeout_s, b""
-    output = cast("int", process.stdout.fileno())  # type: ignore[union-attr]
+    assert process.stdout is not None
+    output = process.stdout.fileno()
     with selectors.DefaultSelector() as selector:
         selector.register(output, selectors.EVENT_READ)
         while not line.endswith(b"\n"):

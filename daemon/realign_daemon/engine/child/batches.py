@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from itertools import islice
 
 from realign_daemon.engine.api import Fill, Generate, Render, Rendered, Result, Score
 from realign_daemon.engine.child import fill, render, score
 from realign_daemon.engine.child.duty import Duty
 from realign_daemon.engine.child.generate import Sequences
 from realign_daemon.engine.child.load import Loaded
+from realign_daemon.engine.child.shape import Shape, company
 
 
 class Batches:
@@ -51,19 +51,24 @@ class Batches:
         rendered, self._rendered = self._rendered, {}
         yield from rendered.items()
         if self._forms:
-            forms = dict(islice(self._forms.items(), self._max_batch_size))
+            forms, stand_ins = company(self._forms, self._form_shape)
             with self._duty.step():
-                filled = fill.fill(self._loaded.model, list(forms.values()))
+                filled = fill.fill(self._loaded.model, [*forms.values(), *stand_ins])
             self._forms = {task_id: form for task_id, form in self._forms.items() if task_id not in forms}
-            yield from zip(forms, filled, strict=True)
+            yield from zip(forms, filled, strict=False)
         if self._texts:
-            first = dict(islice(self._texts.items(), self._max_batch_size))
-            texts = dict(islice(first.items(), score.fitting(list(first.values()), self._loaded.vocabulary_size)))
+            texts, stand_ins = company(self._texts, self._text_shape)
             with self._duty.step():
-                scored = score.score(self._loaded.model, list(texts.values()))
+                scored = score.score(self._loaded.model, [*texts.values(), *stand_ins])
             self._texts = {task_id: text for task_id, text in self._texts.items() if task_id not in texts}
-            yield from zip(texts, scored, strict=True)
+            yield from zip(texts, scored, strict=False)
         if self._sequences:
             with self._duty.step():
                 finished = self._sequences.step()
             yield from finished
+
+    def _form_shape(self, form: fill.Form) -> Shape:
+        return fill.shape_of(form, self._max_batch_size)
+
+    def _text_shape(self, text: score.Text) -> Shape:
+        return score.shape_of(text, self._max_batch_size, self._loaded.vocabulary_size)

@@ -14,6 +14,7 @@ import mlx.core as mx
 from realign_daemon.engine.api import Fill, Filled, Slot
 from realign_daemon.engine.child.forward import Rows
 from realign_daemon.engine.child.load import FullPrecisionLogits
+from realign_daemon.engine.child.shape import Shape, shape
 from realign_daemon.engine.child.tokens import Vocabulary
 from realign_daemon.engine.errors import BadTask
 
@@ -38,6 +39,12 @@ def form_of(task: Fill, vocabulary: Vocabulary) -> Form:
         message = f"the form takes {total} tokens and the model reads {vocabulary.context_tokens}: shorten it"
         raise BadTask(message)
     return Form(prompt=prompt, slots=slots)
+
+
+def shape_of(form: Form, most_rows: int) -> Shape:
+    """The shape of the passes that fill the form."""
+    (first, _), *later = form.slots
+    return shape(len(form.prompt) + len(first) - 1, then=tuple(len(before) for before, _ in later), most_rows=most_rows)
 
 
 def fill(model: FullPrecisionLogits, forms: Sequence[Form]) -> list[Filled]:

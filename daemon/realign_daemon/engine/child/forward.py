@@ -1,5 +1,8 @@
 """Rows: token sequences of different lengths that go through the model together, each with its own cache."""
 
+# pyright: reportUnknownMemberType=false
+# mlx's stubs leave many arguments untyped.
+
 from __future__ import annotations
 
 from collections.abc import Sequence
@@ -10,6 +13,7 @@ from mlx_lm.generate import PromptProcessingBatch
 from mlx_lm.models.cache import make_prompt_cache
 
 from realign_daemon.engine.child.load import FullPrecisionLogits
+from realign_daemon.engine.child.shape import padded
 
 # Tokens in one forward pass, all rows together. Bounds the activations: 8192 tokens through the feed-forward layer
 # of a 7B model (18944 wide, 16 bits) are 0.3 GB.
@@ -22,7 +26,10 @@ def prefill_step_tokens(rows: int) -> int:
 
 
 class Rows:
-    """A batch of caches that grows by feeding. mlx_lm keeps the padding; every kind of cache it batches works."""
+    """A batch of caches that grows by feeding. mlx_lm keeps the padding; every kind of cache it batches works.
+
+    Several rows are padded to one of few widths (see shape.py); a single row is not.
+    """
 
     def __init__(self, model: FullPrecisionLogits, count: int) -> None:
         """`count` empty rows."""
@@ -50,7 +57,7 @@ class Rows:
         are spent afterwards, since their caches then hold padding.
         """
         self._feed([list(prompt[:-1]) for prompt in prompts])
-        longest = max(len(completion) for completion in completions)
+        longest = _width([len(completion) for completion in completions])
         inputs = [[prompt[-1], *completion[:-1]] for prompt, completion in zip(prompts, completions, strict=True)]
         padded = mx.array([row + [0] * (longest - len(row)) for row in inputs])
         return self._model(padded, cache=self._batch.prompt_cache)
@@ -60,5 +67,22 @@ class Rows:
         self._batch.filter(list(indices))
 
     def _feed(self, rows: list[list[int]]) -> None:
-        if any(rows):
-            self._batch.prompt(rows)
+        """As mlx_lm's batch reads prompts, but to a width of ours."""
+        width = _width([len(row) for row in rows])
+        if not width:
+            return
+        padding = [width - len(row) for row in rows]
+        tokens = mx.array([row + [0] * missing for row, missing in zip(rows, padding, strict=True)])
+        caches = self._batch.prompt_cache
+        for cache in caches:
+            cache.prepare(lengths=[len(row) for row in rows], right_padding=padding)
+        step_tokens = prefill_step_tokens(len(rows))
+        for start in range(0, width, step_tokens):
+            self._model(tokens[:, start : start + step_tokens], cache=caches)
+            mx.eval([cache.state for cache in caches])
+        for cache in caches:
+            cache.finalize()
+
+
+def _width(lengths: Sequence[int]) -> int:
+    return padded(max(lengths)) if len(lengths) > 1 else lengths[0]

@@ -113,7 +113,7 @@ class Sequences:
             sequence, response = sequences[place], responses[place]
             token = self._again(sequence, choices[place]) if doubts[place] else int(response.token)
             sequence.tokens.append(token)
-            sequence.logprob += logprob if token == response.token else float(response.logprobs[token].item())
+            sequence.logprob += logprob if token == response.token else cast("float", response.logprobs[token].item())
             self.written += 1
             is_over = token in self._end_tokens or len(sequence.tokens) == sequence.max_tokens
             if token != response.token:

@@ -11,6 +11,7 @@ import mlx.core as mx
 from realign_daemon.engine import api
 from realign_daemon.engine.child.forward import Rows
 from realign_daemon.engine.child.load import FullPrecisionLogits
+from realign_daemon.engine.child.shape import Shape, padded, shape
 from realign_daemon.engine.child.tokens import Vocabulary
 from realign_daemon.engine.errors import BadTask
 
@@ -43,14 +44,10 @@ def text_of(task: api.Score, vocabulary: Vocabulary) -> Text:
     return Text(prompt=prompt, completion=completion)
 
 
-def fitting(texts: Sequence[Text], vocabulary_size: int) -> int:
-    """How many of the first texts fit one batch; at least one."""
-    longest = 0
-    for count, text in enumerate(texts):
-        longest = max(longest, len(text.completion))
-        if count and (count + 1) * longest * vocabulary_size > MAX_LOGITS:
-            return count
-    return len(texts)
+def shape_of(text: Text, most_rows: int, vocabulary_size: int) -> Shape:
+    """The shape of the pass that scores the text."""
+    fitting = MAX_LOGITS // (padded(len(text.completion)) * vocabulary_size)
+    return shape(len(text.prompt) - 1, len(text.completion), most_rows=min(most_rows, fitting))
 
 
 def score(model: FullPrecisionLogits, texts: Sequence[Text]) -> list[api.Scored]:

@@ -41,7 +41,11 @@ class Vocabulary:
             start = self.tokenizer.bos_token_id
             tokens = [self.end_token if start is None else int(start)]
         if not thinking and self.is_reasoning(tokens):
-            tokens = [*tokens, *self.tokenizer.think_end_tokens, *self.plain("\n\n")]  # a template that always opens one
+            tokens = [
+                *tokens,
+                *self.tokenizer.think_end_tokens,
+                *self.plain("\n\n"),
+            ]  # a template that always opens one
         if len(tokens) >= self.context_tokens:
             message = f"the prompt has {len(tokens)} tokens and the model reads {self.context_tokens}: shorten it"
             raise BadTask(message)

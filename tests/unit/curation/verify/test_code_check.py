@@ -21,26 +21,39 @@ def results(programs: Sequence[str], tests: str = TESTS, *, timeout_s: float = 5
     return [*verify_code(items, timeout_s)]
 
 
+ANY = "class Any{base}:\n    def __eq__(self, other): return True\n"
 FORGERIES = {
     "nothing": "",
     "a claim": "print('all tests passed')",
     "leaving well": "raise SystemExit(0)",
     "leaving at once": "import os\nos._exit(0)",
     "leaving when asked": "import os\ndef f(n): os._exit(0)",
-    "equal to everything": "class Any:\n    def __eq__(self, other): return True\ndef f(n): return Any()",
-    "a number equal to everything": "class Any(int):\n    def __eq__(self, other): return True\ndef f(n): return Any(7)",
+    "equal to everything": ANY.format(base="") + "def f(n): return Any()",
+    "a number equal to everything": ANY.format(base="(int)") + "def f(n): return Any(7)",
     "no assertions": "import builtins\nbuiltins.AssertionError = SystemExit\ndef f(n): return 0",
-    "other built-ins": "import builtins\nbuiltins.eval = lambda *given: 4\nbuiltins.bool = lambda given: True\ndef f(n): return None",
+    "another eval": "import builtins\nbuiltins.eval = lambda *given: 4\ndef f(n): return None",
     "another encoder": "import json\njson.dumps = lambda value: '[\"=\", true]'\ndef f(n): return None",
-    "its own results": "import os, sys\nfor line in ('true', '[\"=\", true]', 'ready', 'correct'):\n    os.write(int(sys.argv[2]), line.encode() + b'\\n')\nos._exit(0)",
-    "looking for answers": "import sys\nframe = sys._getframe()\nseen = []\nwhile frame:\n    seen += [repr(frame.f_locals), repr(frame.f_globals)]\n    frame = frame.f_back\nknown = ' '.join(seen) + repr(sys.argv)\ndef f(n): return 10 if '10' in known.replace('e10', '') and n == 5 else 0",
+    "its own results": """
+import os, sys
+for line in ('true', '["=", true]', 'ready', 'correct'):
+    os.write(int(sys.argv[2]), line.encode() + b'\\n')
+os._exit(0)
+""",
+    "looking for the answers": """
+import sys
+frame, seen = sys._getframe(), []
+while frame:
+    seen += [repr(frame.f_locals), repr(frame.f_globals)]
+    frame = frame.f_back
+def f(n): return n * 2 if '== ' + str(5 * 2) in ''.join(seen) + repr(sys.argv) else 0
+""",
     "the wrong type": "def f(n): return str(n * 2)",
     "one right answer": "def f(n): return 4",
     "broken": "def f(n",
     "failing": "def f(n): raise ValueError",
     "no value": "def f(n): print(n * 2)",
-    "a trick with the name": "f = type('f', (), {'__call__': lambda self, n: self, '__repr__': lambda self: '4'})()",
-    "far too deep": "def f(n):\n    made = []\n    made.append(made)\n    return made",
+    "a false name": "f = type('f', (), {'__call__': lambda self, n: self, '__repr__': lambda self: '4'})()",
+    "without end": "def f(n):\n    made = []\n    made.append(made)\n    return made",
     "far too long": "def f(n): return 'x' * 10**8",
 }
 
@@ -50,12 +63,22 @@ def test_no_forgery_is_accepted() -> None:
 
 
 def test_what_is_right_is_accepted_however_it_is_written() -> None:
-    others = [RIGHT, "f = lambda n: n + n", "print('thinking')\nimport math\ndef f(n): return 2.0 * n", "class Two(int): pass\ndef f(n): return Two(n * 2)"]  # fmt: skip
+    others = [
+        RIGHT,
+        "f = lambda n: n + n",
+        "print('thinking')\nimport math\ndef f(n): return 2.0 * n",
+        "class Two(int): pass\ndef f(n): return Two(n * 2)",
+    ]
     assert results(others) == ["correct"] * 4
 
 
 def test_scripts_are_judged_by_what_they_print() -> None:
-    programs = ["print(int(input()) * 2)", "import sys\nprint(2 * int(sys.stdin.read()), end='')", "print(4)", "print(int(input()) * 2)\nraise ValueError"]  # fmt: skip
+    programs = [
+        "print(int(input()) * 2)",
+        "import sys\nprint(2 * int(sys.stdin.read()), end='')",
+        "print(4)",
+        "print(int(input()) * 2)\nraise ValueError",
+    ]
     assert results(programs, SCRIPT_TESTS) == ["correct", "correct", "wrong", "wrong"]
 
 
@@ -65,9 +88,7 @@ def test_a_program_without_end_is_a_timeout_and_unreadable_tests_are_the_golds_f
 
 
 def test_values_of_every_plain_type_come_back_as_they_are() -> None:
-    value = "[None, True, -10**30, 0.1, 1j, 'é\\ud800', b'x', (1,), {2}, frozenset({3}), {'a': {1: [2]}}]".replace(
-        "10**30", "1" + "0" * 30
-    )
+    value = f"[None, True, -{10**30}, 0.1, 1j, 'é\\ud800', b'x', (1,), {{2}}, frozenset({{3}}), {{'a': {{1: [2]}}}}]"
     assert results([f"def f(n): return {value}"], f"assert f(1) == {value.replace('frozenset({3})', '{3}')}") == [
         "correct"
     ]

@@ -8,9 +8,10 @@ from hypothesis import strategies as st
 
 from realign_daemon.curation.verify.final import MAX_CHARACTERS, final_answer
 
-PIECES = st.sampled_from(
-    ["\\boxed{", "}", "{", "5", " ", "\n", "#### ", "The answer is ", "answer:", "not ", "wait", "$", "**", "\\(", "\\)", ".", ",", "x", "\\{"]
-)  # fmt: skip
+PIECES = (
+    *("\\boxed{", "}", "{", "5", " ", "\n", "#### ", "The answer is ", "answer:", "not "),
+    *("wait", "$", "**", "\\(", "\\)", ".", ",", "x", "\\{"),
+)
 
 
 @pytest.mark.parametrize(
@@ -39,14 +40,12 @@ def test_the_answer_is_what_the_author_commits_to(text: str, answer: str) -> Non
     assert final_answer(text) == answer
 
 
-@given(st.lists(PIECES, max_size=30).map("".join))
+@given(st.lists(st.sampled_from(PIECES), max_size=30).map("".join))
 def test_the_answer_of_an_answer_is_itself(text: str) -> None:
     assert final_answer(final_answer(text)) == final_answer(text)
 
 
-@pytest.mark.parametrize(
-    "piece", ["\\boxed{", "{", "}", "answer: ", "#### ", "$", "**", ".", "not ", "wait ", "\n", "\\boxed{5} "]
-)
+@pytest.mark.parametrize("piece", [*PIECES, "\\boxed{5} "])
 def test_endless_repetition_is_read_at_once(piece: str) -> None:
     # Quadratic reading of this much would take minutes, and this runs in the daemon's own process.
     final_answer(piece * (2 * MAX_CHARACTERS // len(piece)))

@@ -22,8 +22,10 @@ NUMBERS = st.one_of(
     st.integers(-(10**6), 10**6).map(str),
     st.integers(10**3, 10**9).map(lambda value: f"{value:,}"),
     st.decimals(-1000, 1000, places=3, allow_nan=False).map(str),
-    st.builds(lambda over, under: rf"\frac{{{over}}}{{{under}}}", st.integers(-99, 99), st.integers(1, 99)),
-    st.builds(lambda value, unit: f"{value} {unit}", st.integers(0, 99), st.sampled_from(["cm", "apples", "hours"])),
+    st.tuples(st.integers(-99, 99), st.integers(1, 99)).map(lambda parts: rf"\frac{{{parts[0]}}}{{{parts[1]}}}"),
+    st.tuples(st.integers(0, 99), st.sampled_from(["cm", "apples", "hours"])).map(
+        lambda parts: f"{parts[0]} {parts[1]}"
+    ),
 )
 
 

@@ -6,10 +6,10 @@ import json
 import os
 import socket
 import struct
-import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import cast
 
 import pytest
 
@@ -19,7 +19,13 @@ from realign_daemon.curation.verify.sandbox import Ran, Step, require_sandbox, r
 from realign_daemon.curation.verify.seccomp import program_filter
 
 TIMEOUT_S = 2.0
-HELD = "def held(action):\n    try:\n        return repr(action())\n    except BaseException as error:\n        return type(error).__name__\n"
+HELD = """
+def held(action):
+    try:
+        return repr(action())
+    except BaseException as error:
+        return type(error).__name__
+"""
 
 
 def ask(program: str, question: str, *, timeout_s: float = TIMEOUT_S) -> object:
@@ -40,22 +46,19 @@ def test_the_probe_says_what_confines_programs_here() -> None:
 
 
 @pytest.mark.parametrize(
-    "path",
-    [
-        "/etc/passwd",
-        "/root",
-        "/home",
-        "/proc/1/environ",
-        "/var/log",
-        __file__,
-        str(Path.home() / ".profile"),
-        "/sys",
-        "/dev/sda",
-    ],
+    "path", ["/etc/passwd", "/proc/1/environ", "/dev/sda", __file__, str(Path.home() / ".profile")]
 )
 def test_no_file_of_this_machine_can_be_read(path: str) -> None:
-    reading = f"held(lambda: open({path!r}).read() if not __import__('os').path.isdir({path!r}) else __import__('os').listdir({path!r}))"
-    assert ask("", reading) in {"FileNotFoundError", "PermissionError", "NotADirectoryError", "[]", "['.pyenv']"}
+    assert ask("", f"held(lambda: open({path!r}).read())") in {"FileNotFoundError", "PermissionError"}
+
+
+def test_the_folders_of_this_machine_are_not_there() -> None:
+    home, *above = str(Path.home()), "/home", "/root", "/var", "/etc", "/sys", "/proc", "/mnt"
+    seen = ask(
+        "import os", f"[name for path in {[home, *above]!r} if os.path.isdir(path) for name in os.listdir(path)]"
+    )
+    # Where the interpreter itself lives in the home folder, the way to it is visible.
+    assert {name for _, name in cast("list[tuple[str, str]]", seen)} <= set(Path(confine.interpreter()).parts)
 
 
 def test_a_link_leads_nowhere_outside(tmp_path: Path) -> None:
@@ -90,8 +93,14 @@ def test_the_network_is_not_there() -> None:
 
 @pytest.mark.parametrize(
     "starting",
-    ["os.fork()", "subprocess.run(['/bin/sh'])", "os.posix_spawn(sys.executable, [sys.executable], {})", "multiprocessing.Process().start()", "os.forkpty()"],
-)  # fmt: skip
+    [
+        "os.fork()",
+        "os.forkpty()",
+        "os.posix_spawn(sys.executable, [sys.executable], {})",
+        "subprocess.run(['/bin/sh'])",
+        "multiprocessing.Process().start()",
+    ],
+)
 def test_no_second_process_can_be_started(starting: str) -> None:
     answer = ask("import multiprocessing, os, subprocess, sys", f"held(lambda: {starting})")
     assert answer in {"PermissionError", "BlockingIOError", "OSError", "FileNotFoundError"}
@@ -104,25 +113,39 @@ def test_threads_and_asyncio_work_as_ever() -> None:
 
 
 HOSTILE = {
-    "a fork bomb": "import os\nwhile True:\n    try:\n        os.fork()\n    except OSError:\n        pass\n",
-    "an endless loop": "while True: pass\n",
-    "an endless sleep": "import time\ntime.sleep(1e6)\n",
-    "three gigabytes": "held = bytearray(3 * 10**9)\n",
-    "ever more memory": "held = []\nwhile True: held.append(bytearray(10**7))\n",
-    "memory in files": "import os\nfor number in range(10**6):\n    open(f'/tmp/{number}', 'wb').write(bytes(4 * 10**6))\n",
-    "endless output": "import os\nwhile True: os.write(1, bytes(10**6))\n",
-    "a daemon": "import os\nif os.fork() == 0:\n    os.setsid()\n    while True: pass\n",
-    "killing the parent": "import os, signal\nfor number in (os.getppid(), 1, -1):\n    os.kill(number, signal.SIGKILL)\n",
-    "stopping itself": "import os, signal\nos.kill(os.getpid(), signal.SIGSTOP)\nwhile True: pass\n",
-    "deaf to signals": "import signal\nfor one in range(1, 32):\n    try: signal.signal(one, signal.SIG_IGN)\n    except OSError: pass\nwhile True: pass\n",
-    "threads that never end": "import threading\nwhile True: threading.Thread(target=lambda: threading.Event().wait()).start()\n",
-    "deep recursion": "import sys\nsys.setrecursionlimit(10**9)\ndef f(): f()\nf()\n",
-    "a crash": "import ctypes\nctypes.string_at(0)\n",
-    "higher limits": "import resource\nresource.setrlimit(resource.RLIMIT_AS, (-1, -1))\n",
+    "a fork bomb": """
+import os
+while True:
+    try: os.fork()
+    except OSError: pass
+""",
+    "an endless loop": "while True: pass",
+    "an endless sleep": "import time\ntime.sleep(1e6)",
+    "three gigabytes": "held = bytearray(3 * 10**9)",
+    "ever more memory": "held = []\nwhile True: held.append(bytearray(10**7))",
+    "memory in files": "for number in range(10**6): open(f'/tmp/{number}', 'wb').write(bytes(4 * 10**6))",
+    "endless output": "import os\nwhile True: os.write(1, bytes(10**6))",
+    "a daemon": "import os\nif os.fork() == 0:\n    os.setsid()\n    while True: pass",
+    "killing its parents": "import os\nfor number in (os.getppid(), 1, -1): os.kill(number, 9)",
+    "stopping itself": "import os, signal\nos.kill(os.getpid(), signal.SIGSTOP)\nwhile True: pass",
+    "deaf to signals": """
+import signal
+for number in range(1, 32):
+    try: signal.signal(number, signal.SIG_IGN)
+    except OSError: pass
+while True: pass
+""",
+    "ever more threads": """
+import threading
+while True: threading.Thread(target=threading.Event().wait).start()
+""",
+    "deep recursion": "import sys\nsys.setrecursionlimit(10**9)\ndef f(): f()\nf()",
+    "a crash": "import ctypes\nctypes.string_at(0)",
+    "higher limits": "import resource\nresource.setrlimit(resource.RLIMIT_AS, (-1, -1))",
 }
 
 
-def test_whatever_a_program_does_it_ends_and_leaves_nothing_behind() -> None:
+def test_whatever_a_program_does_it_ends_in_time_and_without_a_value() -> None:
     def attempt(program: str) -> tuple[Ran, float]:
         begun = time.monotonic()
         return run(program, steps=[Step(source="1", is_value=True)], timeout_s=1.0), time.monotonic() - begun
@@ -132,7 +155,6 @@ def test_whatever_a_program_does_it_ends_and_leaves_nothing_behind() -> None:
     assert {name for name, (ran, _) in ended.items() if ran.results} == set()
     assert {name for name, (ran, _) in ended.items() if ran.how == "never_started"} == set()
     assert max(spent_s for _, spent_s in ended.values()) < 10.0
-    assert os.waitpid(-1, os.WNOHANG)[0] == 0 if threading.active_count() < 0 else True
 
 
 def test_output_beyond_the_limit_is_cut() -> None:

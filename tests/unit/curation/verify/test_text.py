@@ -16,7 +16,7 @@ from realign_daemon.curation.verify.text import AnswerType, answer_type, same_te
         ("The Eiffel Tower.", "eiffel tower"),
         ("  PARIS ", "Paris"),
         ("\\boxed{\\text{Paris}}", "Paris"),
-        ("ｅｖｅｎ", "even"),
+        ("\uff45\uff56\uff45\uff4e", "even"),
         ("So the answer is (B).", "B"),
         ("option c", "(C)"),
         ("d)", "D"),
@@ -74,6 +74,6 @@ def test_the_kind_of_a_gold_says_how_it_is_checked(gold: str, kind: AnswerType) 
 
 def test_what_the_daemon_imports_loads_no_mathematics() -> None:
     modules = "final, notation, perturb, quantity, result, shape, text"
-    program = f"import sys; from realign_daemon.curation.verify import {modules}; print('sympy' in sys.modules, 'math_verify' in sys.modules)"
+    program = f"import sys\nfrom realign_daemon.curation.verify import {modules}\nprint('sympy' in sys.modules)"
     ran = subprocess.run((sys.executable, "-c", program), capture_output=True, text=True, check=True)
-    assert ran.stdout.split() == ["False", "False"]
+    assert ran.stdout.split() == ["False"]

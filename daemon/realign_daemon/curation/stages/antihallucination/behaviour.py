@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 
 from realign_daemon.curation.desk import Desk
@@ -10,6 +10,7 @@ from realign_daemon.curation.material import Material
 from realign_daemon.curation.metrics.answering import (
     Outcome,
     abstention_points,
+    abstention_score,
     refusal_precision,
     refusal_recall,
 )
@@ -21,6 +22,8 @@ from realign_daemon.curation.stages.measures import Measures, exact, rate
 
 # Stated confidence targets, as in arXiv 2509.04664. The gate reads the middle one, where being wrong costs 3 points.
 TARGETS, GATED_TARGET = (0.5, 0.75, 0.9), 0.75
+
+REPORTED: Mapping[Outcome, str] = {"right": "right", "wrong": "wrong", "abstained": "not_attempted"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,21 +42,23 @@ async def validate(desk: Desk, material: Material) -> Measures:
     """Whether refusing pays, by greedy answers to the test questions.
 
     Measures abstention_gain, the paired change of points at GATED_TARGET, and over_refusal, the share of known
-    questions that the tuned model refuses. Reports the gain at every target, and refusal precision and recall over
-    questions known and unknown.
+    questions that the tuned model refuses. Reports the abstention scores before and after, and refusal precision and
+    recall over questions known and unknown.
     """
     cases = await _cases(desk, material)
     clear = [case for case in cases if case.knowledge != "unsure"]
     refused, known = [case.now == "abstained" for case in clear], [case.knowledge == "known" for case in clear]
+    was: list[Outcome] = [case.was for case in cases]
+    now: list[Outcome] = [case.now for case in cases]
     found: Measures = {}
     for target in TARGETS:
-        gain = await measures.mean(desk, "abstention_gain", [_gain(case, target) for case in cases])
-        found |= exact(f"abstention_gain_{round(100 * target)}", gain.value, gain.n)
-        if target == GATED_TARGET:
-            found["abstention_gain"] = gain
+        name = f"abstention_{round(100 * target)}"
+        found |= exact(f"{name}_before", abstention_score(was, target=target), len(cases))
+        found |= exact(f"{name}_after", abstention_score(now, target=target), len(cases))
     over_refused = sum(refusal and is_known for refusal, is_known in zip(refused, known, strict=True))
     return {
         **found,
+        "abstention_gain": await measures.mean(desk, "abstention_gain", [_gain(case) for case in cases]),
         "over_refusal": rate("over_refusal", over_refused, sum(known)),
         **exact("refusal_precision", refusal_precision(refused, known), sum(refused)),
         **exact("refusal_recall", refusal_recall(refused, known), len(known) - sum(known)),
@@ -68,7 +73,7 @@ async def evaluate(desk: Desk, material: Material) -> Measures:
     cases = await _cases(desk, material)
     fall = [float(case.was == "wrong") - float(case.now == "wrong") for case in cases]
     found: Measures = {"wrong_answer_fall": await measures.mean(desk, "wrong_answer_fall", fall)}
-    for outcome, name in (("right", "right"), ("wrong", "wrong"), ("abstained", "not_attempted")):
+    for outcome, name in REPORTED.items():
         found |= exact(f"{name}_before", _share([case.was for case in cases], outcome), len(cases))
         found |= exact(f"{name}_after", _share([case.now for case in cases], outcome), len(cases))
     return found | await suites.monitor_regression(desk, material)
@@ -99,8 +104,8 @@ def _case(probe: Probe, before: Probe, after: Probe) -> Case:
     )
 
 
-def _gain(case: Case, target: float) -> float:
-    return abstention_points(case.now, target=target) - abstention_points(case.was, target=target)
+def _gain(case: Case) -> float:
+    return abstention_points(case.now, target=GATED_TARGET) - abstention_points(case.was, target=GATED_TARGET)
 
 
 def _share(outcomes: Sequence[Outcome], outcome: Outcome) -> float | None:

@@ -59,7 +59,8 @@ def _caught(desk: Desk, scaled: Sequence[float], correct: Sequence[bool]) -> flo
     dealt = random.Random(desk.spec.seed).sample(scaled, k=len(scaled))
     errors = [calibration_error(copy, correct) for copy in ([1.0] * len(scaled), dealt)]
     planted = [Measure(metric="calibration_error", value=error, n=len(scaled)) for error in errors]
-    verdicts = [gates.judge(desk.stage.name, one, overrides=desk.spec.gate_settings) for one in planted]
+    limits = {**desk.spec.gate_settings, "calibration_error.min_n": "1"}  # spoiled is spoiled, however few there are
+    verdicts = [gates.judge(desk.stage.name, one, overrides=limits) for one in planted]
     return fmean(verdict.tier == "REJECT" for verdict in verdicts)
 
 
@@ -76,9 +77,10 @@ async def _fitted(desk: Desk, kind: Confidence, learned: Sequence[Attempt]) -> S
     if not learned:
         return Scaling(temperature=1.0)
     arguments: dict[str, object] = {
-        "method": desk.spec.choice("scaling", "temperature"),
+        "method": desk.spec.choice("scaling", "best"),
         "confidences": [attempt.confidence[kind] for attempt in learned],
         "correct": [attempt.is_right for attempt in learned],
+        "questions": [attempt.prompt_id for attempt in learned],
     }
     return Scaling(**await desk.compute("calibration.fit", arguments))
 

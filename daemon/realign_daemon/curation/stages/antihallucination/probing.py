@@ -81,7 +81,7 @@ async def uncertainty_calibration(desk: Desk, material: Material) -> Measures:
 async def probe_prompts(desk: Desk, material: Material) -> None:
     """Sets material.probes to those of all prompts and of the twins of the known ones; what was probed stays.
 
-    A twin that the target has a right answer to is none, and is dropped.
+    A twin that the target gives a right answer to, or only useless ones, is dropped.
     """
     probed = {probe.prompt.id for probe in material.probes}
     fresh = [Question(prompt=prompt) for prompt in material.prompts if prompt.id not in probed]
@@ -90,7 +90,7 @@ async def probe_prompts(desk: Desk, material: Material) -> None:
     asked = await ask(desk, twins, adapter=None)
     for probe in asked:
         if probe.knowledge != "unknown":
-            why = "the target has a right answer to a question that was meant to have none"
+            why = "the target has a right answer, or none that can be used, to a question that was meant to have none"
             material.drop(FIRST_STAGE, why, **shown(probe))
     material.probes = [*material.probes, *found, *(probe for probe in asked if probe.knowledge == "unknown")]
 

@@ -44,7 +44,7 @@ async def checkability(desk: Desk, problems: Sequence[Problem]) -> dict[str, Che
 
 async def require_sandbox(desk: Desk) -> None:
     """Raises BadInput when programs cannot be run safely here."""
-    found = await desk.compute("verify.sandbox", {})
+    found = await desk.compute("verify.sandbox", {"asked_by": desk.spec.job_id})
     if not found["available"]:
         message = (
             f"the sources hold code problems and this machine cannot run programs safely ({found['reason']}): "

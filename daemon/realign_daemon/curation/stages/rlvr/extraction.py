@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import Any, cast
 
 from realign_daemon.curation.desk import PILOT_ITEMS, Desk
 from realign_daemon.curation.fields import value_of
@@ -48,8 +50,10 @@ async def extract_problems(desk: Desk, material: Material) -> Measures:
 
 async def take_problems(desk: Desk, material: Material) -> str:
     """Where given records come in: with their answers they are problems, and sampling solutions comes first."""
+    await grounding.read_sources(desk, material, load(desk.pin("target").templates))
     material.suites_before = await suites.run(desk, adapter=None)
     await prompts.draw_prompts(desk, material, ASKING)
+    material.problems = []
     return "solution_generation"
 
 
@@ -61,7 +65,9 @@ async def settle(desk: Desk, material: Material) -> None:
     """
     known = {problem.prompt.id for problem in material.problems}
     fresh = [prompt for prompt in material.prompts if prompt.id not in known]
-    tests = {record.chunk.id: value_of("tests", record.fields, desk.spec.columns) for record in material.records}
+    tests = {
+        record.chunk.id: _joined(value_of("tests", record.fields, desk.spec.columns)) for record in material.records
+    }
     given = [_given(prompt, tests.get(prompt.chunk.id, "")) for prompt in fresh if prompt.task is None]
     if any(problem.is_code for problem in given):
         await checking.require_sandbox(desk)
@@ -70,6 +76,16 @@ async def settle(desk: Desk, material: Material) -> None:
         if problem.flaw:
             note_unused(material, STAGE, problem, problem.flaw)
     material.problems = material.problems + given + drawn
+
+
+def _joined(tests: str) -> str:
+    """Tests as one program, also where they came as a list of statements (MBPP)."""
+    try:
+        parsed: Any = json.loads(tests)
+    except ValueError:
+        return tests
+    listed = cast("list[Any]", parsed) if isinstance(parsed, list) else []
+    return "\n".join(listed) if listed and all(isinstance(one, str) for one in listed) else tests
 
 
 def _given(prompt: Prompt, tests: str) -> Problem:

@@ -20,6 +20,8 @@ from realign_daemon.curation.verify.perturb import wrong_golds
 from realign_daemon.work.units import seed_for
 from realign_planner.gates import Measure
 
+SOLVED, UNSOLVED = "every sample solves it", "no sample solves it"
+
 
 async def calculate_rewards(desk: Desk, material: Material) -> Measures:
     """Stage 4. Pass rates, and a row for every problem that is held out or solved by some samples and not by all.
@@ -88,7 +90,7 @@ def _why_not(problem: Problem, verified: Sequence[bool]) -> str:
         return "all of its samples were given up"
     if problem.prompt.is_held_out or carries_gradient(verified):
         return ""
-    return "every sample solves it" if all(verified) else "no sample solves it"
+    return SOLVED if all(verified) else UNSOLVED
 
 
 def _value(answer: str) -> Fraction | str:

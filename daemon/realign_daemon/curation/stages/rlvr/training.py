@@ -16,7 +16,7 @@ from realign_daemon.curation.stages.rlvr.solutions import asked_as, sample
 from realign_daemon.curation.stages.rlvr.verification import solutions_of
 from realign_daemon.curation.stages.training import loss_change, settings
 from realign_daemon.curation.templates import load
-from realign_daemon.engine.api import Sha256, Train, Trained
+from realign_daemon.engine.api import Train, Trained
 from realign_daemon.work.units import seed_for
 
 # Rejection sampling keeps several different solutions of a problem and not all of an easy one (arXiv 2308.01825).
@@ -68,46 +68,50 @@ async def train_on_rewards(desk: Desk, material: Material) -> Measures:
     desk.say(f"training on {len(problems)} problems")
     learned = [group(problem, material.solutions[problem.prompt.id]) for problem in problems]
     material.show(desk.stage.name, [_shown(one) for one in learned])
-    material.tuned = await _trained(desk, problems, material.solutions, control_seed=None)
+    runs = await _runs(desk, problems, material.solutions, control_seed=None)
     desk.say("training the control with random rewards")
-    material.control = await _trained(desk, problems, material.solutions, control_seed=desk.spec.seed)
-    return loss_change(material.tuned, len(problems))
+    of_control = await _runs(desk, problems, material.solutions, control_seed=desk.spec.seed)
+    material.tuned, material.control = (found[-1] if found else None for found in (runs, of_control))
+    # The first run's: after imitation the loss of a policy gradient has little left to fall.
+    return loss_change(runs[0] if runs else None, len(problems))
 
 
-async def _trained(
+async def _runs(
     desk: Desk, problems: Sequence[Problem], solutions: Mapping[str, Sequence[Solution]], *, control_seed: int | None
-) -> Trained | None:
-    """The adapter after the chosen methods; None where there is nothing to learn or it failed."""
+) -> list[Trained]:
+    """The runs of the chosen methods, each from the one before; none where one failed or there is nothing to learn."""
     method = desk.spec.choice("method", "sft")
     groups = [group(one, solutions[one.prompt.id], seed=control_seed) for one in problems]
     if method == "grpo":
-        return await _learned(desk, "grpo", _rollouts(desk, groups), adapter=None)
-    taught = await _learned(desk, "sft", _conversations(desk, groups), adapter=None)
-    if method == "sft" or taught is None:
+        return await _learned(desk, "grpo", _rollouts(desk, groups), after=[])
+    taught = await _learned(desk, "sft", _conversations(desk, groups), after=[])
+    if method == "sft" or not taught:
         return taught
     by_id = {problem.prompt.id: problem for problem in problems}
-    fresh = await solutions_of(desk, by_id, await sample(desk, problems, adapter=taught.adapter))
+    fresh = await solutions_of(desk, by_id, await sample(desk, problems, adapter=taught[-1].adapter))
     rollouts = _rollouts(desk, [group(by_id[key], found, seed=control_seed) for key, found in fresh.items()])
-    return await _learned(desk, "grpo", rollouts, adapter=taught.adapter) if rollouts else taught
+    return await _learned(desk, "grpo", rollouts, after=taught) if rollouts else taught
 
 
 async def _learned(
-    desk: Desk, method: Literal["sft", "grpo"], rows: list[dict[str, Any]], *, adapter: Sha256 | None
-) -> Trained | None:
+    desk: Desk, method: Literal["sft", "grpo"], rows: list[dict[str, Any]], *, after: Sequence[Trained]
+) -> list[Trained]:
+    """The earlier runs and one more, which starts where they ended; none when it failed or there are no rows."""
     if not rows:
-        return None
+        return []
     rows = rows + replay_rows(desk, len(rows))
     dataset = store(desk, rows)
     defaults = load(desk.pin("target").templates).solving.training(method)
     task = Train(
         model=desk.pin("target").model,
-        adapter=adapter,
+        adapter=after[-1].adapter if after else None,
         method=method,
         dataset=dataset,
         settings=settings(desk.spec, defaults, rows, epochs=EPOCHS[method]),
         seed=seed_for(desk.spec.seed, f"rlvr:{method}", 0),  # not of the rows: the control starts from the same weights
     )
-    return await desk.train("target", task)
+    trained = await desk.train("target", task)
+    return [] if trained is None else [*after, trained]
 
 
 def _conversations(desk: Desk, groups: Sequence[Group]) -> list[dict[str, Any]]:

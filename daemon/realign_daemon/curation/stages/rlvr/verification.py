@@ -15,6 +15,7 @@ from realign_daemon.curation.templates import load
 from realign_daemon.curation.verify.final import final_answer
 from realign_daemon.curation.verify.result import Result
 
+UNCHECKABLE = "no program can check its answer"
 _FENCED = re.compile(r"```[\w+-]*[ \t]*\n(.*?)(?:\n[ \t]*```|\Z)", re.DOTALL)
 
 
@@ -64,11 +65,11 @@ async def _checked(desk: Desk, material: Material) -> list[Problem]:
     checked = [
         problem
         if (one := found.get(problem.prompt.id)) is None or one["checkable"]
-        else replace(problem, flaw=f"no program can check its answer: {one['reason']}")
+        else replace(problem, flaw=f"{UNCHECKABLE}: {one['reason']}")
         for problem in material.problems
     ]
     for problem in checked:
-        if problem.flaw and problem.prompt.id in found:
+        if problem.flaw.startswith(UNCHECKABLE):  # also those that an earlier run of this stage found
             note_unused(material, desk.stage.name, problem, problem.flaw)
     return checked
 

@@ -24,7 +24,7 @@ async def format_conversion(desk: Desk, material: Material) -> Measures:
     rendered = await desk.render("target", [Render(model=model, messages=turns(row.fields)) for row in material.rows])
     asked, kept, shown = len(material.rows), list[Row](), list[dict[str, object]]()
     for row, found in zip(material.rows, rendered, strict=True):
-        seen = {"messages": row.fields["messages"], **_tokens(found)}
+        seen: dict[str, object] = {"messages": row.fields["messages"], **_tokens(found)}
         if reason := _why_not(found, limit):
             material.drop(desk.stage.name, reason, **seen)
         else:
@@ -42,8 +42,8 @@ async def format_conversion(desk: Desk, material: Material) -> Measures:
 def _why_not(found: Rendered | None, limit: int) -> str:
     if found is None:
         return GIVEN_UP
-    length = found.prompt_tokens + found.completion_tokens
-    return found.problem or (f"it is {length} tokens long and {limit} are allowed" if length > limit else "")
+    is_long = found.prompt_tokens + found.completion_tokens > limit
+    return found.problem or ("it has more tokens than --set row_tokens allows" if is_long else "")
 
 
 def _tokens(found: Rendered | None) -> dict[str, int]:

@@ -23,6 +23,9 @@ MISMATCH_ABOVE = 1.0
 # Own choice, of 1 to 5: nearer to "most claims are supported" than to the middle.
 GROUNDED_FROM = 3.5
 
+UNFITTING = "its question makes the answer less likely (IFD above 1)"
+UNGROUNDED = "the passage does not support the answer"
+
 
 async def quality_filter(desk: Desk, material: Material) -> Measures:
     """Makes rows of the answers and keeps those worth learning.
@@ -43,12 +46,7 @@ async def quality_filter(desk: Desk, material: Material) -> Measures:
     assert isinstance(limits, Tiered), "the quality score has tiers"
     good = _keep(desk, material, lessons, lambda one: _poor(one, limits.medium))
     desk.say(f"measuring how much the question tells of {len(good)} answers")
-    scored = _keep(
-        desk,
-        material,
-        await measured(desk, good),
-        lambda one: "" if one.difficulty else "its IFD could not be measured",
-    )
+    scored = _keep(desk, material, await measured(desk, good), _unmeasured)
     difficulties = [lesson.difficulty for lesson in scored if lesson.difficulty is not None]
     fitting = _keep(desk, material, scored, _mismatched)
     grounded = _keep(desk, material, fitting, _ungrounded)
@@ -113,14 +111,18 @@ def _poor(lesson: Lesson, least: float) -> str:
     return f"judged, its quality is below {least:g}" if is_poor else ""
 
 
+def _unmeasured(lesson: Lesson) -> str:
+    return "its IFD could not be measured" if lesson.difficulty is None else ""
+
+
 def _mismatched(lesson: Lesson) -> str:
     is_mismatch = lesson.difficulty is not None and lesson.difficulty > MISMATCH_ABOVE
-    return "its question makes the answer less likely (IFD above 1)" if is_mismatch else ""
+    return UNFITTING if is_mismatch else ""
 
 
 def _ungrounded(lesson: Lesson) -> str:
     is_ungrounded = lesson.groundedness is not None and lesson.groundedness < GROUNDED_FROM
-    return "the passage does not support the answer" if is_ungrounded else ""
+    return UNGROUNDED if is_ungrounded else ""
 
 
 def _shown(lesson: Lesson) -> dict[str, object]:

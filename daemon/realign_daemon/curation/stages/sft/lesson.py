@@ -10,6 +10,7 @@ from realign_daemon.curation.desk import Desk
 from realign_daemon.curation.material import Prompt, Response, Row
 from realign_daemon.curation.metrics.learning import instruction_following_difficulty
 from realign_daemon.curation.metrics.quality import expected_quality, expected_score
+from realign_daemon.curation.spec import ModelPin
 from realign_daemon.curation.stages.judging import rubric_tasks
 from realign_daemon.curation.stages.sft.conversation import turns
 from realign_daemon.curation.templates import Template, load
@@ -42,6 +43,21 @@ async def judged(desk: Desk, lessons: Sequence[Lesson]) -> list[Lesson]:
 
     Both are expected values over the probabilities of the digits (G-Eval, arXiv 2303.16634), the mean of all judges.
     """
+    by_judge = [await _ratings(desk, pin, lessons) for pin in desk.judges]
+    found: list[Lesson] = []
+    for lesson, *ratings in zip(lessons, *by_judge, strict=True):
+        known = [rating for rating in ratings if rating is not None]
+        if len(known) < len(ratings):
+            found.append(lesson)
+        else:
+            quality, groundedness = map(fmean, zip(*known, strict=True))
+            found.append(replace(lesson, quality=quality, groundedness=groundedness))
+    return found
+
+
+async def _ratings(desk: Desk, pin: ModelPin, lessons: Sequence[Lesson]) -> list[tuple[float, float] | None]:
+    """One judge's quality and groundedness of each lesson."""
+    rubric = load(pin.templates).template("rubric")
     responses = [
         Response(
             prompt=replace(lesson.prompt, question=lesson.opening[-1].content),
@@ -51,33 +67,11 @@ async def judged(desk: Desk, lessons: Sequence[Lesson]) -> list[Lesson]:
         )
         for lesson in lessons
     ]
-    columns: list[list[tuple[float, float] | None]] = []
-    for pin in desk.judges:
-        rubric = load(pin.templates).template("rubric")
-        results = await desk.fill_by(pin, rubric_tasks(pin, responses, rubric))
-        slot = groundedness_slot(rubric)
-        columns.append(
-            [
-                None
-                if result is None
-                else (expected_quality(result.probabilities), expected_score(result.probabilities[slot]))
-                for result in results
-            ]
-        )
-    found: list[Lesson] = []
-    for lesson, *ratings in zip(lessons, *columns, strict=True):
-        known = [rating for rating in ratings if rating is not None]
-        if len(known) == len(ratings):
-            found.append(
-                replace(
-                    lesson,
-                    quality=fmean(quality for quality, _ in known),
-                    groundedness=fmean(grounded for _, grounded in known),
-                )
-            )
-        else:
-            found.append(lesson)
-    return found
+    slot = groundedness_slot(rubric)
+    return [
+        None if found is None else (expected_quality(found.probabilities), expected_score(found.probabilities[slot]))
+        for found in await desk.fill_by(pin, rubric_tasks(pin, responses, rubric))
+    ]
 
 
 def groundedness_slot(rubric: Template) -> int:

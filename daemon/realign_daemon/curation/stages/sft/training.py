@@ -14,9 +14,10 @@ from realign_daemon.curation.templates import load
 from realign_daemon.engine.api import Train
 from realign_daemon.work.units import seed_for
 
-EPOCHS = 10
+# Own choice, between the three passes that instruction tuning usually takes and the many that few rows can bear.
+EPOCHS = 5
 EVALUATIONS = 20  # over all steps; each costs a pass over the watched rows
-PATIENCE = 4  # evaluations without improvement
+PATIENCE = 4  # evaluations without improvement, so that a whole pass was in vain
 WATCHED_FRACTION = 0.3  # of the held-out rows: they choose where to stop, so no later figure is taken from them
 
 
