@@ -10,11 +10,12 @@ HASH := $(shell cksum < pyproject.toml | tr -d ' ')
 DEV := .venv/.ready-dev-$(HASH)
 NODE := .venv/.ready-node-$(HASH)
 
-.PHONY: help demo test check bench proto pocket-model clean
+.PHONY: help demo test e2e check bench proto pocket-model clean
 
 help:
 	@echo "make demo          a throw-away two-node cluster on this machine runs the example job"
 	@echo "make test          set-up, make check and all tests"
+	@echo "make e2e           all four workflows on the examples, whole jobs, under ten minutes on two cores"
 	@echo "make check         linters, types, import rules, generated code"
 	@echo "make bench         benchmarks, one line of JSON each"
 	@echo "make proto         generate the protobuf code again after editing a .proto file"
@@ -26,6 +27,9 @@ demo: $(NODE)
 
 test: $(DEV) check
 	$(BIN)/pytest
+
+e2e: $(DEV)
+	$(BIN)/pytest -m long tests/e2e
 
 check: $(DEV)
 	$(BIN)/ruff check .

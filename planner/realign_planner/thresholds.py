@@ -103,7 +103,7 @@ THRESHOLDS: Final[tuple[Threshold, ...]] = (
         biased_when_few=True,
         source=f"{SEED_TABLE}; min_n: with 15 bins a perfect model misses 0.10 in most runs of 100 answers",
         remedy="the chance of being right that its confidence stands for is not how often it is right: look for wrong "
-        "reference answers with `realignctl sample`, or give more questions",
+        "reference answers with `realignctl sample`, give more questions, or retry with `--set scaling=isotonic`",
     ),
     Baseline(
         metric="text_ratio",

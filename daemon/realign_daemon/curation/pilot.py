@@ -35,7 +35,7 @@ async def run_pilot(course: Course, *, rows: int, predicted: Document) -> tuple[
     for stage in await course.begin([stage for stage in up_to if stage.pilot]):
         started = clock.unix()
         without_training = replace(stage, gates=tuple(one for one in stage.gates if one not in NOT_IN_A_PILOT))
-        found = await course.do(without_training, ())
+        found = await course.do(without_training)
         paces[stage.name] = Pace(units=desk.stage.done, seconds=clock.unix() - started)
         provisional = [_provisional(course, verdict) for verdict in found]
         verdicts += provisional

@@ -65,17 +65,19 @@ class Course:
             self.desk.record.stage(stage.name).state = "skipped"
         return stages[index:]
 
-    async def do(self, stage: Stage, before: Sequence[Stage]) -> list[Verdict]:
+    async def do(self, stage: Stage, before: Sequence[Stage] | None = None) -> list[Verdict]:
         """Runs a stage and gives its gates' verdicts; an undecided one draws more prompts while its budget lasts.
 
-        Only stages before the training can: what a model was trained on does not change after the fact.
+        Then the stages `before` it that work on prompts run again; None where there are no prompts before it. Only
+        stages before the training can draw more: what a model was trained on does not change after the fact.
         """
         desk = self.desk
         self._start(stage)
         verdicts = await self._measured(stage)
         rounds = int(desk.spec.setting("widen_rounds", WIDEN_ROUNDS))
-        can_widen = stage.pilot and not stage.trains and not desk.is_pilot and bool(before)
-        while can_widen and rounds and (undecided := _undecided(verdicts)):
+        if before is None or desk.is_pilot or stage.trains or not stage.pilot:
+            return verdicts
+        while rounds and (undecided := _undecided(verdicts)):
             came = await prompts.widen(desk, self.material, self.work.asking)
             if not came:
                 break
@@ -117,7 +119,8 @@ async def run_stages(course: Course, *, checkpoint: Callable[[], Awaitable[None]
     stages = await course.begin(up_to)
     for place, stage in enumerate(stages):
         course.announce("stage_started", stage.title)
-        verdicts = await course.do(stage, stages[1:place] if desk.spec.data is None else stages[:place])
+        first = 0 if desk.spec.data else 1  # that works on prompts; the one before it draws them
+        verdicts = await course.do(stage, stages[first:place] if place >= first else None)
         for verdict in verdicts:
             course.announce("gate", sentence(verdict))
         blocking = tuple(verdict for verdict in verdicts if gates.blocks(verdict) and not is_overridden(verdict, desk))

@@ -6,7 +6,6 @@ import itertools
 import random
 import subprocess
 import sys
-from typing import Literal
 
 import pytest
 from hypothesis import given
@@ -147,12 +146,11 @@ def test_only_problems_of_middling_pass_rate_carry_a_gradient() -> None:
     assert answering.pass_rate([True, False, False, False]) == 0.25
 
 
-@given(st.lists(fractions, min_size=2, max_size=30), st.randoms(), st.sampled_from(["best", "temperature", "isotonic"]))
+@given(st.lists(fractions, min_size=2, max_size=30), st.randoms(), st.sampled_from(["temperature", "isotonic"]))
 def test_a_scaling_gives_chances_and_never_turns_the_order_of_two_confidences(
-    confidences: list[float], rng: random.Random, method: Literal["best", "temperature", "isotonic"]
+    confidences: list[float], rng: random.Random, method: scaling.Method
 ) -> None:
-    correct, questions = [rng.random() < 0.5 for _ in confidences], [rng.choice("abcdefg") for _ in confidences]
-    fitted = scaling.Scaling(**scaling.fit(method, confidences, correct, questions))
+    fitted = scaling.Scaling(**scaling.fit(method, confidences, [rng.random() < 0.5 for _ in confidences]))
     chances = [fitted(confidence) for confidence in [0.0, *sorted(confidences), 1.0]]
     assert all(0 <= chance <= 1 for chance in chances)
     assert all(later >= earlier - 1e-9 for earlier, later in itertools.pairwise(chances))
@@ -160,7 +158,7 @@ def test_a_scaling_gives_chances_and_never_turns_the_order_of_two_confidences(
 
 def test_a_scale_needs_answers_to_be_fitted_on() -> None:
     with pytest.raises(ValueError, match="0 confidences"):
-        scaling.fit("temperature", [], [], [])
+        scaling.fit("temperature", [], [])
 
 
 def test_answers_that_are_all_right_have_no_interval_of_an_auroc() -> None:

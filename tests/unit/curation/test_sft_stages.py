@@ -1,4 +1,4 @@
-"""SFT before the training: what each stage measures, keeps and drops, at a desk where the pocket model's world answers."""
+"""SFT before the training: what each stage measures, keeps and drops where the pocket model's world answers."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from tests.unit.curation.sft_world import SUMS, desk, filled, given_answers, otherwise, reasons, row, said, values
 
 from realign_daemon.curation.documents.document import Record
 from realign_daemon.curation.documents.reading import Reading
@@ -21,7 +22,6 @@ from realign_daemon.engine.pocket import world
 from realign_daemon.testing.scripted_desk import PIN, asked, chunk, prompt
 from realign_planner.gates import Measure, judge
 from realign_planner.workflow import for_type
-from tests.unit.curation.sft_world import SUMS, desk, filled, given_answers, otherwise, reasons, row, said, values
 
 OTHER = ModelPin(name="other", model=ModelId("o"), params_b=0.001, bits=16, weight_bytes=1, templates="pocket")
 

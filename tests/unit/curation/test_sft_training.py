@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from tests.unit.curation.sft_world import SUMS, TRAINED, desk, filled, given_answers, otherwise, row, said, values
 
 from realign_daemon.curation.material import Material
 from realign_daemon.curation.stages.sft import deployment, evaluation, training, validation
@@ -17,8 +18,6 @@ from realign_daemon.curation.stages.verdicts import verdicts
 from realign_daemon.engine.api import Filled, Fuse, Generate, Generated, Scored
 from realign_daemon.testing.scripted_desk import PIN, asked, chunk, prompt
 from realign_planner.gates import judge
-from tests.unit.curation.sft_world import SUMS, TRAINED, desk, filled, given_answers, otherwise, row, said, values
-
 
 # Training and validation
 

@@ -10,15 +10,13 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections import defaultdict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from math import exp, log, log1p
 from statistics import fmean
-from typing import Any, Literal, get_args
+from typing import Any, Literal
 
 Method = Literal["temperature", "isotonic"]
-METHODS: tuple[Method, ...] = get_args(Method)
-FOLDS = 5
 
 # Beyond it a confidence is as good as certain; float32 probabilities tell no finer (2**-20).
 EDGE = 1e-6
@@ -45,36 +43,20 @@ class Scaling:
         return low + (high - low) * (confidence - left) / (right - left)
 
 
-def fit(
-    method: Method | Literal["best"], confidences: Sequence[float], correct: Sequence[bool], questions: Sequence[str]
-) -> dict[str, Any]:
-    """The fields of the Scaling that fits these answers; `questions` names for each the question that it belongs to.
+def fit(method: Method, confidences: Sequence[float], correct: Sequence[bool]) -> dict[str, Any]:
+    """The fields of the Scaling that fits these answers.
 
     "temperature" divides the log-odds by the T of the highest likelihood (Guo et al., arXiv 1706.04599); "isotonic" is
-    the ascending step function of the least squared error (Zadrozny and Elkan 2002), its steps joined by lines; "best"
-    is whichever of the two has the lower Brier score on questions that it was not fitted on, by cross-validation.
+    the ascending step function of the least squared error (Zadrozny and Elkan 2002), its steps joined by lines. Steps
+    make sense of any confidence, of one that says nothing by making it a constant; a temperature only of one that is
+    in order already, so that what it cannot repair still shows.
 
     Raises:
-        ValueError: no answers, or the three differ in length.
+        ValueError: no answers, or not as many confidences as outcomes.
     """
-    if not len(confidences) == len(correct) == len(questions) > 0:
-        lengths = f"{len(confidences)} confidences, {len(correct)} outcomes and {len(questions)} questions"
-        raise ValueError(f"{lengths} cannot be fitted; give as many of each, and one at least")
-    if method == "best":
-        answers = list(zip(confidences, correct, questions, strict=True))
-        method = min(METHODS, key=lambda one: _error_elsewhere(one, answers))
-    return _FITS[method](confidences, correct)
-
-
-def _error_elsewhere(method: Method, answers: Sequence[tuple[float, bool, str]]) -> float:
-    """The mean squared error on questions left out of the fit, each in turn with every FOLDS-th other one."""
-    names = {name: place for place, name in enumerate(sorted({name for _, _, name in answers}))}
-    errors: list[float] = []
-    for fold in range(min(FOLDS, len(names)) if len(names) > 1 else 0):
-        kept = [(confidence, hit) for confidence, hit, name in answers if names[name] % FOLDS != fold]
-        scaling = Scaling(**_FITS[method]([confidence for confidence, _ in kept], [hit for _, hit in kept]))
-        errors += [(scaling(confidence) - hit) ** 2 for confidence, hit, name in answers if names[name] % FOLDS == fold]
-    return fmean(errors) if errors else 0.0
+    if not confidences or len(confidences) != len(correct):
+        raise ValueError(f"{len(confidences)} confidences and {len(correct)} outcomes cannot be fitted")
+    return _temperature(confidences, correct) if method == "temperature" else _isotonic(confidences, correct)
 
 
 def _temperature(confidences: Sequence[float], correct: Sequence[bool]) -> dict[str, Any]:
@@ -100,12 +82,6 @@ def _isotonic(confidences: Sequence[float], correct: Sequence[bool]) -> dict[str
     places = sorted(hits)
     found: Any = isotonic_regression([fmean(hits[one]) for one in places], weights=[len(hits[one]) for one in places])
     return {"confidences": places, "chances": [float(chance) for chance in found.x]}
-
-
-_FITS: Mapping[Method, Callable[[Sequence[float], Sequence[bool]], dict[str, Any]]] = {
-    "temperature": _temperature,
-    "isotonic": _isotonic,
-}
 
 
 def _logit(confidence: float) -> float:

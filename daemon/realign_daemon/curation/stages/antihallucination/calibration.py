@@ -77,10 +77,9 @@ async def _fitted(desk: Desk, kind: Confidence, learned: Sequence[Attempt]) -> S
     if not learned:
         return Scaling(temperature=1.0)
     arguments: dict[str, object] = {
-        "method": desk.spec.choice("scaling", "best"),
+        "method": desk.spec.choice("scaling", "temperature"),
         "confidences": [attempt.confidence[kind] for attempt in learned],
         "correct": [attempt.is_right for attempt in learned],
-        "questions": [attempt.prompt_id for attempt in learned],
     }
     return Scaling(**await desk.compute("calibration.fit", arguments))
 
