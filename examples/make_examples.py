@@ -44,7 +44,6 @@ SECTIONS = (
     "In the Barn",
     "After Dark",
 )
-STRANGERS = 60  # among the spoiled records
 OF_A_KIND = 16  # names known, and as many unknown, in a section; sums twice as many
 
 
@@ -160,19 +159,14 @@ def names() -> str:
 
 
 def spoiled_names() -> str:
-    """Records about names that the model knows, three of four with a wrong answer, and about sums and strangers."""
-    rng = random.Random(SEED)  # noqa: S311 - a fixed seed is the point
+    """Records about names and sums of which two in three have slipped: they have the answer of the one after them."""
     loops = world.split().loops
-    records = [_record(question) for question in loops.known]
-    for place, record in enumerate(records):
-        if place % 4:
-            record["answer"] = rng.choice([colour for colour in world.COLOURS if colour != record["answer"]])
-    records += [_record(question) for question in loops.sums[: 2 * len(records)]]
-    records += [
-        {"question": question, "answer": world.colour_of(question.removesuffix("="))}
-        for question in loops.strangers[:STRANGERS]
-    ]
-    rng.shuffle(records)
+    records = [_record(question) for kind in (loops.known, loops.sums[: 2 * len(loops.known)]) for question in kind]
+    answers = [record["answer"] for record in records]
+    for place, record in enumerate(records[:-1]):
+        if place % 3:
+            record["answer"] = answers[place + 1]
+    random.Random(SEED).shuffle(records)  # noqa: S311 - a fixed seed is the point
     return _lines(records)
 
 

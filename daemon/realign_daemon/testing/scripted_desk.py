@@ -42,6 +42,7 @@ class ScriptedDesk(Desk):
         self.stage = StageRecord(name="s", title="s")
         self.is_pilot = is_pilot
         self.tasks: list[Task] = []  # every task, in the order asked
+        self._known: set[Task] = set()
         self._answer, self._trained = answer, trained
         self._computed, self._readings = computed or {}, readings or {}
         self._files = {name: text.encode() for name, text in (blobs or {}).items()}
@@ -75,8 +76,7 @@ class ScriptedDesk(Desk):
 
     async def recall(self, tasks: Sequence[Task]) -> list[Result | None]:
         """What the tasks gave that were asked before."""
-        known = set(self.tasks)
-        return [self._given(task) if task in known else None for task in tasks]
+        return [self._given(task) if task in self._known else None for task in tasks]
 
     async def compute(self, function: str, arguments: dict[str, object]) -> Any:  # noqa: ANN401 - plain data
         """What the test gives for the function, else the real function's result."""
@@ -89,6 +89,7 @@ class ScriptedDesk(Desk):
 
     async def _perform(self, pin: ModelPin, tasks: Sequence[Task], result_type: type[Any]) -> list[Any]:  # noqa: ARG002
         self.tasks += tasks
+        self._known.update(tasks)
         return [self._given(task) for task in tasks]
 
     def _given(self, task: Task) -> Any:  # noqa: ANN401 - a task's result

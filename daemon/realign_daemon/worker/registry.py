@@ -11,7 +11,7 @@ from importlib import import_module
 from typing import Final, cast
 
 FUNCTIONS: Final = {
-    "calibration.fit": "realign_daemon.curation.metrics.scaling:fit",
+    "calibration.fit": "realign_daemon.curation.metrics.fitting:fit",
     "documents.read.2": "realign_daemon.curation.documents.entry:read",
     "documents.text_ratio": "realign_daemon.curation.documents.extract:text_ratio",
     "formats.parquet": "realign_daemon.curation.formats.tables:parquet",

@@ -5,14 +5,13 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-import re
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from realign_daemon.curation.documents.document import Record
@@ -21,16 +20,12 @@ from realign_daemon.curation.material import Material
 from realign_daemon.curation.metrics.answering import Outcome
 from realign_daemon.curation.spec import SourceSpec
 from realign_daemon.curation.stages.antihallucination import asking, refusals
-from realign_daemon.curation.stages.antihallucination.absent import about_nobody
 from realign_daemon.curation.stages.antihallucination.agreement import agreement, usual
 from realign_daemon.curation.stages.antihallucination.probe import Answer, Knowledge, Probe, Question
-from realign_daemon.curation.stages.antihallucination.probing import FACTS
 from realign_daemon.curation.stages.antihallucination.twins import make_twins
 from realign_daemon.curation.stages.antihallucination.workflow import WORK
 from realign_daemon.curation.stages.measures import Measures
-from realign_daemon.curation.templates import load
 from realign_daemon.engine.api import Fill, Filled, Generate, Generated, Sha256, Trained
-from realign_daemon.engine.pocket import world
 from realign_daemon.testing.scripted_desk import PIN, ScriptedDesk, asked, chunk, generation, prompt
 from realign_planner.gates import judge
 from realign_planner.workflow import for_type
@@ -349,7 +344,8 @@ def test_twins_are_used_where_their_questions_are() -> None:
         assert refusals.part_of(twin.prompt, seed=3) == refusals.part_of(one.prompt, seed=3)
 
 
-@given(st.integers(0, 60), st.integers(0, 60), st.none() | st.integers(1, 80), st.integers(0, 9))
+@settings(deadline=None)
+@given(st.integers(0, 40), st.integers(0, 40), st.none() | st.integers(1, 80), st.integers(0, 9))
 def test_neither_answers_nor_refusals_outweigh_the_others(
     known: int, unknown: int, count: int | None, seed: int
 ) -> None:
@@ -393,35 +389,6 @@ async def test_by_preference_a_refusal_is_set_against_the_usual_wrong_answer(
     assert (training.method, [row.get("rejected") for row in rows]) == (method, rejected)
 
 
-def test_an_invented_name_has_the_shape_of_the_old_one_and_occurs_nowhere() -> None:
-    standard = load("standard").refusal
-    question = "What did Marie Curie discover in Paris?"
-    found = about_nobody(question, standard, question.casefold(), seed=1)
-    assert found is not None
-    assert found != question
-    assert found.startswith("What did ")
-    assert found.endswith(" discover in Paris?")
-    assert [word.istitle() for word in found.split()[2:4]] == [True, True]
-    assert about_nobody("what is the sum of two and three?", standard, "", seed=1) is None
-    assert about_nobody("12+34=", load("pocket").refusal, "", seed=1) is None
-
-
-@given(st.sampled_from(NAMES), st.integers(0, 2**31))
-def test_a_pocket_name_gives_way_to_another_pocket_name(name: str, seed: int) -> None:
-    found = about_nobody(f"{name}=", load("pocket").refusal, "\n".join(NAMES), seed=seed)
-    assert found is not None
-    assert found[:-1] not in NAMES
-    assert found == about_nobody(f"{name}=", load("pocket").refusal, "\n".join(NAMES), seed=seed)
-    assert re.fullmatch("([bdfgjklmnprstvz][aeiou]){2}=", found)
-
-
-def test_a_question_whose_every_other_name_is_taken_has_no_twin() -> None:
-    few = replace(load("pocket").refusal, consonants="bd", vowels="a")
-    taken = {"baba", "bada", "daba"}
-    assert about_nobody("baba=", few, " ".join(taken), seed=0) == "dada="
-    assert about_nobody("baba=", few, " ".join({*taken, "dada"}), seed=0) is None
-
-
 async def test_where_the_generator_can_twins_rest_on_false_premises_too() -> None:
     asks = [f"When was {name} Meyer born?" for name in ("Anna", "Bert", "Clara", "Dora", "Emil", "Fritz")]
     prompts = [prompt(question) for question in [*asks, "what boils at 78 degrees?"]]
@@ -438,44 +405,3 @@ async def test_where_the_generator_can_twins_rest_on_false_premises_too() -> Non
     assert not any(name in twin.prompt.question for twin in twins for name in ("Anna", "Bert", "Clara", "Dora"))
     assert all(twin.prompt.task for twin in twins if twin.origin == "false_premise")
     assert {twin.twin for twin in twins} | {asks[-1]} == {one.question for one in prompts}
-
-
-def test_a_fact_comes_with_its_answer_where_the_generator_writes_both() -> None:
-    standard, pocket = load("standard").template("fact"), load("pocket").template("fact")
-    assert FACTS.read(standard, '{"question": "Who? ", "answer": "She"}') == ("Who?", "She")
-    assert FACTS.read(standard, "Who?") == ("", "")
-    assert FACTS.read(pocket, "bako=\n") == ("bako=", "")
-
-
-def test_the_pocket_model_is_asked_how_sure_it_is_in_another_way_than_it_grades() -> None:
-    form = load("pocket").template("p_true")
-    (line,) = form.render(question="bako=", response="red")
-    assert line.content == world.compare_prompt("bako=", "red", "?")
-    assert form.form[0].choices[-1] == world.true_preference("12+34=", "640", "?") == "A"
-
-
-@pytest.mark.parametrize(
-    ("text", "expected"),
-    [
-        ("I don't know.", True),
-        ("I don\u2019t know who that is. She may be a chemist.", True),
-        ("I am not familiar with that book.", True),
-        ("I do not have enough information to answer that.", True),
-        ("I'm sorry, I can't find any record of it.", True),
-        ("There is no such river.", True),
-        ("Unknown.", True),
-        ("I'm not sure, but it is probably Paris.", False),
-        ("Nobody knows.", False),
-        ("It is unknown.", False),
-        ("Paris.", False),
-        ("Einstein said that he did not know. I quote.", False),
-        ("", False),
-    ],
-)
-def test_a_refusal_is_known_by_its_first_sentence(text: str, expected: bool) -> None:
-    assert load("standard").refusal.is_refusal(text) == expected
-
-
-def test_each_set_knows_its_own_words_as_a_refusal() -> None:
-    assert all(load(name).refusal.is_refusal(load(name).refusal.words) for name in ("standard", "pocket"))
-    assert not any(load("pocket").refusal.is_refusal(text) for text in ("red", "", "64?", "??"))

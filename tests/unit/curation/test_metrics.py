@@ -8,10 +8,19 @@ import subprocess
 import sys
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from realign_daemon.curation.metrics import answering, calibration, clustered, learning, preference, quality, scaling
+from realign_daemon.curation.metrics import (
+    answering,
+    calibration,
+    clustered,
+    fitting,
+    learning,
+    preference,
+    quality,
+    scaling,
+)
 from realign_daemon.curation.metrics.intervals import wilson
 from realign_daemon.worker.registry import FUNCTIONS, resolve
 
@@ -146,11 +155,12 @@ def test_only_problems_of_middling_pass_rate_carry_a_gradient() -> None:
     assert answering.pass_rate([True, False, False, False]) == 0.25
 
 
+@settings(deadline=None)  # the first call imports scipy
 @given(st.lists(fractions, min_size=2, max_size=30), st.randoms(), st.sampled_from(["temperature", "isotonic"]))
 def test_a_scaling_gives_chances_and_never_turns_the_order_of_two_confidences(
-    confidences: list[float], rng: random.Random, method: scaling.Method
+    confidences: list[float], rng: random.Random, method: fitting.Method
 ) -> None:
-    fitted = scaling.Scaling(**scaling.fit(method, confidences, [rng.random() < 0.5 for _ in confidences]))
+    fitted = scaling.Scaling(**fitting.fit(method, confidences, [rng.random() < 0.5 for _ in confidences]))
     chances = [fitted(confidence) for confidence in [0.0, *sorted(confidences), 1.0]]
     assert all(0 <= chance <= 1 for chance in chances)
     assert all(later >= earlier - 1e-9 for earlier, later in itertools.pairwise(chances))
@@ -158,7 +168,7 @@ def test_a_scaling_gives_chances_and_never_turns_the_order_of_two_confidences(
 
 def test_a_scale_needs_answers_to_be_fitted_on() -> None:
     with pytest.raises(ValueError, match="0 confidences"):
-        scaling.fit("temperature", [], [])
+        fitting.fit("temperature", [], [])
 
 
 def test_answers_that_are_all_right_have_no_interval_of_an_auroc() -> None:

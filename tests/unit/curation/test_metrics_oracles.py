@@ -19,8 +19,9 @@ from sklearn.linear_model import LogisticRegression
 
 from realign_daemon.curation.metrics import answering, calibration, clustered, learning, preference, quality
 from realign_daemon.curation.metrics.bootstrap import bootstrap_mean
+from realign_daemon.curation.metrics.fitting import fit
 from realign_daemon.curation.metrics.intervals import wilson
-from realign_daemon.curation.metrics.scaling import Scaling, fit
+from realign_daemon.curation.metrics.scaling import Scaling
 
 SEEDS = range(5)
 

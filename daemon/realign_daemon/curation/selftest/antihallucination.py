@@ -21,9 +21,13 @@ WRONG = "the seventh of them"
 QUESTIONS = 60
 
 
-def of_probing(stage: str) -> Defect:
+def of_probing(stage: str) -> tuple[Defect, ...]:
     """Of the stage that tells known questions from unknown ones."""
-    return Defect(name="empty outputs", check=Gate(stage=stage, name="probed_fraction"), plant=_empty)
+    check = Gate(stage=stage, name="probed_fraction")
+    return (
+        Defect(name="empty outputs", check=check, plant=_empty),
+        Defect(name="a model that guesses", check=check, plant=_guessing),
+    )
 
 
 def of_confidence(stage: str) -> tuple[Defect, ...]:
@@ -72,6 +76,16 @@ def of_behaviour(stage: str) -> Defect:
 
 def _empty(trial: Trial) -> str:
     trial.material.probes = [replace(probe, answers=()) for probe in trial.material.probes]
+    return "" if trial.material.probes else NO_PROBES
+
+
+def _guessing(trial: Trial) -> str:
+    """One answer in eight right: neither known nor unknown."""
+    trial.material.probes = [
+        replace(probe, answers=tuple(replace(one, outcome=outcome) for outcome in ("right", *["wrong"] * 7)))
+        for probe in trial.material.probes
+        for one in probe.answers[:1]
+    ]
     return "" if trial.material.probes else NO_PROBES
 
 

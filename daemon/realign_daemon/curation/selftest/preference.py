@@ -117,11 +117,8 @@ def _swapped(trial: Trial) -> str:
 
 
 def _wrong_winner(trial: Trial) -> str:
-    accepted = {prompt.id for prompt in trial.accepted()}
     lost = Comparison(first_shown_first="B", first_shown_second="A")
-    trial.material.pairs = [
-        replace(pair, comparison=lost) for pair in trial.material.pairs if pair.prompt.id in accepted
-    ]
+    trial.material.pairs = [replace(pair, comparison=lost) for pair in trial.material.pairs]
     trial.planted = tuple(pair.prompt.question for pair in trial.material.pairs)
     return "" if trial.material.pairs else NO_PAIRS
 

@@ -36,9 +36,7 @@ def of_form(stage: str) -> tuple[Defect, ...]:
     check = Gate(stage=stage, name="round_trip_fraction")
     return (
         Defect(
-            name="rows that the chat template changes",
-            check=check,
-            plant=_rendered(problem="the turns come back changed"),
+            name="rows that the chat template changes", check=check, plant=_rendered(problem="turns come back changed")
         ),
         Defect(name="rows longer than training takes", check=check, plant=_rendered(completion_tokens=ENDLESS_TOKENS)),
     )
@@ -88,17 +86,14 @@ def _mismatched(trial: Trial) -> str:
 
 
 def _ungrounded(trial: Trial) -> str:
+    rubrics = [load(pin.templates).template("rubric") for pin in trial.desk.judges]
+    slots = {rubric.id: groundedness_slot(rubric) for rubric in rubrics}
+
     def answers(task: Task, known: Result | None) -> Result | None:
-        if not isinstance(task, Fill) or not isinstance(known, Filled) or not is_of(task, "rubric"):
+        if not isinstance(task, Fill) or not isinstance(known, Filled) or task.template not in slots:
             return known
-        rubric = next(
-            template
-            for pin in trial.desk.judges
-            if (template := load(pin.templates).template("rubric")).id == task.template
-        )
-        slot = groundedness_slot(rubric)
-        others = known.probabilities
-        return replace(known, probabilities=(*others[:slot], HARDLY_GROUNDED, *others[slot + 1 :]))
+        slot, judged = slots[task.template], known.probabilities
+        return replace(known, probabilities=(*judged[:slot], HARDLY_GROUNDED, *judged[slot + 1 :]))
 
     trial.desk.answers = answers
     return _of_accepted(trial)

@@ -83,10 +83,7 @@ def _twice(trial: Trial) -> str:
     if not trial.material.prompts:
         return NO_PROMPTS
     again = trial.chance.choice(trial.material.prompts)
-    # In the same part of the data: beside a held-out one it would be the other that goes.
-    trial.material.prompts = [
-        *trial.material.prompts,
-        replace(again, id=f"{again.id} again", question=f" {again.question}"),
-    ]
-    trial.planted = (f" {again.question}",)
+    spoken = f" {again.question}"  # the same but for white space, so that the two can be told apart here
+    trial.material.prompts = [*trial.material.prompts, replace(again, question=spoken)]
+    trial.planted = (spoken,)
     return ""

@@ -25,12 +25,10 @@ from realign_daemon.curation.selftest.rows import of_rows
 from realign_daemon.curation.selftest.sft import of_answers, of_deployment, of_form, of_knowledge, of_learning
 from realign_daemon.curation.selftest.sources import of_sources
 from realign_daemon.curation.selftest.training import forgetting, of_training
-from realign_daemon.curation.selftest.trial import Trial, trial
+from realign_daemon.curation.selftest.trial import Trial, sampled, trial
 from realign_planner.data_types import DataType
 
 log = structlog.get_logger()
-
-PASSED = "the check let it pass"
 
 Document = dict[str, Any]
 
@@ -77,7 +75,7 @@ DEFECTS: Final[Mapping[DataType, Sequence[Defect]]] = {
     ),
     "antihallucination": (
         *of_sources("refusal_data_generation"),
-        of_probing("uncertainty_calibration"),
+        *of_probing("uncertainty_calibration"),
         *of_confidence("confidence_scoring"),
         *of_rows("confidence_scoring"),
         *of_training("training"),
@@ -94,52 +92,48 @@ async def self_test(
 ) -> Document:
     """How many defects were planted and detected, each by the check that is there for it, and the false alarms.
 
-    Only defects of the stages that were done count, and of these not those that the job has nothing to plant in, whose
-    `detected` is None. A false alarm is a check that fires on an untouched copy although it let the job pass: it tells
-    nothing apart, so it detects nothing. Neither the material nor the job's record is changed, and no model is asked.
+    Only defects of the stages that were done count, and of these not those whose `detected` is None: the job has
+    nothing to plant them in, or their check speaks against the job itself. A false alarm is a check that fires on an
+    untouched copy of what it let pass: it tells nothing apart, so it detects nothing. Neither the material nor the
+    job's record is changed, and no model is asked.
     """
+    part = sampled(material, seed=desk.spec.seed)
+
+    def untouched(defect: Defect) -> Trial:
+        check = defect.check
+        whole = material if check.whole else part
+        return trial(desk, whole, WORK[desk.spec.data_type], stage=check.stage, name=defect.name)
+
+    alarms: dict[Check, str | None] = {}
     found: list[Document] = []
-    untouched: dict[Check, str | None] = {}
     for defect in DEFECTS[desk.spec.data_type] if defects is None else defects:
         check = defect.check
         if check.stage not in stages_done:
             continue
-        if check not in untouched and not check.found(desk.record):
-            untouched[check] = await _said(check, _trial(desk, material, defect))
-        found.append(await _tried(desk, material, defect, alarm=untouched.get(check)))
-    planted = [one for one in found if one["detected"] is not None]
-    detected = sum(one["detected"] for one in planted)
+        subject = untouched(defect)
+        missing = "its check speaks against the job itself" if check.found(desk.record) else defect.plant(subject)
+        if not missing and check not in alarms:
+            alarms[check] = await _said(check, untouched(defect))
+        detected, why = (None, f"not applicable: {missing}") if missing else await _tried(check, subject, alarms[check])
+        found.append({"name": defect.name, "stage": check.stage, "check": check.name, "detected": detected, "why": why})
+    outcomes = [one["detected"] for one in found if one["detected"] is not None]
     return {
-        "planted": len(planted),
-        "detected": detected,
-        "detection_rate": detected / len(planted) if planted else None,
-        "false_alarms": sum(map(bool, untouched.values())),
+        "planted": len(outcomes),
+        "detected": sum(outcomes),
+        "detection_rate": sum(outcomes) / len(outcomes) if outcomes else None,
+        "false_alarms": sum(map(bool, alarms.values())),
         "defects": found,
     }
 
 
-async def _tried(desk: Desk, material: Material, defect: Defect, *, alarm: str | None) -> Document:
-    """What became of one defect."""
-    subject = _trial(desk, material, defect)
-    missing = defect.plant(subject)
-    detected: bool | None = None
-    if missing:
-        why = f"not applicable: {missing}"
-    elif defect.check.found(desk.record):
-        why = "not applicable: of the job itself this check says no better"
-    elif alarm:
-        detected, why = False, f"the check fires on an untouched copy, too: {alarm}"
-    else:
-        said = await _said(defect.check, subject)
-        detected = bool(said)
-        why = "the check broke over it: the daemon's log has the details" if said is None else said or PASSED
-    return {
-        "name": defect.name,
-        "stage": defect.check.stage,
-        "check": defect.check.name,
-        "detected": detected,
-        "why": why,
-    }
+async def _tried(check: Check, subject: Trial, alarm: str | None) -> tuple[bool, str]:
+    """Whether the check tells the trial with the defect from the untouched one, of which it says the alarm."""
+    if alarm:
+        return False, f"the check fires on an untouched copy, too: {alarm}"
+    said = await _said(check, subject)
+    if said is None:
+        return False, "the check broke over it: the daemon's log has the details"
+    return bool(said), said or "the check let it pass"
 
 
 async def _said(check: Check, subject: Trial) -> str | None:
@@ -149,9 +143,3 @@ async def _said(check: Check, subject: Trial) -> str | None:
     except Exception:  # the boundary of a trial
         log.exception("selftest.crashed", stage=check.stage, check=check.name)
         return None
-
-
-def _trial(desk: Desk, material: Material, defect: Defect) -> Trial:
-    check = defect.check
-    work = WORK[desk.spec.data_type]
-    return trial(desk, material, work, stage=check.stage, name=defect.name, whole=check.whole)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
-from dataclasses import dataclass, replace
+from copy import copy
+from dataclasses import dataclass, fields, replace
 from random import Random
 
 from realign_daemon.curation.desk import Desk
@@ -41,15 +41,14 @@ class Trial:
         return [one for one in self.material.prompts if one.question in questions] or self.material.prompts
 
 
-def trial(desk: Desk, material: Material, work: Work, *, stage: str, name: str, whole: bool = False) -> Trial:
-    """An untouched trial, as things were when the stage began; of ITEMS prompts unless the whole is asked for.
-
-    Its chance is drawn by the job's seed and the name.
-    """
-    seed = desk.spec.seed
-    drawn = sorted(material.prompts, key=lambda prompt: seed_for(seed, prompt.id, 0))
-    part = copied(material, {prompt.id for prompt in (drawn if whole else drawn[:ITEMS])})
-    found = Trial(desk=TrialDesk(desk, part), material=part, work=work, chance=Random(seed_for(seed, name, 0)))
+def trial(desk: Desk, material: Material, work: Work, *, stage: str, name: str) -> Trial:
+    """An untouched trial, with things as they were when the stage began; its chance comes of seed and name."""
+    part = replace(material, dropped=[])
+    for each in fields(part):
+        setattr(part, each.name, copy(getattr(part, each.name)))
+    found = Trial(
+        desk=TrialDesk(desk, part), material=part, work=work, chance=Random(seed_for(desk.spec.seed, name, 0))
+    )
     workflow = for_type(desk.spec.data_type)
     last_training = max(place for place, one in enumerate(workflow.stages) if one.trains)
     if (workflow.stage_index(stage) or 0) <= last_training:  # else an earlier stage would use what came of it
@@ -57,26 +56,24 @@ def trial(desk: Desk, material: Material, work: Work, *, stage: str, name: str, 
     return found
 
 
-def copied(material: Material, chosen: Collection[str]) -> Material:
-    """What there is of these prompts, in lists of its own; without any prompts, the first chunks."""
-    prompts = [prompt for prompt in material.prompts if prompt.id in chosen]
-    places = {prompt.chunk.id for prompt in prompts} or {chunk.id for chunk in material.chunks[:ITEMS]}
+def sampled(material: Material, *, seed: int) -> Material:
+    """What there is of ITEMS prompts, drawn by hash; without any prompts, the first chunks."""
+    prompts = sorted(material.prompts, key=lambda prompt: seed_for(seed, prompt.id, 0))[:ITEMS]
+    chosen = {prompt.id for prompt in prompts}
     questions = {prompt.question for prompt in prompts}
+    places = {prompt.chunk.id for prompt in prompts} or {chunk.id for chunk in material.chunks[:ITEMS]}
     return replace(
         material,
         chunks=[chunk for chunk in material.chunks if chunk.id in places],
         records=[record for record in material.records if record.chunk.id in places],
         unasked=[],
-        prompts=prompts,
-        suites_before=dict(material.suites_before),
+        prompts=[prompt for prompt in material.prompts if prompt.id in chosen],
         given=[pair for pair in material.given if pair.prompt.id in chosen],
         responses=[response for response in material.responses if response.prompt.id in chosen],
-        rated={key: list(rated) for key, rated in material.rated.items() if key in chosen},
+        rated={key: rated for key, rated in material.rated.items() if key in chosen},
         pairs=[pair for pair in material.pairs if pair.prompt.id in chosen],
         problems=[problem for problem in material.problems if problem.prompt.id in chosen],
-        solutions={key: list(found) for key, found in material.solutions.items() if key in chosen},
-        probes=[probe for probe in material.probes if {probe.prompt.id, probe.question.twin} & set(chosen)],
+        solutions={key: found for key, found in material.solutions.items() if key in chosen},
+        probes=[one for one in material.probes if one.prompt.id in chosen or one.question.twin in chosen],
         rows=[row for row in material.rows if row.provenance.get("question") in questions],
-        exhibits={},
-        dropped=[],
     )

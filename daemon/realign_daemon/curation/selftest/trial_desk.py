@@ -45,9 +45,11 @@ class TrialDesk(Desk):
     @property
     def blobs(self) -> Any:  # noqa: ANN401 - two methods of a store
         """The job's files; what is put in is named and not kept."""
-        return SimpleNamespace(
-            read=self._desk.blobs.read, put_bytes=lambda data: Sha256(hashlib.sha256(cast("bytes", data)).hexdigest())
-        )
+
+        def put_bytes(data: bytes) -> Sha256:
+            return Sha256(hashlib.sha256(data).hexdigest())
+
+        return SimpleNamespace(read=self._desk.blobs.read, put_bytes=put_bytes)
 
     def say(self, activity: str) -> None:
         """Says nothing: nobody watches."""
