@@ -36,7 +36,12 @@ def set_up(*, file: Path | None = None, level: str = "info") -> TextIO:
         stream = file.open("a", buffering=1, encoding="utf-8")
     renderer: list[Processor]
     if file is None:
-        renderer = [structlog.dev.ConsoleRenderer(colors=stream.isatty())]
+        renderer = [
+            structlog.dev.ConsoleRenderer(
+                colors=stream.isatty(),
+                exception_formatter=structlog.dev.plain_traceback,  # rich would print local values: documents
+            )
+        ]
     else:
         renderer = [structlog.processors.format_exc_info, structlog.processors.JSONRenderer()]
     structlog.configure(

@@ -22,6 +22,7 @@ from realign_daemon.curation.output import Output
 from realign_daemon.curation.pilot import run_pilot
 from realign_daemon.curation.record import JobState, record_to_json
 from realign_daemon.curation.run import WORK, Course, Ending, reset, run_stages
+from realign_daemon.curation.selftest.suite import self_test
 from realign_daemon.curation.spec import JobSpec, ModelPin
 from realign_daemon.errors import BadInput, NothingFits, RealignError
 from realign_daemon.work.blobs import BlobStore
@@ -157,6 +158,8 @@ class Assignment:
             )
         else:
             state = "completed_with_errors" if ending.has_errors else "completed"
+        done = [stage.name for stage in record.stages if stage.state in ("done", "blocked")]
+        record.self_test = await self_test(course.desk, material, done)
         await self._node.output.write(course.desk, material)
         self._stop_watch()
         record.state = state  # last: whoever sees it can fetch the files

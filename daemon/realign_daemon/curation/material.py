@@ -113,6 +113,7 @@ class Dropped:
 class Material:
     """What there is so far."""
 
+    sources: list[dict[str, Any]] = field(default_factory=list[dict[str, Any]])  # what reading them showed
     chunks: list[Chunk] = field(default_factory=list[Chunk])
     records: list[Record] = field(default_factory=list[Record])  # of sources and data that are files of records
     unasked: list[Chunk] = field(default_factory=list[Chunk])  # chunks that no question was drawn from yet

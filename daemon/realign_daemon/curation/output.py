@@ -12,6 +12,7 @@ from typing import Any
 from realign_daemon.clock import Clock
 from realign_daemon.curation.card import CardModel, CardSource, data_set_card
 from realign_daemon.curation.computations import Computations
+from realign_daemon.curation.coverage import coverage, sections_asked
 from realign_daemon.curation.desk import COMPUTE_TIMEOUT_S, Desk
 from realign_daemon.curation.export import (
     ADAPTER_FOLDER,
@@ -66,6 +67,9 @@ class Output:
         if desk.spec.choice("pii", "redact") != "keep":
             await _redact(desk, material)
         record.adapter, record.fused = material.adapter, material.fused
+        record.sources = material.sources
+        read = [*material.chunks, *(one.chunk for one in material.records)]
+        record.sections = sections_asked(read, material.prompts)
         await self.put(desk.spec, record, of_material(material))
 
     async def put(self, spec: JobSpec, record: JobRecord, written: Written) -> None:
@@ -138,11 +142,14 @@ class Output:
             ),
             usd_per_node_hour=self._usd_per_node_hour,
             predicted=plan.get("predicted"),
+            pilot=record.pilot,
+            coverage=coverage(record.sections, written.rows),
+            self_test=record.self_test,
             provenance={
                 "job": spec.job_id,
                 "realign": spec.realign_version,
                 "seed": spec.seed,
-                "sources": [{"name": source.name, "sha256": source.sha256} for source in spec.sources],
+                "sources": record.sources,
                 "models": {role: {"name": pin.name, "sha256": pin.model} for role, pin in spec.roles.items()},
                 "templates": spec.template_versions,
                 "settings": spec.settings,

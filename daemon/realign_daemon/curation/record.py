@@ -9,6 +9,7 @@ from typing import Any, Literal
 
 import cattrs
 
+from realign_daemon.curation.coverage import Asked
 from realign_daemon.engine.api import Sha256
 from realign_daemon.work.ledger import StoredResult
 from realign_planner.gates import Verdict
@@ -70,8 +71,11 @@ class JobRecord:
     output: str = ""
     plan: dict[str, Any] | None = None  # the plan document in force
     pilot: dict[str, Any] | None = None  # what the pilot found; None before it
+    sources: list[dict[str, Any]] = field(default_factory=list[dict[str, Any]])  # what reading them showed
+    sections: tuple[Asked, ...] = ()
     adapter: Sha256 | None = None  # that lies in the output folder
     fused: Sha256 | None = None  # the model with the adapter in its weights, that lies there, too
+    self_test: dict[str, Any] | None = None  # which planted defects its checks found
     summary: dict[str, Any] | None = None
     started_unix_s: float = 0.0
     ended_unix_s: float = 0.0

@@ -171,6 +171,7 @@ def reset(record: JobRecord) -> None:
     record.gates.clear()
     record.reports.clear()
     record.error = ""
+    record.self_test = None
     record.stages[:] = [
         StageRecord(name=stage.name, title=stage.title, started_unix_s=stage.started_unix_s) for stage in record.stages
     ]

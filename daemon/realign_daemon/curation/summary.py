@@ -70,6 +70,9 @@ def summary_document(
     output: Output,
     usd_per_node_hour: float | None,
     predicted: Mapping[str, Any] | None,
+    pilot: Mapping[str, Any] | None,
+    coverage: Sequence[Document],
+    self_test: Mapping[str, Any] | None,
     provenance: Mapping[str, Any],
     energy: Energy | None,
 ) -> Document:
@@ -108,7 +111,7 @@ def summary_document(
             "held_out_examples": output.held_out,
         },
         "cost": _cost(performance, output.examples, usd_per_node_hour),
-        "plan": _plan(predicted, performance),
+        "plan": _plan(predicted, pilot, performance),
         "gates": [gate_document(verdict, overrides) for verdict in verdicts],
         "nodes": [
             {
@@ -119,6 +122,8 @@ def summary_document(
             }
             for node in performance.nodes
         ],
+        "coverage": list(coverage),
+        "self_test": None if self_test is None else dict(self_test),
         "provenance": dict(provenance),
         "energy": None if energy is None else {"joules": energy.joules, "basis": energy.basis},
     }
@@ -156,7 +161,7 @@ def _dollars(amount: float) -> str:
     return f"${amount:.4f}" if amount == 0 or amount >= 0.0001 else f"${amount:.2g}"  # noqa: PLR2004
 
 
-def _plan(predicted: Mapping[str, Any] | None, performance: Performance) -> Document:
+def _plan(predicted: Mapping[str, Any] | None, pilot: Mapping[str, Any] | None, performance: Performance) -> Document:
     """Prediction beside outcome; an error of 0.25 says that it took, or gave, a quarter more than predicted."""
     actual = {"makespan_s": performance.running_s, "examples_per_s": performance.examples_per_s}
     expected = predicted or {}
@@ -164,7 +169,13 @@ def _plan(predicted: Mapping[str, Any] | None, performance: Performance) -> Docu
         f"{key}_fraction": None if not expected.get(key) or value is None else value / float(expected[key]) - 1
         for key, value in actual.items()
     }
-    return {"predicted": None if predicted is None else dict(predicted), "actual": actual, "error": error}
+    after_pilot = None if pilot is None else {"makespan_s": pilot["took_s"] + pilot["eta_s"]}
+    return {
+        "predicted": None if predicted is None else dict(predicted),
+        "predicted_by_pilot": after_pilot,
+        "actual": actual,
+        "error": error,
+    }
 
 
 def gate_document(verdict: Verdict, overrides: Mapping[str, str]) -> Document:

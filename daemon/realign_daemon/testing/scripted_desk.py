@@ -126,12 +126,19 @@ def chunk(name: str, *, text: str = "x", section: str = "", source: str = "a.txt
     )
 
 
-def prompt(question: str, *, is_held_out: bool = False, gold: str = "", task: Generate | None = None) -> Prompt:
-    """A prompt that a generator wrote, under its question as id."""
+def prompt(
+    question: str,
+    *,
+    is_held_out: bool = False,
+    gold: str = "",
+    task: Generate | None = None,
+    of: Chunk | None = None,
+) -> Prompt:
+    """A prompt that a generator wrote about a chunk, under its question as id."""
     return Prompt(
         id=question,
         question=question,
-        chunk=chunk(question),
+        chunk=of or chunk(question),
         task=task or generation(),
         is_held_out=is_held_out,
         gold=gold,

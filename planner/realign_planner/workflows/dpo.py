@@ -42,6 +42,7 @@ STAGES: Final = (
         name="score_pairs",
         title="Score pairs",
         gates=("agreement_rate",),
+        reports=("pair_yield", "judge_agreement", "judge_kappa"),
         pilot=True,
         operations=(
             Operation(kind="judge", role="judge", per_row=4, prompt_tokens=900, output_tokens=10, what="a score"),
@@ -59,7 +60,7 @@ STAGES: Final = (
         name="validate_gaps",
         title="Validate gaps",
         gates=("preference_gap",),
-        reports=("preference_yield", "pair_yield", "length_bias", "length_correlation"),
+        reports=("preference_yield", "repetition_stability", "length_bias", "length_correlation"),
         pilot=True,
         operations=(
             Operation(kind="judge", role="judge", per_row=2, prompt_tokens=900, output_tokens=10, what="a fresh score"),
@@ -69,6 +70,7 @@ STAGES: Final = (
         name="train_dpo",
         title="Train DPO",
         gates=("training_loss", "reward_accuracy", "task_metric"),
+        reports=("reward_margin", "displacement"),
         trains=True,
         operations=(
             Operation(kind="score", role="target", per_row=2, prompt_tokens=350, what="a reference log-probability"),

@@ -220,6 +220,7 @@ async def test_validating_gaps_drops_what_was_given_up_and_warns_of_length() -> 
     assert {name: measure.value for name, measure in found.items()} == {
         "preference_gap": 1.0,
         "preference_yield": 1.0,
+        "repetition_stability": 1.0,
         "length_bias": 1.0,
         "length_correlation": None,
     }

@@ -42,6 +42,9 @@ def document(**changes: Any) -> dict[str, Any]:
         "output": Output(path="/out/train.jsonl", examples=4_000, held_out=900),
         "usd_per_node_hour": 0.5,
         "predicted": {"makespan_s": 3_000.0, "examples_per_s": 4.0},
+        "pilot": {"took_s": 20.0, "eta_s": 3_480.0},
+        "coverage": [],
+        "self_test": {"planted": 1, "detected": 1},
         "provenance": {"seed": 7},
         "energy": None,
     }
@@ -96,6 +99,7 @@ def test_the_plan_stands_beside_what_happened_with_the_relative_error() -> None:
     assert plan["predicted"] == {"makespan_s": 3_000.0, "examples_per_s": 4.0}
     assert plan["actual"] == {"makespan_s": 3_900.0, "examples_per_s": 15_000 / 3_900}
     assert plan["error"]["makespan_s_fraction"] == pytest.approx(0.3)
+    assert plan["predicted_by_pilot"] == {"makespan_s": 3_500.0}
 
 
 def test_without_a_prediction_there_is_no_error() -> None:

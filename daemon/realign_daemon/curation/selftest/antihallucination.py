@@ -13,12 +13,12 @@ from realign_daemon.curation.selftest.trial import Trial
 from realign_daemon.curation.stages.antihallucination.probe import Answer, Probe
 from realign_daemon.curation.templates import load
 from realign_daemon.engine.api import Fill, Generate, Generated, Message, Result, Task
+from realign_planner.thresholds import threshold
 
 NO_PROBES = "no question was put to the target"
 ONE_KIND = "all answers are right, or none is"
 WRONG = "the seventh of them"
-# Questions whose confidences are spoiled, with two answers each: more than the gate's least number.
-QUESTIONS = 60
+QUESTIONS = 60  # whose confidences are spoiled, with two answers each: thrice the gate's least number
 
 
 def of_probing(stage: str) -> tuple[Defect, ...]:
@@ -91,8 +91,9 @@ def _guessing(trial: Trial) -> str:
 
 def _constant(trial: Trial) -> str:
     """Two answers in the same words to each question, and all of them thought as likely."""
-    probes = [_saying(probe, [_thought(probe.attempts[0], 0.5)] * 2) for probe in _asked(trial)]
-    return _confident(trial, probes)
+    probes = [_saying(probe, [replace(probe.attempts[0], probability=0.5)] * 2) for probe in _asked(trial)]
+    least = threshold("auroc", trial.desk.spec.gate_settings).min_n
+    return _confident(trial, probes) or ("" if 2 * len(probes) >= least else "the gate asks for more answers")
 
 
 def _inverted(trial: Trial) -> str:
@@ -101,8 +102,9 @@ def _inverted(trial: Trial) -> str:
     for probe in _asked(trial):
         first = probe.attempts[0]
         is_right = first.outcome == "right"
-        said = [f"{first.text} {number}" if is_right else first.text for number in range(2)]
-        probes.append(_saying(probe, [_thought(replace(first, text=text), 0.1 if is_right else 0.9) for text in said]))
+        texts = [f"{first.text} {number}" if is_right else first.text for number in range(2)]
+        sure = 0.1 if is_right else 0.9
+        probes.append(_saying(probe, [replace(first, text=text, probability=sure) for text in texts]))
     return _confident(trial, probes)
 
 
@@ -131,15 +133,11 @@ def _confident(trial: Trial, probes: Sequence[Probe]) -> str:
 
 
 def _asked(trial: Trial) -> list[Probe]:
-    """Some probes that are not held out and claim something, those of either kind of question in turn."""
+    """Some probes that are not held out and claim something: half of them rightly, as far as there are such."""
     probes = [probe for probe in trial.material.probes if probe.attempts and not probe.prompt.is_held_out]
     right = [probe for probe in probes if probe.attempts[0].outcome == "right"]
     wrong = [probe for probe in probes if probe.attempts[0].outcome == "wrong"]
     return right[: QUESTIONS // 2] + wrong[: QUESTIONS // 2]
-
-
-def _thought(answer: Answer, probability: float) -> Answer:
-    return replace(answer, probability=probability)
 
 
 def _saying(probe: Probe, answers: Sequence[Answer]) -> Probe:

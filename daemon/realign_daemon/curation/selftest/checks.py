@@ -19,7 +19,7 @@ PLANTED = "planted"  # in the provenance of a row that a defect put there
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Gate(Check):
-    """Fires when the stage's gate surely rejects; one that `warns`, when it accepts no longer."""
+    """Fires when the stage's gate surely rejects; one that `warns`, also when it is MEDIUM."""
 
     warns: bool = False
 
@@ -27,7 +27,7 @@ class Gate(Check):
         """The verdict, where it is against the trial."""
         measure = (await self.measures(trial))[self.name]
         verdict = gates.judge(self.stage, measure, overrides=trial.desk.spec.gate_settings)
-        is_against = verdict.tier != "HIGH" if self.warns else gates.blocks_surely(verdict)
+        is_against = gates.blocks_surely(verdict) or (self.warns and verdict.tier == "MEDIUM")
         return sentence(verdict) if is_against else ""
 
     async def measures(self, trial: Trial) -> Measures:

@@ -67,6 +67,7 @@ async def sample(
             seed=seed_for(desk.spec.seed, prompt.id, number) if temperature else 0,
             template=template.id,
             schema=template.schema,
+            thinking=desk.spec.thinking_of(role),
         )
         for prompt, number, temperature in asked
     ]

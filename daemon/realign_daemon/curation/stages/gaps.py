@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -29,8 +30,8 @@ async def validate_gaps(desk: Desk, material: Material) -> Measures:
     """Judges best and worst again, since the best of several noisy scores is too high by chance, and makes the rows.
 
     Measures preference_gap: the mean over all pairs before any is dropped for its gap. Reports preference_yield (the
-    share of pairs with at least the HIGH gap), length_bias (the share whose longer answer was chosen) and
-    length_correlation (of gap and difference in length).
+    share of pairs with at least the HIGH gap), repetition_stability (the share whose better answer still is it),
+    length_bias (the share whose longer answer was chosen) and length_correlation (of gap and difference in length).
     """
     desk.say(f"judging {len(material.pairs)} pairs afresh")
     both = [rated.response for pair in material.pairs for rated in (pair.chosen, pair.rejected)]
@@ -47,7 +48,7 @@ async def validate_gaps(desk: Desk, material: Material) -> Measures:
             judging.drop_pair(material, "validate_gaps", judging.GIVEN_UP, pair.chosen, pair.rejected)
     material.pairs = judged
     gaps = [pair.gap for pair in judged if pair.gap is not None]
-    limits = threshold("preference_gap", desk.spec.settings)
+    limits = threshold("preference_gap", desk.spec.gate_settings)
     assert isinstance(limits, Tiered), "the preference gap has tiers"
     kept = _keep(material, judged, reasons_to_drop(judged, limits.medium, count=desk.spec.count, seed=desk.spec.seed))
     material.rows = await clean_rows(desk, material, [preference_row(desk, pair) for pair in kept])
@@ -56,6 +57,7 @@ async def validate_gaps(desk: Desk, material: Material) -> Measures:
     return {
         "preference_gap": await measures.mean(desk, "preference_gap", gaps),
         **exact("preference_yield", preference_yield(gaps, limits.high), len(gaps)),
+        **exact("repetition_stability", preference_yield(gaps, math.ulp(0.0)), len(gaps)),
         **exact("length_bias", watch_lengths(desk, judged), len(lengths)),
         **exact("length_correlation", length_correlation(gaps, lengths), len(lengths)),
     }

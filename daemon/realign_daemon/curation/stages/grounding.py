@@ -18,7 +18,7 @@ async def read_sources(desk: Desk, material: Material, templates: TemplateSet) -
 
     A source that cannot be read counts as one page without text: one bad file among many does not sink the job.
     """
-    material.chunks, material.records = [], []
+    material.sources, material.chunks, material.records = [], [], []
     usable = pages = 0
     for source in (desk.spec.data,) if desk.spec.data else desk.spec.sources:
         desk.say(f"reading {source.name}")
@@ -37,6 +37,17 @@ async def _read(desk: Desk, material: Material, source: SourceSpec, templates: T
         return 0, 1
     for number in reading.pages_without_text:
         material.drop(desk.stage.name, "the page has no text", source=source.name, page=number)
+    material.sources.append(
+        {
+            "name": source.name,
+            "sha256": source.sha256,
+            "pages": reading.page_count,
+            "passages": len(reading.chunks),
+            "language": reading.language,
+            "tables": reading.tables,
+            "formulas": reading.formulas,
+        }
+    )
     material.records.extend(reading.records)
     if not reading.records:
         material.chunks.extend(reading.chunks)

@@ -178,6 +178,7 @@ def _task(desk: Desk, template: Template, chunk: Chunk) -> Generate:
         seed=seed_for(desk.spec.seed, chunk.id, 0),
         template=template.id,
         schema=template.schema,
+        thinking=desk.spec.thinking_of("generator"),
     )
 
 

@@ -37,7 +37,7 @@ async def monitor_regression(desk: Desk, material: Material) -> Measures:
         measure = await measures.mean(desk, "regression", paired_changes(before, after[suite]))
         found |= exact(f"change_{suite}", measure.value, measure.n)
         changes.append(measure)
-    return found | {"regression": worst(changes, desk.spec.settings)}
+    return found | {"regression": worst(changes, desk.spec.gate_settings)}
 
 
 def worst(changes: Sequence[Measure], settings: Mapping[str, str]) -> Measure:

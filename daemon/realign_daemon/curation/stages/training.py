@@ -30,7 +30,8 @@ async def train_dpo(desk: Desk, material: Material) -> Measures:
     """DPO with the likelihood term on the chosen answers, from the baseline.
 
     Measures training_loss, reward_accuracy over held-out pairs (per example, never on batch means), and task_metric:
-    the change of judged quality of greedy answers to held-out prompts.
+    the change of judged quality of greedy answers to held-out prompts. Reports reward_margin and displacement (the mean
+    change of the chosen answers' log-probability: far below 0 they were unlearned with the rejected ones).
     """
     templates = load(desk.pin("target").templates)
     rows = [
@@ -59,10 +60,13 @@ async def train_dpo(desk: Desk, material: Material) -> Measures:
             ),
         )
     margins = material.tuned.valid_margins if material.tuned else ()
+    last = material.tuned.points[-1] if material.tuned and material.tuned.points else None
     return {
         **loss_change(material.tuned, training),
         "reward_accuracy": rate("reward_accuracy", sum(margin > 0 for margin in margins), len(margins)),
         "task_metric": await evaluation.quality_change(desk, material),
+        **exact("reward_margin", last and last.reward_margin, len(margins)),
+        **exact("displacement", last and last.chosen_logratio, len(margins)),
     }
 
 
