@@ -45,7 +45,7 @@ class SourceFile:
 def collect(given: Sequence[str]) -> tuple[SourceFile, ...]:
     """The files that `given` names, in order; a folder stands for the supported files below it, sorted by path.
 
-    A file that is named twice, or beside its folder, is one source. Sources of the same name get their folder's, too.
+    Hidden files of a folder are left alone. A file that is named twice, or beside its folder, is one source. Sources of the same name get their folder's, too.
 
     Raises:
         BadUsage: a path is missing, unreadable, empty, or of a kind that is not supported.
@@ -87,7 +87,8 @@ def pieces(sources: Sequence[SourceFile]) -> Iterator[pb.SourceBytes]:
 
 def _expand(path: Path) -> Iterator[SourceFile]:
     if path.is_dir():
-        files = sorted(file for file in path.rglob("*") if file.suffix.lower() in SUPPORTED and file.is_file())
+        found = sorted(file for file in path.rglob("*") if file.suffix.lower() in SUPPORTED and file.is_file())
+        files = [file for file in found if not _is_hidden(file.relative_to(path))]
         if not files:
             raise BadUsage(f"the folder {path} holds no source; supported are {' '.join(SUPPORTED)}")
         for file in files:
@@ -100,6 +101,11 @@ def _expand(path: Path) -> Iterator[SourceFile]:
         raise BadUsage(f"the source {path} cannot be read as a document; {advice}supported are {' '.join(SUPPORTED)}")
     else:
         yield _read(path, path.name)
+
+
+def _is_hidden(path: Path) -> bool:
+    """Whether nobody sees it in a folder, such as what macOS lays beside a file (`._book.pdf`)."""
+    return any(part.startswith(".") for part in path.parts)
 
 
 def _longer_name(path: Path, name: str) -> str:

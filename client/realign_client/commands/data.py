@@ -67,7 +67,9 @@ def why(
 def drop(
     job: JobId,
     *,
-    page: Annotated[list[int] | None, typer.Option("--page", metavar="N", help="Rows from this page.")] = None,
+    page: Annotated[
+        list[int] | None, typer.Option("--page", metavar="N", help="Rows from this page, of --source if given.")
+    ] = None,
     source: Annotated[list[str] | None, typer.Option("--source", metavar="NAME", help="Rows from this source.")] = None,
     row: Annotated[list[str] | None, typer.Option("--row", metavar="ID", help="This row.")] = None,
     where: Annotated[
@@ -76,10 +78,11 @@ def drop(
     endpoint: Endpoint = None,
     as_json: AsJson = False,
 ) -> None:
-    """Take rows out of an ended job's files; nothing is generated again."""
+    """Take the rows out of an ended job's files that any of the options means; nothing is generated again."""
+    places = [f"page {number}" for number in page or ()]
+    of_source = [f"{place} of {name}" for place in places for name in source or ()]
     conditions = [
-        *(f"page {number}" for number in page or ()),
-        *(f"source {name}" for name in source or ()),
+        *(of_source or [*places, *(f"source {name}" for name in source or ())]),
         *(f"row {name}" for name in row or ()),
         *(f"where {condition}" for condition in where or ()),
     ]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -152,8 +153,10 @@ class Assignment:
             record.error = f"the gate {first.metric} rejects {seen}: {first.remedy}"
         elif ending.is_empty:
             state = "failed"
+            reasons = Counter(one.reason for one in material.dropped).most_common(1)
+            most = "".join(f", {count} times because {reason}" for reason, count in reasons)
             record.error = (
-                f"no training row came of {len(material.chunks) + len(material.records)} passages: "
+                f"no training row came of {len(material.chunks) + len(material.records)} passages{most}: "
                 "rejected.jsonl says why of each; give more or other sources"
             )
         else:

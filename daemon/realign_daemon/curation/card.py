@@ -73,6 +73,7 @@ def data_set_card(
     overrides: Mapping[str, str],
     rejected_reasons: Sequence[str],
     has_adapter: bool,
+    warnings: Sequence[str] = (),
     hygiene: Mapping[str, int] | None = None,
     further: Sequence[str] = (),
 ) -> str:
@@ -104,6 +105,8 @@ def data_set_card(
         f"- {metric} was let pass because: {_plain(_without_folders(reason))}"
         for metric, reason in sorted(overrides.items())
     ]
+    if warnings:
+        parts += ["## Warnings", "\n".join(f"- {_plain(_without_folders(warning))}" for warning in warnings)]
     if hygiene is not None:
         counts = [(name.replace("_", " "), str(count)) for name, count in hygiene.items()]
         parts += ["## Hygiene", _table(("found", "count"), counts)]

@@ -15,7 +15,7 @@ Kind = Literal["page", "source", "where", "row"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Drop:
-    """A condition on rows: a page, a source's name or hash, a row's id or its beginning, or a field's exact value."""
+    """A condition on rows: a page (of a source), a source's name or hash, a row's id or its start, a field."""
 
     kind: Kind
     value: str
@@ -28,12 +28,11 @@ class Drop:
         """Whether the row is meant."""
         match self.kind:
             case "page":
+                number, _, source = self.value.partition(" of ")
                 spans = cast("list[Mapping[str, int]]", row.provenance.get("spans") or [])
-                return any(str(span["page"]) == self.value for span in spans)
+                return any(str(span["page"]) == number for span in spans) and (not source or _is_of(row, source))
             case "source":
-                source = cast("Mapping[str, str]", row.provenance.get("source") or {})
-                name = source.get("name", "")
-                return self.value in (name, PurePath(name).name, source.get("sha256"))
+                return _is_of(row, self.value)
             case "row":
                 return str(row.fields["id"]).startswith(self.value)
             case "where":
@@ -42,7 +41,7 @@ class Drop:
 
 
 def read_drop(text: str) -> Drop:
-    """The condition in a text such as `page 3`, `source book.pdf`, `row 12ab` or `where label=abstain`.
+    """The condition in a text such as `page 3`, `page 3 of b.pdf`, `source b.pdf`, `row 12ab`, `where label=abstain`.
 
     Raises:
         BadInput: it is none.
@@ -53,7 +52,9 @@ def read_drop(text: str) -> Drop:
         return Drop(kind="where", field=field, value=wanted)
     if kind in ("page", "source", "row") and value:
         return Drop(kind=cast("Kind", kind), value=value)
-    message = f"{text!r} says not which rows to drop; write page N, source NAME, row ID or where FIELD=VALUE"
+    message = (
+        f"{text!r} says not which rows to drop; write page N (of SOURCE), source NAME, row ID or where FIELD=VALUE"
+    )
     raise BadInput(message)
 
 
@@ -69,6 +70,12 @@ def without_dropped(rows: Sequence[Row], drops: Iterable[str], *, stage: str) ->
         else:
             dropped.append(Dropped(stage=stage, reason=f"dropped by hand: {met}", content=row.fields))
     return kept, dropped
+
+
+def _is_of(row: Row, wanted: str) -> bool:
+    source = cast("Mapping[str, str]", row.provenance.get("source") or {})
+    name = source.get("name", "")
+    return wanted in (name, PurePath(name).name, source.get("sha256"))
 
 
 def _at(value: object, path: Sequence[str]) -> object:

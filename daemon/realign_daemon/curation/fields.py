@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Final, Literal
+
+from realign_daemon.errors import BadInput
+from realign_planner.data_types import TITLES, DataType
 
 Field = Literal["question", "answer", "chosen", "rejected", "tests", "context", "label"]
 
@@ -18,6 +21,32 @@ COLUMNS: Final[Mapping[Field, tuple[str, ...]]] = {
     "context": ("context", "passage", "source"),
     "label": ("label",),
 }
+
+
+# What rows that somebody has must hold, by what is made of them.
+GIVEN: Final[Mapping[DataType, tuple[Field, ...]]] = {
+    "dpo": ("question", "chosen", "rejected"),
+    "sft": ("question", "answer"),
+    "rlvr": ("question",),
+    "antihallucination": ("question",),
+}
+
+
+def check_given(
+    name: str, records: Sequence[Mapping[str, str]], columns: Mapping[str, str], data_type: DataType
+) -> None:
+    """Raises BadInput when a file of given rows holds no record, or none with a value of a field that all must have."""
+    if not records:
+        message = f"{name} holds no records to begin with: --from-data takes rows, --source takes documents"
+        raise BadInput(message)
+    lacking = [field for field in GIVEN[data_type] if not any(value_of(field, fields, columns) for fields in records)]
+    if lacking:
+        there = ", ".join(dict.fromkeys(column for fields in records for column in fields))
+        message = (
+            f"{name} has no {' and no '.join(lacking)} for {TITLES[data_type]} data: "
+            f"name the column with --map {lacking[0]}=COLUMN; there are {there}"
+        )
+        raise BadInput(message)
 
 
 def value_of(field: Field, fields: Mapping[str, str], columns: Mapping[str, str]) -> str:

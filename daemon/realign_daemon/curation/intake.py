@@ -128,6 +128,9 @@ def check(request: Request, plan: Plan, *, runnable: Collection[DataType]) -> No
     if not request.sources and request.data is None:
         message = "the request names no source; give at least one file with --source"
         raise BadInput(message)
+    if request.sources and request.data is not None:
+        message = "--from-data and --source exclude each other: rows that you have come without documents; give one"
+        raise BadInput(message)
     _check_words("--map", request.columns, tuple(COLUMNS), None)
     _check_words("--thinking", request.thinking, get_args(Role), get_args(Thinking))
 

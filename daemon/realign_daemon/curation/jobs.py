@@ -14,8 +14,10 @@ import structlog
 from realign_daemon.curation import intake
 from realign_daemon.curation.assignment import Assignment, JobNode
 from realign_daemon.curation.documents.chunks import Chunking
+from realign_daemon.curation.documents.reading import Reading
 from realign_daemon.curation.drops import without_dropped
 from realign_daemon.curation.events import JobNews
+from realign_daemon.curation.fields import check_given
 from realign_daemon.curation.intake import Request
 from realign_daemon.curation.job import Job
 from realign_daemon.curation.material import Row
@@ -29,6 +31,7 @@ from realign_daemon.curation.written import Item, Written, of_folder, of_materia
 from realign_daemon.engine.api import Sha256
 from realign_daemon.errors import BadInput, Full, NotFound, WrongState
 from realign_daemon.work.ledger import StoredJob
+from realign_planner.data_types import DataType
 from realign_planner.document import plan_document
 from realign_planner.workflow import for_type
 
@@ -87,7 +90,7 @@ class Jobs:
         plan = intake.preview(request, self._node.colleagues.alive())
         intake.check(request, plan, runnable=WORK)
         roles = intake.prepare_plan(request, self._node.colleagues.alive()).roles
-        passages, warnings = await self._read(request, roles["target"].templates)
+        passages, warnings = await self._read(request, plan.data_type, roles["target"].templates)
         earlier = await self._rows_of(request.append)
         prepared = intake.prepare_plan(request, self._node.colleagues.alive(), passages=passages)
         now = self._node.clock.unix()
@@ -282,29 +285,31 @@ class Jobs:
             raise WrongState(message)
         return await asyncio.to_thread(of_folder, Path(job.record.output))
 
-    async def _read(self, request: Request, templates: str) -> tuple[int, list[str]]:
+    async def _read(self, request: Request, data_type: DataType, templates: str) -> tuple[int, list[str]]:
         """The number of passages and records in all sources, and a warning for each that is of no use.
 
         Raises:
             BadInput: no source at all is of use, or a file that is no source (data, evaluation sets) is not.
         """
         chunking = load_templates(templates).chunking
-        for source in ((request.data,) if request.data else ()) + request.eval_sets:
-            await self._count(source, chunking)
+        for source in request.eval_sets:
+            await self._reading(source, chunking)
+        if request.data is not None:
+            given = await self._reading(request.data, chunking)
+            check_given(request.data.name, [one.fields for one in given.records], request.columns, data_type)
+            return len(given.records), []
         passages, refusals = 0, list[BadInput]()
         for source in request.sources:
             try:
-                passages += await self._count(source, chunking)
+                passages += len((await self._reading(source, chunking)).chunks)
             except BadInput as error:
                 refusals.append(error)
-        if request.data is not None:
-            passages += await self._count(request.data, chunking)
-        elif len(refusals) == len(request.sources):
+        if len(refusals) == len(request.sources):
             raise refusals[0]
         return passages, [str(refusal) for refusal in refusals]
 
-    async def _count(self, source: SourceSpec, chunking: Chunking) -> int:
-        return len((await read_source(self._node.computations, self._node.blobs, source, chunking)).chunks)
+    async def _reading(self, source: SourceSpec, chunking: Chunking) -> Reading:
+        return await read_source(self._node.computations, self._node.blobs, source, chunking)
 
     async def _rows_of(self, reference: str) -> Sha256 | None:
         """The rows of the job to append to, as a blob.

@@ -111,6 +111,7 @@ class Output:
         nodes = sorted(record.nodes.values(), key=lambda node: (-node.units, node.name))
         running_s = record.worked_s + (self._clock.unix() - record.started_unix_s if record.started_unix_s else 0.0)
         batch_sizes = {node["name"]: node["batch_size"] for node in plan.get("nodes", ())}
+        machines = tuple(node.name for node in nodes) or tuple(batch_sizes)  # as planned where all was there already
         return summary_document(
             data_type=spec.data_type,
             skill=spec.skill,
@@ -119,8 +120,8 @@ class Output:
             overrides=spec.overrides,
             reports={name: value for name, value in record.reports.items() if name not in _gated(record)},
             performance=Performance(
-                machines=tuple(node.name for node in nodes),
-                batch_size=batch_sizes.get(nodes[0].name) if nodes else None,
+                machines=machines,
+                batch_size=batch_sizes.get(machines[0]) if machines else None,
                 distribution=plan.get("strategy"),
                 examples_processed=sum(node.examples for node in nodes),
                 running_s=running_s,
@@ -156,6 +157,7 @@ class Output:
                 "reused_units": record.reused,  # computed for an earlier job, so in no figure of this one
             },
             energy=None,
+            warnings=record.warnings,
         )
 
 
@@ -181,13 +183,14 @@ def _card(spec: JobSpec, record: JobRecord, written: Written, further: Iterable[
         version=spec.realign_version,
         train_rows=sum(not row.is_held_out for row in written.rows),
         valid_rows=sum(row.is_held_out for row in written.rows),
-        sources=[CardSource(name=source.name, sha256=source.sha256) for source in spec.sources],
+        sources=[CardSource(name=source["name"], sha256=source["sha256"]) for source in record.sources],
         models=[CardModel(role=role, name=pin.name, sha256=pin.model) for role, pin in spec.roles.items()],
         templates=spec.template_versions,
         verdicts=record.gates,
         overrides=spec.overrides,
         rejected_reasons=[dropped.reason for dropped in written.dropped],
         has_adapter=record.adapter is not None,
+        warnings=record.warnings,
         hygiene=hygiene_report(written.dropped, written.rows),
         further=list(further),
     )

@@ -172,6 +172,7 @@ def reset(record: JobRecord) -> None:
     record.reports.clear()
     record.error = ""
     record.self_test = None
+    record.warnings[:] = (record.plan or {}).get("warnings", ())
     record.stages[:] = [
         StageRecord(name=stage.name, title=stage.title, started_unix_s=stage.started_unix_s) for stage in record.stages
     ]

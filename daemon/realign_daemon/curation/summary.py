@@ -75,6 +75,7 @@ def summary_document(
     self_test: Mapping[str, Any] | None,
     provenance: Mapping[str, Any],
     energy: Energy | None,
+    warnings: Sequence[str] = (),
 ) -> Document:
     """The document, its fields in a fixed order.
 
@@ -113,6 +114,7 @@ def summary_document(
         "cost": _cost(performance, output.examples, usd_per_node_hour),
         "plan": _plan(predicted, pilot, performance),
         "gates": [gate_document(verdict, overrides) for verdict in verdicts],
+        "warnings": list(warnings),
         "nodes": [
             {
                 "name": node.name,

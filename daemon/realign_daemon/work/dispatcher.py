@@ -182,6 +182,8 @@ class _Run:
             await asyncio.gather(*tasks.values(), return_exceptions=True)
 
     async def _abandon(self, connection: _Connection) -> None:
+        while not connection.outbox.empty():  # what was not sent yet must not follow
+            connection.outbox.get_nowait()
         if connection.link is not None:
             async with asyncio.timeout(ABANDON_S):
                 await connection.link.send(Abandon())

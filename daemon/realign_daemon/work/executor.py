@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import sqlite3
 from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import Protocol, assert_never
 
 import structlog
@@ -107,6 +108,7 @@ class Executor:
                 while (item := await self._next()) is not None:
                     self._tray.running[item.unit.key] = item
                     item.task = tasks.create_task(self._perform(item), name=f"unit.{item.unit.key[:12]}")
+                    item.task.add_done_callback(partial(self._ended, item))
 
     def open(self, emit: Callable[[Event], None]) -> Session:
         """A new home connection; its first event says what this node can take."""
@@ -150,9 +152,14 @@ class Executor:
 
     async def _admit(self) -> None:
         """Answers at once what this node has computed before; queues the rest."""
-        arrived, self._tray.arrived = self._tray.arrived, []
-        known = await self._ledger.results([item.unit.key for item in arrived])
+        asked = {item.unit.key for item in self._tray.arrived}
+        known = await self._ledger.results(list(asked))
+        # Read again: while the ledger was asked, a home may have given up what it sent, and sent more.
+        arrived = self._tray.arrived
+        self._tray.arrived = [item for item in arrived if item.unit.key not in asked]
         for item in arrived:
+            if item.unit.key not in asked:
+                continue
             if item.unit.key in known:
                 self._answer(item, known[item.unit.key])
             elif item.session.is_open:
@@ -228,8 +235,11 @@ class Executor:
             self._stored.set()
         finally:
             self._meter.change(-1, self._clock.continuous())
-            self._tray.running.pop(item.unit.key, None)
-            self._changed.set()
+
+    def _ended(self, item: Item, _: asyncio.Task[None]) -> None:
+        """Makes room. Not in `_perform`, which never begins when it is cancelled before its first step."""
+        self._tray.running.pop(item.unit.key, None)
+        self._changed.set()
 
     async def _after_death(self, item: Item, message: str) -> None:
         """A unit that ran by itself is to blame; of several that died together each is tried again by itself."""

@@ -38,9 +38,10 @@ def test_a_file_is_known_by_its_name_its_size_and_its_hash(tmp_path: Path) -> No
     assert (source.name, source.size_bytes, source.sha256) == ("book.txt", 5, hashlib.sha256(b"words").hexdigest())
 
 
-def test_a_folder_stands_for_the_supported_files_below_it(tmp_path: Path) -> None:
+def test_a_folder_stands_for_the_supported_files_below_it_that_are_not_hidden(tmp_path: Path) -> None:
     (tmp_path / "part").mkdir()
-    for name in ("b.txt", "part/a.MD", "part/image.png", "part/c.epub", "d.jsonl"):
+    (tmp_path / ".git").mkdir()
+    for name in ("b.txt", "part/a.MD", "part/image.png", "part/c.epub", "d.jsonl", "part/._c.epub", ".git/note.md"):
         (tmp_path / name).write_text(name)
     assert [source.name for source in collect([str(tmp_path)])] == ["b.txt", "d.jsonl", "part/a.MD", "part/c.epub"]
 

@@ -104,3 +104,9 @@ def test_hygiene_and_further_files_are_told_where_there_are_any() -> None:
     assert "- `sharegpt.jsonl`: the training rows as ShareGPT conversations" in text
     assert "## Hygiene" not in card()
     assert "sharegpt" not in card()
+
+
+def test_warnings_are_told_without_folders_or_markup() -> None:
+    text = card(warnings=["/home/me/b.pdf is <damaged>"])
+    assert "## Warnings\n\n- b.pdf is &lt;damaged>" in text
+    assert "## Warnings" not in card()

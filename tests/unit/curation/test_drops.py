@@ -20,6 +20,9 @@ def row(name: str, *, page: int = 1, source: str = "books/a.pdf", **fields: Any)
     ("condition", "dropped"),
     [
         ("page 3", ["bb"]),
+        ("page 1 of a.pdf", ["aa"]),
+        ("page 1 of books/a.pdf", ["aa"]),
+        ("page 3 of b.pdf", []),
         ("source a.pdf", ["aa", "bb"]),
         ("source books/a.pdf", ["aa", "bb"]),
         ("source 5a", ["aa", "bb", "cc"]),

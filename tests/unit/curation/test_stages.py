@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
@@ -204,7 +205,7 @@ async def test_a_pair_whose_comparison_was_given_up_is_dropped_with_that_reason(
     assert found["pair_yield"].value == 1.0
 
 
-async def test_validating_gaps_drops_what_was_given_up_and_warns_of_length() -> None:
+async def test_validating_gaps_drops_what_was_given_up() -> None:
     def answer(task: Fill) -> Filled | None:
         if "lost=" in asked(task):
             return None
@@ -224,6 +225,22 @@ async def test_validating_gaps_drops_what_was_given_up_and_warns_of_length() -> 
         "length_bias": 1.0,
         "length_correlation": None,
     }
-    assert [warning.partition(",")[0] for warning in desk.record.warnings] == [
-        "the judge chose the longer answer in 100% of the pairs"
-    ]
+    assert found["length_bias"].n == 1
+    assert desk.record.warnings == []
+
+
+@pytest.mark.parametrize(
+    ("longer", "shorter", "warned"),
+    [(1, 0, False), (3, 0, False), (12, 0, True), (0, 12, True), (9, 9, False), (30, 10, True)],
+)
+def test_a_judge_that_goes_by_length_is_warned_of_where_chance_does_not_explain_it(
+    longer: int, shorter: int, *, warned: bool
+) -> None:
+    long, short = pair("a="), pair("b=")
+    alike = replace(long, chosen=long.rejected)
+    pairs = [long] * longer + [replace(short, chosen=short.rejected, rejected=short.chosen)] * shorter + [alike] * 50
+    desk = ScriptedDesk(lambda _: None)
+    gaps.watch_lengths(desk, pairs)
+    assert [f"of the {longer + shorter} pairs that differ" in warning for warning in desk.record.warnings] == (
+        [True] if warned else []
+    )

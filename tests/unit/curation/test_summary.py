@@ -138,6 +138,11 @@ def test_gates_and_nodes_have_the_shape_that_show_prints() -> None:
     assert found["nodes"] == [{"name": "M4 Max", "units": 9_000, "examples": 8_990, "examples_per_s": 3.86}]
 
 
+def test_warnings_are_listed() -> None:
+    assert document()["warnings"] == []
+    assert document(warnings=["b.pdf is damaged"])["warnings"] == ["b.pdf is damaged"]
+
+
 def test_energy_is_null_unless_measured() -> None:
     assert document()["energy"] is None
     assert document(energy=Energy(joules=9.5, basis="powermetrics"))["energy"] == {

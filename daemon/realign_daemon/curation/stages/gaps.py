@@ -8,6 +8,7 @@ from dataclasses import replace
 
 from realign_daemon.curation.desk import Desk
 from realign_daemon.curation.material import Material, Pair
+from realign_daemon.curation.metrics.intervals import wilson
 from realign_daemon.curation.metrics.preference import (
     UNBIASED_LENGTHS,
     length_bias,
@@ -58,16 +59,20 @@ async def validate_gaps(desk: Desk, material: Material) -> Measures:
         "preference_gap": await measures.mean(desk, "preference_gap", gaps),
         **exact("preference_yield", preference_yield(gaps, limits.high), len(gaps)),
         **exact("repetition_stability", preference_yield(gaps, math.ulp(0.0)), len(gaps)),
-        **exact("length_bias", watch_lengths(desk, judged), len(lengths)),
+        **exact("length_bias", watch_lengths(desk, judged), len(_differing(judged))),
         **exact("length_correlation", length_correlation(gaps, lengths), len(lengths)),
     }
 
 
 def watch_lengths(desk: Desk, pairs: Sequence[Pair]) -> float | None:
-    """The share of pairs whose longer answer was chosen. Warns where that is not about a half."""
-    bias = length_bias(_lengths(pairs))
+    """The share of pairs whose longer answer was chosen. Warns where that is not about a half, and not by chance."""
+    differing = _differing(pairs)
+    bias = length_bias(differing)
     if bias is not None and not UNBIASED_LENGTHS[0] <= bias <= UNBIASED_LENGTHS[1]:
-        desk.warn(f"the judge {BY_LENGTH} in {bias:.0%} of the pairs, so length may be what is learned")
+        low, high = wilson(round(bias * len(differing)), len(differing))
+        if not low <= 0.5 <= high:  # noqa: PLR2004 - one half is no bias
+            of = f"the {len(differing)} pairs that differ in length"
+            desk.warn(f"the judge {BY_LENGTH} in {bias:.0%} of {of}, so length may be what is learned")
     return bias
 
 
@@ -93,6 +98,10 @@ def reasons_to_drop(pairs: Sequence[Pair], least_gap: float, *, count: int | Non
 
 def _lengths(pairs: Sequence[Pair]) -> list[tuple[int, int]]:
     return [(len(pair.chosen.response.text), len(pair.rejected.response.text)) for pair in pairs]
+
+
+def _differing(pairs: Sequence[Pair]) -> list[tuple[int, int]]:
+    return [(chosen, rejected) for chosen, rejected in _lengths(pairs) if chosen != rejected]
 
 
 def _keep(material: Material, pairs: Sequence[Pair], reasons: Sequence[str]) -> list[Pair]:

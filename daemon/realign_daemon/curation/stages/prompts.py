@@ -142,7 +142,8 @@ def _given(desk: Desk, material: Material, seen: set[str]) -> list[_Found]:
         question = value_of("question", record.fields, desk.spec.columns)
         if not question or normalise(question) in seen:
             reason = "the question is there already" if question else "the record has no question"
-            material.drop(desk.stage.name, reason, source=record.chunk.source, line=record.line, question=question)
+            said = {"question": question} if question else {"columns": ", ".join(record.fields)}
+            material.drop(desk.stage.name, reason, source=record.chunk.source, line=record.line, **said)
             continue
         seen.add(normalise(question))
         gold = value_of("answer", record.fields, desk.spec.columns)
