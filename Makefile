@@ -26,10 +26,11 @@ demo: $(NODE)
 	@$(BIN)/realignctl demo
 
 test: $(DEV) check
-	$(BIN)/pytest
+	$(BIN)/pytest -n auto --maxprocesses 4 tests/unit
+	$(BIN)/pytest tests/contract tests/sim tests/e2e
 
 e2e: $(DEV)
-	$(BIN)/pytest -m long tests/e2e
+	$(BIN)/pytest -m long -n 2 tests/e2e
 
 check: $(DEV)
 	$(BIN)/ruff check .

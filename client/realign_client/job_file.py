@@ -88,6 +88,8 @@ def _frozen(document: Mapping[str, Any]) -> JobFile:
     further = cast("list[Mapping[str, Any]]", document.get("judges") or [])
     judging = [roles["judge"]] if "judge" in roles else []
     names["judges"] = tuple(str(pin["name"]) for pin in (*judging, *further))
+    names |= {key: document[key] for key in ("count", "seed", "until") if document.get(key)}
+    names |= {key: tuple(document[key]) for key in ("nodes", "exclude_nodes") if document.get(key)}
     sources = cast("list[Mapping[str, Any]]", document.get("sources") or [])
     return JobFile(
         wish=replace(Wish(request=str(document["request"]), data_type=str(document["data_type"])), **names),

@@ -4,14 +4,22 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import BinaryIO
 
-from realign_client.errors import Damaged
+from realign_client.errors import BadUsage, Damaged
 from realign_proto.v1 import curation_pb2 as pb
 
 PART_SUFFIX = ".part"  # a file bears it until its hash was found right
+
+
+def check_folder(folder: Path) -> None:
+    """Raises BadUsage when files could not be written into the folder, which need not be there yet."""
+    nearest = next(path for path in (folder, *folder.absolute().parents) if path.exists())
+    if not nearest.is_dir() or not os.access(nearest, os.W_OK | os.X_OK):
+        raise BadUsage(f"the output folder {folder} cannot be written; give another one with --output")
 
 
 async def receive(chunks: AsyncIterator[pb.FileChunk], folder: Path) -> tuple[Path, ...]:

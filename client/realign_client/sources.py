@@ -45,7 +45,8 @@ class SourceFile:
 def collect(given: Sequence[str]) -> tuple[SourceFile, ...]:
     """The files that `given` names, in order; a folder stands for the supported files below it, sorted by path.
 
-    Hidden files of a folder are left alone. A file that is named twice, or beside its folder, is one source. Sources of the same name get their folder's, too.
+    Hidden files of a folder are left alone. A file that is named twice, or beside its folder, is one source. Sources of
+    the same name get their folder's, too.
 
     Raises:
         BadUsage: a path is missing, unreadable, empty, or of a kind that is not supported.

@@ -41,13 +41,19 @@ class Wish:
     settings: Mapping[str, str] = field(default_factory=dict[str, str])
 
     def over(self, other: Wish) -> Wish:
-        """This wish, filled up from the other where this one does not say; settings are merged."""
+        """This wish, filled up from the other where this one does not say; tables are merged.
+
+        A model for all roles leaves nothing of the other's models.
+        """
+        if self.model:
+            other = replace(other, target="", generator="", judges=())
         said = {
             one.name: getattr(self, one.name)
             for one in fields(self)
             if getattr(self, one.name) not in (None, "", (), {})
         }
-        return replace(other, **said | {"settings": {**other.settings, **self.settings}})
+        tables = {name: {**getattr(other, name), **getattr(self, name)} for name in ("settings", "columns", "thinking")}
+        return replace(other, **said | tables)
 
     def checked(self) -> Wish:
         """The wish, its data type spelt as the cluster spells it.

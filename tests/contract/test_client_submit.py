@@ -97,6 +97,7 @@ def test_submit_with_output_fetches_what_a_blocked_job_made_and_exits_3(
         ([REQUEST, "--bogus"], "--bogus"),
         ([REQUEST, "--bits", "two"], "--bits"),
         ([REQUEST, "--local", "--detach"], "--local"),
+        ([REQUEST, "--output", f"{__file__}/folder"], "cannot be written; give another one with --output"),
         ([], "say what you want"),
     ],
 )

@@ -166,7 +166,7 @@ def realignctl(tmp_path: Path) -> Callable[..., subprocess.CompletedProcess[str]
             capture_output=True,
             text=True,
             stdin=subprocess.DEVNULL,
-            timeout=280,
+            timeout=900,  # for a whole job beside another one
             check=False,
         )
 

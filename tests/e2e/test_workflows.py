@@ -129,7 +129,8 @@ async def test_the_same_seed_gives_the_same_bytes_in_a_fresh_data_directory(
         daemon = cluster.start(name, "--no-discovery")
         folder = tmp_path / name
         code, _, said = await submitted(
-            realignctl, daemon, data_type, "pocket_arithmetic.pdf", folder, "--until", until, "--seed", "7"
+            *(realignctl, daemon, data_type, "pocket_arithmetic.pdf", folder),
+            *("--until", until, "--seed", "7", "--count", "40"),
         )
         assert code == 0, said
         found.append((folder / "train.jsonl").read_bytes())

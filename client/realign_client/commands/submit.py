@@ -17,6 +17,7 @@ from realign_client.commands.jobs import default_folder, finish
 from realign_client.errors import INTERRUPTED, Ambiguous, BadUsage, NoCluster
 from realign_client.job_file import JobFile, gather
 from realign_client.local import embedded_daemon
+from realign_client.outputs import check_folder
 from realign_client.render.pilot import pilot_lines
 from realign_client.render.plan import plan_lines
 from realign_client.sources import SourceFile
@@ -110,7 +111,9 @@ def _prepare(
 ) -> Submission:
     """Everything that can be refused before a daemon is asked."""
     wish = asked.wish.checked()
-    sources = wish.source_files() if wish.sources or not asked.known_sources else ()
+    if output is not None:
+        check_folder(Path(output))
+    sources = wish.source_files() if wish.sources or not asked.spec_json else ()
     data, eval_sets = wish.data_file(), wish.eval_files()
     wish = _with_data_type(wish, asks=asks, yes=yes)
     message = wish.message(assume_yes=yes, output_hint=Path(output).name if output else "", pilot=pilot)
@@ -200,12 +203,20 @@ async def _follow(client: Client, submission: Submission, job_id: str) -> int:
         if submission.pilot == "only":
             note(f"run the whole job with: realignctl resume {job_id}")
             return 0
-        if not typer.confirm("Run the whole job?", default=True):
+        try:
+            goes_on = typer.confirm("Run the whole job?", default=True)
+        except typer.Abort:  # Ctrl-C at the question
+            note(_farewell(submission))
+            return INTERRUPTED
+        if not goes_on:
             await client.cancel(job_id)
             say(f"job {job_id} is cancelled")
             return DECLINED
         await client.resume(job_id)
+        submission.pilot = "go_on"
         ended = await follow(client.watch(job_id), submission.style)
+    elif submission.as_json and submission.pilot == "only":  # it ended in its pilot
+        emit({"job_id": job_id, "pilot": json.loads(ended.pilot_json or "null")})
     output = submission.output
     if submission.local and output is None:
         output = str(default_folder(ended))  # the daemon that could be asked later is about to end
@@ -217,4 +228,6 @@ def _farewell(submission: Submission) -> str:
         return "interrupted before a job was confirmed; `realignctl jobs` says whether there is one"
     if submission.local:
         return "the job ended with its daemon; what it made is reused when you submit it again with --local"
+    if submission.pilot != "go_on":
+        return f"the job waits after its pilot; run the whole of it with: realignctl resume {submission.job_id}"
     return f"the job goes on; realignctl watch {submission.job_id}"

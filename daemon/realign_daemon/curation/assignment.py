@@ -115,10 +115,10 @@ class Assignment:
     async def _pilot(self) -> bool:
         """Runs the pilot; whether the job goes on at once.
 
-        One that was there before is passed over again for its counts: all its results are remembered.
+        One that let the job pass before is passed over again for its counts: all its results are remembered.
         """
         spec, record = self._job.spec, self._job.record
-        is_new = record.pilot is None
+        is_new = record.pilot is None or bool(record.pilot["rejects"])
         course = self._course(is_pilot=True)
         reset(record)
         if is_new:
@@ -127,12 +127,13 @@ class Assignment:
         found, blocking = await run_pilot(
             course, rows=spec.count or max(spec.passages, 1), predicted=(record.plan or {})["predicted"]
         )
+        if is_new or blocking:
+            record.pilot = found
         if blocking:
             await self._end(course, Ending(blocked_by=blocking))
             return False
         if not is_new:
             return True
-        record.pilot = found
         expected = summary.duration(found["eta_s"])
         goes_on = spec.pilot == "go_on"
         record.state = "running" if goes_on else "paused"
@@ -167,6 +168,7 @@ class Assignment:
         self._stop_watch()
         record.state = state  # last: whoever sees it can fetch the files
         record.ended_unix_s = self._node.clock.unix()
+        self._job.material = None  # it lies in the output folder now
         await self._save("ended", record.error or f"{self._job.spec.job_id} is complete: {record.output}")
 
     def _rest(self, error: Exception) -> None:

@@ -58,6 +58,22 @@ def read_drop(text: str) -> Drop:
     raise BadInput(message)
 
 
+def with_whole_ids(conditions: Iterable[str], rows: Sequence[Row]) -> list[str]:
+    """The conditions with each row's id written out, so that they never mean a row that comes later.
+
+    Raises:
+        BadInput: a condition that is none, or the beginning of several rows' ids.
+    """
+    whole: list[str] = []
+    for drop in map(read_drop, conditions):
+        meant = [str(row.fields["id"]) for row in rows if drop.holds(row)] if drop.kind == "row" else []
+        if len(meant) > 1:
+            message = f"{len(meant)} rows begin with {drop.value!r}; give more of the id"
+            raise BadInput(message)
+        whole.append(f"row {meant[0]}" if meant else str(drop))
+    return whole
+
+
 def without_dropped(rows: Sequence[Row], drops: Iterable[str], *, stage: str) -> tuple[list[Row], list[Dropped]]:
     """The rows that no condition holds for, and the others with theirs."""
     conditions = [read_drop(text) for text in drops]

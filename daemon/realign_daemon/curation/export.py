@@ -16,6 +16,7 @@ from realign_daemon.durable_file import flush_folder, flush_to_disk
 ADAPTER_FOLDER = "adapter"
 MODEL_FOLDER = "model"  # with the adapter in its weights
 FURTHER = ("sharegpt.jsonl", "train.parquet", "valid.parquet")  # formats that not every job writes
+_LINE_ENDS = {ord(mark): f"\\u{ord(mark):04x}" for mark in "\x85\u2028\u2029"}  # those that JSON leaves as they are
 LAST = "summary.json"  # renamed last: where it is, everything is
 
 
@@ -50,10 +51,10 @@ def data_set_files(
     """
     rejected = [_rejected(one) for one in dropped]
     return {
-        "train.jsonl": _lines(row.fields for row in rows if not row.is_held_out),
-        "valid.jsonl": _lines(row.fields for row in rows if row.is_held_out),
-        "provenance.jsonl": _lines({"id": row.fields["id"], **row.provenance} for row in rows),
-        "rejected.jsonl": _lines(sorted(rejected, key=lambda one: json.dumps(one, sort_keys=True))),
+        "train.jsonl": lines(row.fields for row in rows if not row.is_held_out),
+        "valid.jsonl": lines(row.fields for row in rows if row.is_held_out),
+        "provenance.jsonl": lines({"id": row.fields["id"], **row.provenance} for row in rows),
+        "rejected.jsonl": lines(sorted(rejected, key=lambda one: json.dumps(one, sort_keys=True))),
         "README.md": card.encode(),
         LAST: (json.dumps(summary, indent=2, ensure_ascii=False) + "\n").encode(),
     }
@@ -134,5 +135,6 @@ def _rejected(one: Dropped) -> dict[str, Any]:
     return why | one.content | why  # they come first, whatever the content calls its fields
 
 
-def _lines(rows: Iterable[Mapping[str, Any]]) -> bytes:
-    return "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows).encode()
+def lines(rows: Iterable[Mapping[str, Any]]) -> bytes:
+    """JSON lines, in which whatever a reader may take for a line's end is escaped."""
+    return "".join(json.dumps(row, ensure_ascii=False).translate(_LINE_ENDS) + "\n" for row in rows).encode()

@@ -47,6 +47,16 @@ def check_given(
             f"name the column with --map {lacking[0]}=COLUMN; there are {there}"
         )
         raise BadInput(message)
+    check_columns(name, records, columns)
+
+
+def check_columns(name: str, records: Sequence[Mapping[str, str]], columns: Mapping[str, str]) -> None:
+    """Raises BadInput when `--map` names a column that no record has."""
+    there = dict.fromkeys(column for fields in records for column in fields)
+    for field, column in columns.items():
+        if column not in there:
+            message = f"no record of {name} has the column of --map {field}={column}; there are {', '.join(there)}"
+            raise BadInput(message)
 
 
 def value_of(field: Field, fields: Mapping[str, str], columns: Mapping[str, str]) -> str:

@@ -48,6 +48,9 @@ class Request:
     columns: Mapping[str, str] = field(default_factory=dict[str, str])
     eval_sets: tuple[SourceSpec, ...] = ()
     append: str = ""
+    earlier: Sha256 | None = None  # the rows of the job to append to, where a printed spec names them
+    drops: tuple[str, ...] = ()  # of a printed spec, as are the overrides
+    overrides: Mapping[str, str] = field(default_factory=dict[str, str])
     judges: tuple[str, ...] = ()  # beside the one in the role
     thinking: Mapping[str, str] = field(default_factory=dict[str, str])
     pilot: str = ""
@@ -86,7 +89,8 @@ def prepare_plan(request: Request, colleagues: Sequence[Colleague], *, passages:
     """
     wish = _wish(request)
     roles = resolve_roles(wish, colleagues)
-    judges = tuple(_pin(name, None, colleagues) for name in request.judges)
+    named = dict.fromkeys(_pin(name, None, colleagues) for name in request.judges)
+    judges = tuple(pin for pin in named if pin != roles["judge"])  # one that is named twice has one voice
     facts = cluster_facts(colleagues, needs=[pin.model for pin in (*roles.values(), *judges)])
     plan = make_plan(wish if wish.count or not passages else replace(wish, count=passages), facts)
     if isinstance(plan, UnknownModel | BadRequest):
@@ -133,6 +137,9 @@ def check(request: Request, plan: Plan, *, runnable: Collection[DataType]) -> No
         raise BadInput(message)
     _check_words("--map", request.columns, tuple(COLUMNS), None)
     _check_words("--thinking", request.thinking, get_args(Role), get_args(Thinking))
+    if request.pilot not in ("", *get_args(PilotMode)):
+        message = f"what should follow the pilot is {request.pilot!r}; give one of {', '.join(get_args(PilotMode))}"
+        raise BadInput(message)
 
 
 def _check_words(option: str, given: Mapping[str, str], keys: Sequence[str], values: Sequence[str] | None) -> None:
@@ -168,6 +175,8 @@ def freeze(
         columns=dict(request.columns),
         eval_sets=request.eval_sets,
         earlier=earlier,
+        drops=request.drops,
+        overrides=dict(request.overrides),
         judges=prepared.judges,
         thinking=cast("dict[Role, Thinking]", dict(request.thinking)),
         pilot=cast("PilotMode", request.pilot or "go_on"),

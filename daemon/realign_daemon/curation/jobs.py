@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import secrets
-from collections.abc import AsyncIterator, Generator, Sequence
+from collections.abc import AsyncIterator, Generator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -15,9 +16,9 @@ from realign_daemon.curation import intake
 from realign_daemon.curation.assignment import Assignment, JobNode
 from realign_daemon.curation.documents.chunks import Chunking
 from realign_daemon.curation.documents.reading import Reading
-from realign_daemon.curation.drops import without_dropped
+from realign_daemon.curation.drops import with_whole_ids, without_dropped
 from realign_daemon.curation.events import JobNews
-from realign_daemon.curation.fields import check_given
+from realign_daemon.curation.fields import check_columns, check_given
 from realign_daemon.curation.intake import Request
 from realign_daemon.curation.job import Job
 from realign_daemon.curation.material import Row
@@ -91,7 +92,7 @@ class Jobs:
         intake.check(request, plan, runnable=WORK)
         roles = intake.prepare_plan(request, self._node.colleagues.alive()).roles
         passages, warnings = await self._read(request, plan.data_type, roles["target"].templates)
-        earlier = await self._rows_of(request.append)
+        rows_before = await self._rows_before(request)
         prepared = intake.prepare_plan(request, self._node.colleagues.alive(), passages=passages)
         now = self._node.clock.unix()
         spec = intake.freeze(
@@ -102,7 +103,7 @@ class Jobs:
             version=self._node.version,
             frozen=self._node.freeze(prepared.roles),
             passages=passages,
-            earlier=earlier,
+            earlier=rows_before,
         )
         stages = [StageRecord(name=s.name, title=s.title) for s in for_type(spec.data_type).stages]
         record = JobRecord(stages=stages, plan=prepared.document, warnings=[*prepared.plan.warnings, *warnings])
@@ -250,14 +251,15 @@ class Jobs:
         The adapter stays as it is: it has learned from them, and the summary says so. A retry trains without them.
 
         Raises:
-            BadInput: a condition that is none, or that no row meets.
-            WrongState: the job runs, or has no output.
+            BadInput: a condition that is none, the beginning of several rows' ids, or no row that meets any.
+            WrongState: the job runs, or has no output that is as it wrote it.
         """
         job = self.get(reference)
         if not job.record.is_ended or not job.record.output:
             message = f"job {job.spec.job_id} is {job.record.state}; rows are dropped from a job that has ended"
             raise WrongState(message)
-        written = await asyncio.to_thread(of_folder, Path(job.record.output))
+        written = await _of_output(job)
+        conditions = with_whole_ids(conditions, written.rows)
         kept, dropped = without_dropped(written.rows, conditions, stage="drop")
         if not dropped:
             message = f"no row of job {job.spec.job_id} is meant by {', '.join(conditions)}; nothing was changed"
@@ -273,23 +275,24 @@ class Jobs:
         return len(dropped), job
 
     async def _written(self, job: Job) -> Written:
-        """What the job has made: on its desk while it runs, else in its output folder.
+        """What the job has made: on its desk until it has written it, else in its output folder.
 
         Raises:
-            WrongState: nothing yet.
+            WrongState: there is nothing to look at, or the files are not what it wrote.
         """
-        if job.material is not None and not job.record.is_ended:
+        if job.material is not None and not (job.record.is_ended and job.record.output):
             return of_material(job.material)
         if not job.record.output:
-            message = f"job {job.spec.job_id} is {job.record.state} and has made nothing yet"
+            message = f"job {job.spec.job_id} is {job.record.state} and there is nothing of it to look at"
             raise WrongState(message)
-        return await asyncio.to_thread(of_folder, Path(job.record.output))
+        return await _of_output(job)
 
     async def _read(self, request: Request, data_type: DataType, templates: str) -> tuple[int, list[str]]:
         """The number of passages and records in all sources, and a warning for each that is of no use.
 
         Raises:
-            BadInput: no source at all is of use, or a file that is no source (data, evaluation sets) is not.
+            BadInput: no source at all is of use, or a file that is no source (data, evaluation sets) is not; a column
+                that the request names is in no record.
         """
         chunking = load_templates(templates).chunking
         for source in request.eval_sets:
@@ -298,34 +301,41 @@ class Jobs:
             given = await self._reading(request.data, chunking)
             check_given(request.data.name, [one.fields for one in given.records], request.columns, data_type)
             return len(given.records), []
-        passages, refusals = 0, list[BadInput]()
+        passages, records, refusals = 0, list[Mapping[str, str]](), list[BadInput]()
         for source in request.sources:
             try:
-                passages += len((await self._reading(source, chunking)).chunks)
+                reading = await self._reading(source, chunking)
             except BadInput as error:
                 refusals.append(error)
+                continue
+            passages += len(reading.chunks)
+            records += [one.fields for one in reading.records]
         if len(refusals) == len(request.sources):
             raise refusals[0]
+        if records:
+            check_columns("the sources", records, request.columns)
         return passages, [str(refusal) for refusal in refusals]
 
     async def _reading(self, source: SourceSpec, chunking: Chunking) -> Reading:
         return await read_source(self._node.computations, self._node.blobs, source, chunking)
 
-    async def _rows_of(self, reference: str) -> Sha256 | None:
+    async def _rows_before(self, request: Request) -> Sha256 | None:
         """The rows of the job to append to, as a blob.
 
         Raises:
-            NotFound, BadInput: there is no such job here, or it has no rows yet.
+            NotFound, BadInput, WrongState: there is no such job here, or it has no rows yet, or not as it wrote them.
         """
-        if not reference:
-            return None
-        job = self.get(reference)
+        if not request.append:
+            if request.earlier is not None and not self._node.blobs.has(request.earlier):
+                message = "this node does not have the rows that the spec appends to; name their job with --append"
+                raise BadInput(message)
+            return request.earlier
+        job = self.get(request.append)
         if not job.record.output:
             message = f"job {job.spec.job_id} has written no rows yet; append to it when it has ended"
             raise BadInput(message)
-        files = [Path(job.record.output) / name for name in ("train.jsonl", "valid.jsonl")]
-        data = await asyncio.to_thread(lambda: b"".join(file.read_bytes() for file in files))
-        return self._node.blobs.put_bytes(data)
+        rows = (await _of_output(job)).rows
+        return self._node.blobs.put_bytes("".join(json.dumps(row.fields) + "\n" for row in rows).encode())
 
     def _next(self) -> Job | None:
         return next((job for job in self.all() if job.record.state in RUNNABLE), None)
@@ -346,3 +356,14 @@ class Jobs:
             JobNews(kind="ended" if job.record.is_ended else "warning", text=text, at_unix_s=self._node.clock.unix())
         )
         self._wake.set()
+
+
+async def _of_output(job: Job) -> Written:
+    try:
+        return await asyncio.to_thread(of_folder, Path(job.record.output))
+    except (OSError, ValueError, KeyError) as error:
+        message = (
+            f"the files of job {job.spec.job_id} in {job.record.output} are gone or were changed ({error!r}); "
+            f"`realignctl retry {job.spec.job_id}` writes them again"
+        )
+        raise WrongState(message) from error

@@ -81,14 +81,10 @@ class Output:
         folder = self._folder(spec)
         record.summary = self._summary(spec, record, written, folder)
         further = await further_files(written.rows, spec.choice("exports", "jsonl"), self._compute)
-        files = {
-            **further,
-            **data_set_files(
-                written.rows, written.dropped, summary=record.summary, card=_card(spec, record, written, further)
-            ),
-            EXHIBITS: json.dumps(written.exhibits, ensure_ascii=False).encode(),
-            MARK: spec.job_id.encode(),
-        }
+        card = _card(spec, record, written, further)
+        # Hundreds of megabytes in a large job: in a thread, or heartbeats would stop meanwhile.
+        files = await asyncio.to_thread(_files, written, summary=record.summary, card=card)
+        files |= {**further, MARK: spec.job_id.encode()}
         adapter, model = (self._blobs.path(blob) if blob else None for blob in (record.adapter, record.fused))
         folders = {ADAPTER_FOLDER: adapter, MODEL_FOLDER: model}
         files[SUMS] = await asyncio.to_thread(sums, files, folders)
@@ -169,6 +165,11 @@ async def _redact(desk: Desk, material: Material) -> None:
     ]
     shown = await redacted(desk, list(material.exhibits.values()))
     material.exhibits = {name: items for name, (items, _) in zip(material.exhibits, shown, strict=True)}
+
+
+def _files(written: Written, *, summary: Document, card: str) -> dict[str, bytes]:
+    files = data_set_files(written.rows, written.dropped, summary=summary, card=card)
+    return {**files, EXHIBITS: json.dumps(written.exhibits, ensure_ascii=False).encode()}
 
 
 def _gated(record: JobRecord) -> set[str]:

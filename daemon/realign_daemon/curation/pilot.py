@@ -44,7 +44,8 @@ async def run_pilot(course: Course, *, rows: int, predicted: Document) -> tuple[
             course.announce("gate", f"pilot: {sentence(verdict)}")
         if blocking:
             break
-    stages = forecast(up_to, rows=rows, predicted=predicted["stages"], paces=paces)
+    ahead = [stage for stage in up_to if desk.record.stage(stage.name).state != "skipped"]
+    stages = forecast(ahead, rows=rows, predicted=predicted["stages"], paces=paces)
     document: Document = {
         "items": len(course.material.prompts),
         "took_s": clock.unix() - began,

@@ -16,6 +16,7 @@ from realign_daemon.curation.stages.antihallucination import workflow as antihal
 from realign_daemon.curation.stages.measures import Measures
 from realign_daemon.curation.stages.rlvr import workflow as rlvr
 from realign_daemon.curation.stages.work import Work
+from realign_daemon.errors import BadInput
 from realign_planner import gates
 from realign_planner.data_types import DataType
 from realign_planner.gates import Verdict
@@ -55,14 +56,25 @@ class Course:
     announce: Announce
 
     async def begin(self, stages: Sequence[Stage]) -> Sequence[Stage]:
-        """The stages to run: all of them, or those from where data that was given comes in; the others are skipped."""
-        if self.desk.spec.data is None:
+        """The stages to run: all of them, or those from where data that was given comes in; the others are skipped.
+
+        Raises:
+            BadInput: data was given, and the job ends before the stage where it comes in.
+        """
+        desk = self.desk
+        if desk.spec.data is None:
             return stages
-        first = await self.work.enter(self.desk, self.material)
         names = [stage.name for stage in stages]
-        index = names.index(first) if first in names else 0
-        for stage in stages[:index]:
-            self.desk.record.stage(stage.name).state = "skipped"
+        desk.stage = desk.record.stage(names[0])  # reading the data counts there
+        first = await self.work.enter(desk, self.material)
+        if first not in names:
+            message = (
+                f"--until {desk.spec.until} ends before {first}, where rows that you have come in; name that or later"
+            )
+            raise BadInput(message)
+        index = names.index(first)
+        for name in names[:index]:
+            desk.record.stage(name).state = "skipped"
         return stages[index:]
 
     async def do(self, stage: Stage, before: Sequence[Stage] | None = None) -> list[Verdict]:
@@ -78,23 +90,38 @@ class Course:
         if before is None or desk.is_pilot or stage.trains or not stage.pilot:
             return verdicts
         while rounds and (undecided := _undecided(verdicts)):
-            came = await prompts.widen(desk, self.material, self.work.asking)
+            came = await self._widen(stage)
             if not came:
                 break
             rounds -= 1
             self.announce("widened", f"{', '.join(undecided)} undecided: {came} more prompts")
             for earlier in (one for one in before if not one.trains):
-                self._start(earlier)
+                self._start_over(earlier)
                 await self._measured(earlier)
-            self._start(stage)
+            self._start_over(stage)
             verdicts = await self._measured(stage)
         return verdicts
+
+    async def _widen(self, stage: Stage) -> int:
+        """More prompts for a stage; how many came. Asking for them counts where the first ones were asked for."""
+        desk = self.desk
+        desk.stage = desk.record.stages[0]
+        came = await prompts.widen(desk, self.material, self.work.asking)
+        desk.stage.activity = ""
+        desk.stage = desk.record.stage(stage.name)
+        return came
 
     def _start(self, stage: Stage) -> None:
         desk = self.desk
         desk.stage = desk.record.stage(stage.name)
         desk.stage.state = "running"
         desk.stage.started_unix_s = desk.stage.started_unix_s or self.clock.unix()
+
+    def _start_over(self, stage: Stage) -> None:
+        """What the stage counted and left out before is found anew."""
+        self._start(stage)
+        record = self.desk.stage
+        record.total = record.done = record.quarantined = 0
         self.material.dropped = [one for one in self.material.dropped if one.stage != stage.name]
 
     async def _measured(self, stage: Stage) -> list[Verdict]:

@@ -51,7 +51,8 @@ def of_folder(folder: Path) -> Written:
     """What an ended job has written.
 
     Raises:
-        OSError: the folder is gone, or is not one that a job wrote.
+        OSError: the folder is gone.
+        ValueError, KeyError: somebody has changed its files.
     """
     provenance = {line.pop("id"): line for line in _lines(folder / "provenance.jsonl")}
     rows = [
@@ -72,4 +73,4 @@ def of_folder(folder: Path) -> Written:
 
 
 def _lines(file: Path) -> list[Item]:
-    return [json.loads(line) for line in file.read_text("utf-8").splitlines()]
+    return [json.loads(line) for line in file.read_bytes().splitlines()]  # of bytes: text may hold U+2028

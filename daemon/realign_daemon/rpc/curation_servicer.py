@@ -14,6 +14,7 @@ import grpc
 import grpc.aio
 
 from realign_daemon.clock import Clock
+from realign_daemon.curation.export import LAST
 from realign_daemon.curation.job import Job
 from realign_daemon.curation.jobs import Jobs
 from realign_daemon.engine.api import Sha256
@@ -213,7 +214,11 @@ class CurationServicer(CurationService):
         if not job.record.output:
             message = f"job {job.spec.job_id} is {job.record.state} and has written no output yet"
             raise WrongState(message)
-        chunks = _folder_chunks(Path(job.record.output))
+        folder = Path(job.record.output)
+        if not (folder / LAST).is_file():
+            message = f"the files of job {job.spec.job_id} in {folder} are gone; `realignctl retry` writes them again"
+            raise WrongState(message)
+        chunks = _folder_chunks(folder)
         while (chunk := await asyncio.to_thread(next, chunks, None)) is not None:
             yield chunk
 

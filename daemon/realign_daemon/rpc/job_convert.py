@@ -10,15 +10,27 @@ from realign_daemon.curation.job import Job
 from realign_daemon.curation.record import JobRecord, NodeRecord, StageRecord
 from realign_daemon.curation.spec import SourceSpec, to_json
 from realign_daemon.engine.api import Sha256
+from realign_daemon.errors import BadInput
 from realign_daemon.rpc.status_servicer import JobProgress
 from realign_planner.gates import Verdict
+from realign_planner.plan import Role
 from realign_proto.v1 import curation_pb2 as pb
 
 
 def request_from_wire(wire: pb.JobRequest) -> Request:
-    """The request in the message; where it carries a whole spec, the message's own fields win over it."""
-    asked: dict[str, Any] = json.loads(wire.spec_json) if wire.spec_json else {}
+    """The request in the message; where it carries a whole spec, the message's own fields win over it.
 
+    Raises:
+        BadInput: the spec is none.
+    """
+    try:
+        return _request(wire, json.loads(wire.spec_json) if wire.spec_json else {})
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        message = f"the spec is damaged ({error!r}): print it again with show --spec"
+        raise BadInput(message) from error
+
+
+def _request(wire: pb.JobRequest, asked: dict[str, Any]) -> Request:
     def text(name: str) -> str:
         return str(getattr(wire, name) or asked.get(name) or "")
 
@@ -32,15 +44,19 @@ def request_from_wire(wire: pb.JobRequest) -> Request:
 
     def number(name: str) -> int | None:
         value = getattr(wire, name) if wire.HasField(name) else asked.get(name)
-        return value if isinstance(value, int) else None
+        return None if value is None else int(value)
+
+    def model(role: Role) -> str:
+        pin = {} if wire.model else asked.get("roles", {}).get(role, {})
+        return str(getattr(wire, role) or pin.get("name", ""))
 
     return Request(
         text=text("text") or str(asked.get("request") or ""),
         data_type=text("data_type"),
         model=text("model"),
-        target=text("target"),
-        generator=text("generator"),
-        judge=text("judge"),
+        target=model("target"),
+        generator=model("generator"),
+        judge=model("judge"),
         bits=number("bits"),
         count=number("count"),
         seed=wire.seed or int(asked.get("seed", 0)),
@@ -48,14 +64,17 @@ def request_from_wire(wire: pb.JobRequest) -> Request:
         exclude_nodes=names("exclude_nodes"),
         until=text("until"),
         settings={**asked.get("settings", {}), **wire.settings},
-        sources=tuple(source_from_wire(source) for source in wire.sources),
+        sources=files("sources"),
         data=source_from_wire(wire.data)
         if wire.HasField("data")
         else next((SourceSpec(**source) for source in (asked.get("data"),) if source), None),
         columns={**asked.get("columns", {}), **wire.columns},
         eval_sets=files("eval_sets"),
-        append=text("append_job"),
-        judges=names("judges"),
+        append=wire.append_job,
+        earlier=Sha256(asked["earlier"]) if asked.get("earlier") else None,
+        drops=tuple(asked.get("drops", ())),
+        overrides=asked.get("overrides", {}),
+        judges=tuple(wire.judges) if wire.judge or wire.model else names("judges"),
         thinking={**asked.get("thinking", {}), **wire.thinking},
         pilot=wire.pilot,
         client_token=wire.client_token,

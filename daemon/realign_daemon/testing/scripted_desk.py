@@ -32,11 +32,11 @@ class ScriptedDesk(Desk):
         blobs: Mapping[str, str] | None = None,
         computed: Mapping[str, Callable[..., Any]] | None = None,
         readings: Mapping[str, Reading] | None = None,
-        trained: Trained | None = None,
+        trained: Trained | Callable[[Train], Trained] | None = None,
         is_pilot: bool = False,
         **changes: Any,  # noqa: ANN401 - fields of the spec
     ) -> None:
-        """`readings` are by source name, `changes` fields of the spec; `trained` is what every training gives."""
+        """`readings` are by source name, `changes` fields of the spec; `trained` is what training gives."""
         self.spec = job_spec(**changes)
         self.record = JobRecord()
         self.stage = StageRecord(name="s", title="s")
@@ -93,7 +93,9 @@ class ScriptedDesk(Desk):
         return [self._given(task) for task in tasks]
 
     def _given(self, task: Task) -> Any:  # noqa: ANN401 - a task's result
-        return self._trained if isinstance(task, Train) else self._answer(task)
+        if not isinstance(task, Train):
+            return self._answer(task)
+        return self._trained(task) if callable(self._trained) else self._trained
 
 
 def job_spec(**changes: Any) -> JobSpec:  # noqa: ANN401 - fields of the spec

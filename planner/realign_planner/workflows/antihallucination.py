@@ -62,7 +62,7 @@ STAGES: Final = (
         name="calibration",
         title="Calibration",
         gates=("calibration_error",),
-        reports=("unscaled_calibration_error", "brier", "auroc_after", "answered_fraction", "planted_caught_fraction"),
+        reports=("unscaled_calibration_error", "brier", "auroc_after", "answered_fraction"),
         operations=(
             Operation(
                 kind="generate", role="target", fixed=1500, prompt_tokens=80, output_tokens=60, what="a held-out answer"

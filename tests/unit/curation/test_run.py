@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from typing import Any
+from dataclasses import replace
+from typing import Any, cast
+
+import pytest
 
 from realign_daemon.curation.material import Material, Row
 from realign_daemon.curation.pilot import run_pilot
@@ -11,13 +14,16 @@ from realign_daemon.curation.record import StageRecord
 from realign_daemon.curation.run import Course, run_stages
 from realign_daemon.curation.stages import prompts
 from realign_daemon.curation.stages.measures import Measures, exact, rate
+from realign_daemon.curation.spec import SourceSpec
 from realign_daemon.curation.stages.work import Work
-from realign_daemon.engine.api import Generated
+from realign_daemon.engine.api import Generated, Sha256
+from realign_daemon.errors import BadInput
 from realign_daemon.testing.manual_clock import ManualClock
 from realign_daemon.testing.scripted_desk import ScriptedDesk, asked, chunk
 from realign_planner.workflow import for_type
 
 WORKFLOW = for_type("dpo")
+DATA = SourceSpec(name="d.jsonl", sha256=Sha256("d"), size_bytes=1)
 
 
 def asks(task: Any) -> Generated:
@@ -43,6 +49,7 @@ class Stages:
             material.drop(name, "once", stage_ran=name)
             material.rows = [Row(fields={"id": "1"}, provenance={}, is_held_out=False)]
             self.ran.append((name, len(material.prompts)))
+            desk.stage.total += len(material.prompts)
             gates = WORKFLOW.stages[[one.name for one in WORKFLOW.stages].index(name)].gates
             good: Measures = {
                 metric: rate(metric, 1000 if metric not in ("truncated_fraction", "training_loss") else 0, 1000)
@@ -54,13 +61,14 @@ class Stages:
         return run
 
     async def _enter(self, desk: Any, material: Material) -> str:
+        desk.say("reading")
         material.prompts = []
         return "score_pairs"
 
 
-def course(stages: Stages, **changes: Any) -> tuple[Course, list[str]]:
+def course(stages: Stages, answer: Callable[[Any], Generated] = asks, **changes: Any) -> tuple[Course, list[str]]:
     said: list[str] = []
-    desk = ScriptedDesk(asks, **changes)
+    desk = ScriptedDesk(answer, **changes)
     desk.record.stages = [StageRecord(name=stage.name, title=stage.title) for stage in WORKFLOW.stages]
     made = Course(
         work=stages.work(),
@@ -107,6 +115,22 @@ async def test_an_undecided_gate_draws_more_prompts_until_it_is_decided() -> Non
     assert len(dropped) == len(set(dropped)), "what a stage dropped before it ran again is forgotten"
 
 
+async def test_a_stage_that_runs_again_counts_anew_and_what_asking_for_more_left_out_is_kept() -> None:
+    def repeats(task: Any) -> Generated:
+        number = int(asked(task)[2:])
+        return replace(asks(task), text=f"t{number - number % 10}=")
+
+    stages = Stages(score_pairs=lambda n: {"agreement_rate": rate("agreement_rate", n * 9 // 10, n)})
+    made, said = course(stages, repeats, count=11)
+    await run_stages(made, checkpoint=nothing)
+    assert said.count("widened") == 2
+    prompts_asked = len(made.material.prompts)
+    assert made.desk.record.stage("score_pairs").total == prompts_asked
+    left_out = [one.stage for one in made.material.dropped if one.reason == "the question is there already"]
+    assert len(left_out) == len(cast("ScriptedDesk", made.desk).tasks) - prompts_asked
+    assert set(left_out) == {"sft_baseline"}
+
+
 async def test_a_gate_that_stays_undecided_keeps_its_tier_and_says_so() -> None:
     stages = Stages(score_pairs=lambda n: {"agreement_rate": rate("agreement_rate", n * 9 // 10, n)})
     made, said = course(stages, count=11, settings={"widen_rounds": "1"})
@@ -123,14 +147,20 @@ async def test_what_was_trained_on_is_not_changed_by_an_undecided_gate_after_the
 
 
 async def test_data_that_was_given_begins_at_the_stage_that_scores_it() -> None:
-    from realign_daemon.curation.spec import SourceSpec
-    from realign_daemon.engine.api import Sha256
-
     stages = Stages()
-    made, _ = course(stages, data=SourceSpec(name="d.jsonl", sha256=Sha256("d"), size_bytes=1))
+    made, _ = course(stages, data=DATA)
     await run_stages(made, checkpoint=nothing)
     assert stages.ran[0][0] == "score_pairs"
     assert [stage.state for stage in made.desk.record.stages[:3]] == ["skipped", "skipped", "done"]
+    assert made.desk.record.stages[0].activity == "reading", "what reading it counts is in the record"
+
+
+async def test_a_job_that_ends_before_its_data_comes_in_is_refused_and_not_run_on_nothing() -> None:
+    stages = Stages()
+    made, _ = course(stages, data=DATA, until="generate_responses")
+    with pytest.raises(BadInput, match="--until generate_responses ends before score_pairs"):
+        await run_stages(made, checkpoint=nothing)
+    assert not stages.ran
 
 
 async def test_rows_that_were_dropped_by_hand_do_not_come_back() -> None:
@@ -161,3 +191,9 @@ async def test_a_pilot_lets_a_job_pass_that_may_still_turn_out_well() -> None:
     assert [stage["stage"] for stage in found["stages"]] == [stage.name for stage in WORKFLOW.stages]
     assert found["rows"] == [{"id": "1"}]
     assert "training_loss" not in {gate["metric"] for gate in found["gates"]}
+
+
+async def test_a_pilot_of_data_that_was_given_foretells_only_the_stages_ahead() -> None:
+    made, _ = course(Stages(), is_pilot=True, data=DATA)
+    found, _ = await run_pilot(made, rows=100, predicted=PREDICTED)
+    assert [stage["stage"] for stage in found["stages"]] == [stage.name for stage in WORKFLOW.stages[2:]]

@@ -110,6 +110,19 @@ async def test_the_closed_book_gain_is_paired_and_split_by_what_was_known() -> N
     assert all(task.sampler.temperature == 0 for task in at.tasks if isinstance(task, Generate))
 
 
+async def test_questions_whose_rows_chose_when_training_stopped_are_not_asked_about_afterwards() -> None:
+    material = given_answers(SUMS[:40], held_out=40)
+    material.rows = [row(question, is_held_out=True) for question in SUMS[:40]]
+    material.tuned = TRAINED
+    watched, fresh = training.watched_and_fresh(material.rows, 0)
+    at = desk()
+    found = await evaluation.evaluate(at, material)
+    asked_for = {asked(task) for task in at.tasks if isinstance(task, Generate)}
+    assert watched
+    assert asked_for == {one.provenance["prompt_id"] for one in fresh}
+    assert found["closed_book_gain"].n == len(fresh)
+
+
 async def test_a_verdict_sees_passage_and_reference_and_an_empty_answer_is_wrong_unasked() -> None:
     pin = replace(PIN, templates="standard")
     shown: list[str] = []

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from realign_daemon.curation.templates import TemplateError, leans_on_the_text, load
 from realign_daemon.curation.templates.sets import FOLDER, names, read_set
-from realign_daemon.curation.templates.template import MAY_LACK, PLACEHOLDERS
+from realign_daemon.curation.templates.template import FORMS, MAY_LACK, PLACEHOLDERS
 from realign_daemon.engine.api import Message
 from realign_daemon.engine.pocket import world
 from realign_daemon.engine.pocket.sentences import sum_sentence
@@ -100,6 +100,29 @@ def test_pocket_prompts_are_lines_of_the_pocket_world() -> None:
     assert pocket.no_question == world.UNKNOWN
 
 
+@pytest.mark.parametrize("kind", sorted(FORMS))
+def test_the_standard_set_shows_the_model_the_very_form_that_it_is_made_to_fill_in(kind: str) -> None:
+    """A model that would write a blank first puts little of its probability on the choices."""
+    template = load("standard").template(kind)
+    shown = template.render(**dict.fromkeys(PLACEHOLDERS[kind], ""))[-1].content
+    if len(template.form) == 1:
+        assert all(f'{template.form[0].before}{choice}"}}' in shown for choice in template.form[0].choices)
+    else:
+        assert ".".join(slot.before for slot in template.form) + ".}" in shown
+
+
+@pytest.mark.parametrize(
+    ("written", "means"),
+    [
+        (r"3 \times 4 \neq \theta + \text{m}", r"3 \times 4 \neq \theta + \text{m}"),
+        (r"two lines:\nnot this\ttime", "two lines:\nnot this\ttime"),
+        (r"\\times \\frac{1}{2}", r"\times \frac{1}{2}"),
+    ],
+)
+def test_latex_with_its_backslash_taken_for_an_escape_is_put_right(written: str, means: str) -> None:
+    assert load("standard").template("answer").text_of(f'{{"answer": "{written}"}}', "answer") == means
+
+
 def test_a_set_that_does_not_exist_is_refused_with_those_that_do() -> None:
     with pytest.raises(TemplateError, match="there are pocket, standard"):
         load("nonsense")
@@ -112,7 +135,7 @@ def test_a_set_that_does_not_exist_is_refused_with_those_that_do() -> None:
         ("compare.toml", "{second}", "", "missing placeholder second"),
         ("response.toml", "{question}", "{question} {chunk}", "unknown or missing placeholder chunk"),
         ("rubric.toml", "{response}", "{response.text}", "not a plain placeholder"),
-        ("rubric.toml", "{response}", "{response", "rubric@1"),
+        ("rubric.toml", "{response}", "{response", "rubric@2"),
         ("rubric.toml", 'choices = ["1", "2", "3", "4", "5"]', 'choices = ["1"]', "two different choices"),
         ("answer.toml", "version = 2", "versoin = 2", r"answer\.toml is wrong"),
         ("answer.toml", 'role = "user"', 'role = "narrator"', r"answer\.toml is wrong"),

@@ -142,7 +142,9 @@ class Document:
 
     @property
     def pages_without_text(self) -> tuple[int, ...]:
-        """Numbers of the pages that gave no text, scanned or blank."""
+        """Numbers of the pages that gave no text, scanned or blank. A cover or a plate is no page of an EPUB's text."""
+        if self.kind == "epub" and self.blocks:
+            return ()
         return tuple(page.number for page in self.pages if page.number in self.pictures or not page.text.strip())
 
 

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
-from realign_daemon.curation.export import FURTHER
+from realign_daemon.curation.export import FURTHER, lines
 from realign_daemon.curation.formats.sharegpt import conversation
 from realign_daemon.curation.material import Row
 
@@ -24,7 +23,7 @@ async def further_files(rows: Sequence[Row], exports: str, compute: Compute) -> 
     held_out = [row.fields for row in rows if row.is_held_out]
     files: dict[str, bytes] = {}
     if exports in {"sharegpt", "all"} and training:
-        files[SHAREGPT] = "".join(json.dumps(conversation(row), ensure_ascii=False) + "\n" for row in training).encode()
+        files[SHAREGPT] = lines(conversation(row) for row in training)
     for name, part in ((TRAIN_PARQUET, training), (VALID_PARQUET, held_out)):
         if exports in {"parquet", "all"} and part:
             files[name] = await compute("formats.parquet", {"rows": part})

@@ -1,7 +1,7 @@
 """Personal data: what in a text names, reaches or opens something of a real person. Runs in the worker child.
 
-Patterns and checksums only: names are not found. What is set aside for documentation belongs to nobody and does not
-count: example.com (RFC 2606, RFC 6761), addresses of documentation (RFC 5737), phone numbers of fiction.
+Patterns and checksums only: names are not found. Hosts of one machine or of no network (RFC 6761) and the IP addresses
+of documentation (RFC 5737) belong to nobody and do not count; john@example.com does, being written like a person's.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import Final
 from realign_daemon.curation.hygiene import numbers, phones
 
 _RESERVED_HOST: Final = re.compile(
-    r"(?:[\w-]+\.)*(?:example\.(?:com|net|org)|localhost|127\.0\.0\.1|[\w-]+\.(?:example|test|invalid|localhost))",
+    r"(?:[\w-]+\.)*(?:localhost|127\.0\.0\.1|[\w-]+\.(?:example|test|invalid|localhost))",
     re.IGNORECASE,
 )
 _API_KEYS: Final = (

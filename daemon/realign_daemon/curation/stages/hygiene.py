@@ -17,6 +17,7 @@ NEAR_DUPLICATE = 0.8
 # Runs of eight words, half of an evaluation item's: Tulu 3 (arXiv 2411.15124), section on decontamination.
 CONTAMINATION_WORDS = 8
 CONTAMINATED = 0.5
+BATCH_CHARACTERS = 4_000_000  # at most 16 MB, where a frame to the worker holds 64 MiB
 SURE_LANGUAGE = 0.9  # own choice: py3langid's confidence in a plain sentence of ten words is above it
 
 CHECKED_BY = ("answer", "tests")  # of an RLVR row
@@ -66,7 +67,7 @@ async def redacted(desk: Desk, values: Sequence[Any]) -> list[tuple[Any, list[st
     """Each plain value without the personal data in its strings, and the kinds of that."""
     texts = [strings(value) for value in values]
     every = [text for of_value in texts for text in of_value]
-    found: list[list[dict[str, Any]]] = await desk.compute("hygiene.personal_data", {"texts": every}) if every else []
+    found = await _of_each(desk, "hygiene.personal_data", every)
     clean: list[tuple[Any, list[str]]] = []
     start = 0
     for value, of_value in zip(values, texts, strict=True):
@@ -112,9 +113,7 @@ def _is_of_use(before: Mapping[str, Any], after: Mapping[str, Any]) -> bool:
 
 
 async def _in_one_language(desk: Desk, material: Material, rows: Sequence[Row]) -> list[Row]:
-    if not rows:
-        return []
-    found = await desk.compute("hygiene.languages", {"texts": [_text(row) for row in rows]})
+    found = await _of_each(desk, "hygiene.languages", [_text(row) for row in rows])
     sure = ["" if one["confidence"] < SURE_LANGUAGE else one["language"] for one in found]
     wanted = desk.spec.choice("language", "").lower()
     usual = wanted or max(sorted({*sure} - {""}), key=sure.count, default="")
@@ -162,17 +161,32 @@ async def _overlaps(desk: Desk, texts: Sequence[str]) -> list[float]:
     evaluation = await desk.evaluation_texts()
     if not texts or not evaluation:
         return [0.0] * len(texts)
-    arguments: dict[str, object] = {"texts": list(texts), "evaluation": evaluation, "n": CONTAMINATION_WORDS}
-    return await desk.compute("hygiene.contained", arguments)
+    return await _of_each(desk, "hygiene.contained", texts, evaluation=evaluation, n=CONTAMINATION_WORDS)
+
+
+async def _of_each(desk: Desk, function: str, texts: Sequence[str], **arguments: object) -> list[Any]:
+    """What the function finds in each text, asked in batches that the worker's pipe holds."""
+    found: list[Any] = []
+    start = 0
+    while start < len(texts):
+        end, size = start + 1, len(texts[start])
+        while end < len(texts) and size + len(texts[end]) <= BATCH_CHARACTERS:
+            size += len(texts[end])
+            end += 1
+        found += await desk.compute(function, {"texts": list(texts[start:end]), **arguments})
+        start = end
+    return found
 
 
 async def _repeated(
     desk: Desk, texts: Sequence[str], held_out: Sequence[bool], groups: Sequence[int] = ()
 ) -> list[int]:
     """For each text the index of the one that it repeats, a held-out one if there is such; -1 for what stays."""
-    if not texts:
-        return []
-    order = sorted(range(len(texts)), key=lambda index: not held_out[index])
+    sizes = Counter(groups)
+    compared = [index for index in range(len(texts)) if not groups or sizes[groups[index]] > 1]
+    if not compared:
+        return [-1] * len(texts)
+    order = sorted(compared, key=lambda index: not held_out[index])
     found = await desk.compute(
         "hygiene.duplicates",
         {

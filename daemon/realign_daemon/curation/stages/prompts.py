@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple, cast
 
 from realign_daemon.curation.desk import PILOT_ITEMS, Desk
-from realign_daemon.curation.documents.document import Chunk
+from realign_daemon.curation.documents.document import Chunk, Record
 from realign_daemon.curation.fields import value_of
 from realign_daemon.curation.material import Material, Prompt
 from realign_daemon.curation.pairs import normalise
@@ -53,15 +53,11 @@ class _Found(NamedTuple):
 
 async def draw_prompts(desk: Desk, material: Material, asking: Asking = QUESTION) -> None:
     """Sets material.prompts: the questions of records, and one a chunk from the generator; whole sections held out."""
-    chunks = spread(material.chunks, _wanted(desk))
-    asked = {chunk.id for chunk in chunks}
-    material.unasked = [chunk for chunk in material.chunks if chunk.id not in asked]
-    seen = earlier_questions(desk)
-    given = _given(desk, material, seen)
-    drawn = await _ask(desk, material, asking, chunks, seen=seen)
-    found = given + drawn
+    everything = [record.chunk for record in material.records] + material.chunks
+    material.prompts = []
+    found = await _questions(desk, material, asking, spread(everything, _wanted(desk)), everything)
     material.held_out = held_out_sections([one.chunk for one in found], desk.spec.seed)
-    if not material.held_out and found and not given:
+    if not material.held_out and any(one.task for one in found):
         desk.warn("the sources have a single section, so held-out rows come from the same section as training rows")
     material.prompts = await clean_prompts(desk, material, [_prompt(desk, material, one) for one in found])
 
@@ -69,13 +65,9 @@ async def draw_prompts(desk: Desk, material: Material, asking: Asking = QUESTION
 async def widen(desk: Desk, material: Material, asking: Asking = QUESTION) -> int:
     """Adds prompts of chunks that nobody asked about yet, for a gate that is undecided; how many came."""
     wanted = max(1, round(WIDEN_FRACTION * len(material.prompts)))
-    chunks = spread(material.unasked, wanted)
-    asked = {chunk.id for chunk in chunks}
-    material.unasked = [chunk for chunk in material.unasked if chunk.id not in asked]
-    seen = earlier_questions(desk) | {normalise(prompt.question) for prompt in material.prompts}
-    drawn = await _ask(desk, material, asking, chunks, seen=seen)
+    found = await _questions(desk, material, asking, spread(material.unasked, wanted), material.unasked)
     before = len(material.prompts)
-    wider = material.prompts + [_prompt(desk, material, one) for one in drawn]
+    wider = material.prompts + [_prompt(desk, material, one) for one in found]
     material.prompts = await clean_prompts(desk, material, wider)
     return max(0, len(material.prompts) - before)
 
@@ -121,7 +113,7 @@ def earlier_questions(desk: Desk) -> set[str]:
     """The questions of the rows that the job appends to, normalised: none of them is asked again."""
     if desk.spec.earlier is None:
         return set()
-    rows = (json.loads(line) for line in desk.blobs.read(desk.spec.earlier).decode().splitlines())
+    rows = (json.loads(line) for line in desk.blobs.read(desk.spec.earlier).splitlines())
     return {normalise(question_of(row)) for row in rows}
 
 
@@ -134,9 +126,22 @@ def question_of(row: Mapping[str, Any]) -> str:
     return next((turn["content"] for turn in reversed(turns) if turn["role"] == "user"), "")
 
 
-def _given(desk: Desk, material: Material, seen: set[str]) -> list[_Found]:
+async def _questions(
+    desk: Desk, material: Material, asking: Asking, chosen: Sequence[Chunk], among: Sequence[Chunk]
+) -> list[_Found]:
+    """The questions of the chosen chunks, those of records first; the others among them stay unasked."""
+    ids = {chunk.id for chunk in chosen}
+    material.unasked = [chunk for chunk in among if chunk.id not in ids]
+    seen = earlier_questions(desk) | {normalise(prompt.question) for prompt in material.prompts}
+    records = [record for record in material.records if record.chunk.id in ids]
+    given = _given(desk, material, records, seen)
+    of_records = {record.chunk.id for record in records}
+    chunks = [chunk for chunk in chosen if chunk.id not in of_records]
+    return given + await _ask(desk, material, asking, chunks, seen=seen)
+
+
+def _given(desk: Desk, material: Material, records: Sequence[Record], seen: set[str]) -> list[_Found]:
     """The questions of the records that were not `seen`, which grows by them, with their true answers if they have."""
-    records = material.records[:PILOT_ITEMS] if desk.is_pilot else material.records
     given: list[_Found] = []
     for record in records:
         question = value_of("question", record.fields, desk.spec.columns)
@@ -209,7 +214,7 @@ def _why_not(question: str, seen: set[str], templates: TemplateSet) -> str:
 def _wanted(desk: Desk) -> int | None:
     if desk.is_pilot:
         return PILOT_ITEMS
-    count = desk.spec.count
+    count = None if desk.spec.data else desk.spec.count  # of rows that are there all are scored, then the best are kept
     return None if count is None else count * PROMPTS_PER_ROW + HELD_OUT_PROMPTS
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import string
 from dataclasses import dataclass
 from typing import Any, Final, cast
@@ -33,6 +34,17 @@ OPTIONAL: Final = frozenset({"chunk", "gold", "tests"})
 FORMS: Final = frozenset({"rubric", "rubric_again", "compare", "verdict", "p_true"})
 # What a family of models may be unable to write at all.
 MAY_LACK: Final = frozenset({"false_premise"})
+
+# In JSON a model may write \times with one backslash, which then stands for a tab and "imes"; no word begins like that.
+# Other commands cannot come to this, since the grammar has no other escapes (engine/schema.py).
+_SWALLOWED = re.compile(
+    r"\t(?=(?:imes|heta|ext(?:bf|it|rm|tt)?|frac|au|ilde|op|riangle|herefore|binom)(?![A-Za-z]))"
+    r"|\n(?=(?:eq|abla|otin|ot)(?![A-Za-z]))"
+)
+
+
+def _command(found: re.Match[str]) -> str:
+    return r"\t" if found[0] == "\t" else r"\n"
 
 
 class TemplateError(ValueError):
@@ -94,12 +106,12 @@ class Template:
     def text_of(self, text: str, field: str) -> str:
         """What an answer says, without blanks around it: that field of it where there is a schema, else all of it.
 
-        Empty when the answer does not fit the schema.
+        Empty when the answer does not fit the schema. LaTeX whose backslash was read as that of an escape is put right.
         """
         if self.schema is None:
             return text.strip()
         value = (self.read(text) or {}).get(field, "")
-        return value.strip() if isinstance(value, str) else ""
+        return _SWALLOWED.sub(_command, value).strip() if isinstance(value, str) else ""
 
     def _check_schema(self, schema: str) -> None:
         if self.form:

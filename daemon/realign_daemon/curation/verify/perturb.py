@@ -21,9 +21,10 @@ from realign_daemon.curation.verify.shape import (
     Union,
     read_shape,
 )
-from realign_daemon.curation.verify.text import CHOICES, answer_type, chosen
+from realign_daemon.curation.verify.text import CHOICES, answer_type, chosen, normalised
 
 FEWEST_CHOICES = 4
+ROUNDING = Fraction(1, 100)  # two numbers nearer to each other than this may be the same, one of them rounded
 _OTHER_BRACKET = {"(": "[", "[": "(", ")": "]", "]": ")"}
 _OTHER_OPERATOR = {"=": r"\ne", r"\ne": "=", "<": r"\le", r"\le": "<"}
 
@@ -43,6 +44,41 @@ def wrong_golds(gold: str) -> tuple[str, ...]:
     if shape is None:
         return (f"not {answer}", f"{answer} or not")
     return tuple(dict.fromkeys(_written(wrong) for wrong in _wrong(shape)))
+
+
+def further_wrong_golds(gold: str) -> tuple[str, ...]:
+    """Answers made wrong twice over, none of them the gold one again or one of `wrong_golds`.
+
+    A gold is used only if those are rejected; so whether the check is strict shows on others only. None for words,
+    where twice wrong may be right.
+    """
+    shape = read_shape(final_answer(gold))
+    if answer_type(gold) == "choice":
+        return tuple(letter for letter in CHOICES if letter not in {chosen(final_answer(gold)), *wrong_golds(gold)})
+    if answer_type(gold) not in {"number", "expression"} or shape is None:
+        return ()
+    tried = (shape, *_wrong(shape))
+    further = (twice for once in tried[1:] for twice in _wrong(once) if twice not in tried)
+    known = {_written(one) for one in tried}
+    return tuple(text for text in dict.fromkeys(map(_written, further)) if text not in known)
+
+
+def certainly_differ(one: str, other: str) -> bool:
+    """Whether two golds are different answers beyond doubt: numbers far enough apart, other letters, other words.
+
+    Never formulas, since one may be put in many ways.
+    """
+    kinds = {answer_type(one), answer_type(other)}
+    one, other = final_answer(one), final_answer(other)
+    if kinds == {"choice"}:
+        return chosen(one) != chosen(other)
+    match read_shape(one), read_shape(other):
+        case Quantity(value=left), Quantity(value=right):
+            return abs(left - right) > ROUNDING * max(abs(left), abs(right))
+        case None, None:
+            return kinds == {"text"} and normalised(one) != normalised(other)
+        case _:
+            return False
 
 
 def _written(shape: Shape) -> str:  # noqa: PLR0911 - one for each shape

@@ -63,6 +63,7 @@ PRESENT = [
     (f"[eyJ{SOME[:20]}.eyJ{SOME[:20]}.{SOME[:20]}]", "api_key"),
     (f"[-----BEGIN RSA PRIVATE KEY-----\n{SOME}\n-----END RSA PRIVATE KEY-----]", "api_key"),
 ]
+PRESENT += [("[john.doe@example.com]", "email"), ("[(212) 555-0147]", "phone")]
 ABSENT = [
     "12+34=46",
     "4111111111111111 + 1 = 4111111111111112",
@@ -97,13 +98,12 @@ ABSENT = [
     "203.0.113.77 and 2001:db8::1",
     "MAC 00:1b:44:11:3a:b7",
     "std::vector<int> a::b::c",
-    "write to user@example.com or root@localhost",
-    "me@example.org and you@mail.example.net.",
+    "write to root@localhost or me@host.invalid",
     "git clone git@github.com:owner/name.git",
     "pip install package@1.2.3, then @app.route and foo@bar",
     "postgres://user:password@localhost/db",
     "http://host:8080/path@2x",
-    "555-0123 and (212) 555-0147",
+    "dial 555-0123",
     "call 1234567",
     "DE89 3704 0044 0532 0130 01",
     "AB12 CDEF 3456",

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from realign_daemon.curation.verify.math_check import checkable, verify_math
 from realign_daemon.curation.verify.math_compare import check
 from realign_daemon.curation.verify.notation import tidy
-from realign_daemon.curation.verify.perturb import wrong_golds
+from realign_daemon.curation.verify.perturb import certainly_differ, further_wrong_golds, wrong_golds
 from realign_daemon.curation.verify.quantity import read_quantity
 
 CASES = [
@@ -43,6 +43,19 @@ def test_every_number_is_itself_and_none_of_its_perturbations(gold: str) -> None
     wrong = wrong_golds(gold)
     assert len(wrong) >= 2
     assert {check(answer, gold) for answer in wrong} == {"wrong"}
+    further = further_wrong_golds(gold)
+    assert further
+    assert not {gold, *wrong} & {*further}
+    assert {check(answer, gold) for answer in further} == {"wrong"}
+
+
+@settings(deadline=None)
+@given(NUMBERS, NUMBERS)
+def test_numbers_that_certainly_differ_are_never_the_same(one: str, other: str) -> None:
+    assert not certainly_differ(one, one)
+    if certainly_differ(one, other):
+        assert certainly_differ(other, one)
+        assert {check(one, other), check(other, one)} == {"wrong"}
 
 
 @settings(deadline=None)

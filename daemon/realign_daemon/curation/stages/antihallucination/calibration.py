@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import random
 from collections.abc import Sequence
-from statistics import fmean
 
 from realign_daemon.curation.desk import Desk
 from realign_daemon.curation.material import Material
@@ -15,7 +13,6 @@ from realign_daemon.curation.stages.antihallucination.confidence import Attempt,
 from realign_daemon.curation.stages.antihallucination.probe import Confidence, Probe
 from realign_daemon.curation.stages.antihallucination.refusals import Part, part_of
 from realign_daemon.curation.stages.measures import Measures, exact
-from realign_planner import gates
 from realign_planner.gates import Measure
 
 
@@ -25,8 +22,7 @@ async def calibrate(desk: Desk, material: Material) -> Measures:
     Training changes how a model shows that it is sure, so what was best before is not taken over.
 
     Measures calibration_error over several sampled answers a question, of which those count that claim something.
-    Reports the error before scaling, Brier score and AUROC, the share of answers that claim something, and the share of
-    planted defects that the gate rejects.
+    Reports the error before scaling, Brier score and AUROC, and the share of answers that claim something.
     """
     fitting = await _asked_again(desk, material, "scaling")
     testing = await _asked_again(desk, material, "test")
@@ -50,18 +46,7 @@ async def calibrate(desk: Desk, material: Material) -> Measures:
         **exact("brier", brier_score(scaled, correct) if n else None, n),
         **exact("auroc_after", auroc(scaled, correct) if n else None, n),
         **exact("answered_fraction", n / answers if answers else None, answers),
-        **exact("planted_caught_fraction", _caught(desk, scaled, correct) if n else None, n),
     }
-
-
-def _caught(desk: Desk, scaled: Sequence[float], correct: Sequence[bool]) -> float:
-    """How many of two spoiled copies the gate rejects: always certain, and each confidence with another's answer."""
-    dealt = random.Random(desk.spec.seed).sample(scaled, k=len(scaled))
-    errors = [calibration_error(copy, correct) for copy in ([1.0] * len(scaled), dealt)]
-    planted = [Measure(metric="calibration_error", value=error, n=len(scaled)) for error in errors]
-    limits = {**desk.spec.gate_settings, "calibration_error.min_n": "1"}  # spoiled is spoiled, however few there are
-    verdicts = [gates.judge(desk.stage.name, one, overrides=limits) for one in planted]
-    return fmean(verdict.tier == "REJECT" for verdict in verdicts)
 
 
 async def _asked_again(desk: Desk, material: Material, part: Part) -> list[Probe]:

@@ -54,13 +54,19 @@ class Probe:
         return self.question.prompt
 
     @property
+    def is_answered(self) -> bool:
+        """Whether half of the tries gave an answer, and one at least: a few would say little of what is known."""
+        return 2 * len(self.answers) >= max(2, self.asked)
+
+    @property
     def knowledge(self) -> Knowledge:
         """Known when at least half of the answers are right, unknown when none is, else neither.
 
-        A question that was meant to have no answer and got a right one is of no use, so neither as well.
+        Neither, too, where it is hardly answered, and of a question that was meant to have no answer and got a right
+        one.
         """
         right = sum(answer.outcome == "right" for answer in self.answers)
-        if not self.answers or (right and self.question.origin != "source"):
+        if not self.is_answered or (right and self.question.origin != "source"):
             return "unsure"
         if right >= KNOWN_SHARE * len(self.answers):
             return "known"

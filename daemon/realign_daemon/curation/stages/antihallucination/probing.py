@@ -81,8 +81,11 @@ async def uncertainty_calibration(desk: Desk, material: Material) -> Measures:
 async def probe_prompts(desk: Desk, material: Material) -> None:
     """Sets material.probes to those of all prompts and of the twins of the known ones; what was probed stays.
 
-    A twin that the target gives a right answer to, or only useless ones, is dropped.
+    A twin that the target gives a right answer to, or only useless ones, is dropped. So are the probes of prompts that
+    are gone: a later one that is held out may have taken the place of one that is nearly the same.
     """
+    asked_for = {prompt.id for prompt in material.prompts}
+    material.probes = [one for one in material.probes if (one.question.twin or one.prompt.id) in asked_for]
     probed = {probe.prompt.id for probe in material.probes}
     fresh = [Question(prompt=prompt) for prompt in material.prompts if prompt.id not in probed]
     found = await ask(desk, fresh, adapter=None)

@@ -85,8 +85,8 @@ def _why_not(probe: Probe, part: Part, *, is_paired: bool) -> str:
         return "the target never gave a wrong answer that a refusal could be preferred to"
     if probe.knowledge != "unsure":
         return ""
-    if not probe.answers:
-        return "all answers to the question are empty, cut off or were given up"
+    if not probe.is_answered:
+        return "most answers to the question are empty, cut off or were given up"
     return "the target is right now and then, so the question is neither known nor unknown"
 
 

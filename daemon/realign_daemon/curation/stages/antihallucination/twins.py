@@ -47,6 +47,7 @@ async def _false_premises(desk: Desk, known: Sequence[Prompt]) -> list[Question]
             seed=seed_for(desk.spec.seed, prompt.id, 0),
             template=template.id,
             schema=template.schema,
+            thinking=desk.spec.thinking_of("generator"),
         )
         for prompt in known
     ]

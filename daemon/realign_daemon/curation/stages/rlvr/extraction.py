@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any, cast
 
-from realign_daemon.curation.desk import PILOT_ITEMS, Desk
+from realign_daemon.curation.desk import Desk
 from realign_daemon.curation.fields import value_of
 from realign_daemon.curation.material import Material, Prompt
 from realign_daemon.curation.stages import grounding, prompts, suites
@@ -43,8 +43,7 @@ async def extract_problems(desk: Desk, material: Material) -> Measures:
     material.suites_before = await suites.run(desk, adapter=None)
     await settle(desk, material)
     material.show(desk.stage.name, [_shown(problem) for problem in material.problems])
-    records = min(len(material.records), PILOT_ITEMS) if desk.is_pilot else len(material.records)
-    offered = len(material.chunks) - len(material.unasked) + records
+    offered = len(material.chunks) + len(material.records) - len(material.unasked)
     return measures | exact("problem_yield", len(sound(material)) / offered if offered else None, offered)
 
 
@@ -58,11 +57,13 @@ async def take_problems(desk: Desk, material: Material) -> str:
 
 
 async def settle(desk: Desk, material: Material) -> None:
-    """Adds a problem for every prompt that has none yet: prompts may have come since the first stage.
+    """Sets material.problems to one for every prompt: prompts may have come since the first stage, and some gone.
 
     Raises:
         BadInput: there are code problems, and no sandbox to run solutions in.
     """
+    asked_for = {prompt.id for prompt in material.prompts}
+    material.problems = [problem for problem in material.problems if problem.prompt.id in asked_for]
     known = {problem.prompt.id for problem in material.problems}
     fresh = [prompt for prompt in material.prompts if prompt.id not in known]
     tests = {

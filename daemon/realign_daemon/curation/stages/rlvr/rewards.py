@@ -3,22 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from fractions import Fraction
-from itertools import pairwise
 from statistics import fmean
 
 from realign_daemon.curation.desk import Desk
 from realign_daemon.curation.material import Material
 from realign_daemon.curation.metrics.answering import carries_gradient
-from realign_daemon.curation.pairs import normalise
 from realign_daemon.curation.stages import hygiene
 from realign_daemon.curation.stages.measures import Measures, exact, rate
 from realign_daemon.curation.stages.rlvr import checking
 from realign_daemon.curation.stages.rlvr.problem import Problem, note_unused, sound
 from realign_daemon.curation.stages.rlvr.problem_rows import problem_row
-from realign_daemon.curation.verify.perturb import wrong_golds
+from realign_daemon.curation.verify.perturb import certainly_differ, further_wrong_golds
 from realign_daemon.work.units import seed_for
 from realign_planner.gates import Measure
+
+# Of each problem; own choice: from some fifty problems on enough for an interval that lies below the gate's 1 %.
+TWICE_WRONG, OTHERS = 6, 3
 
 SOLVED, UNSOLVED = "every sample solves it", "no sample solves it"
 
@@ -73,14 +73,28 @@ def reasons_to_drop(
 async def false_positives(desk: Desk, problems: Sequence[Problem]) -> Measure:
     """The share of planted wrong answers that the verifier accepts.
 
-    Planted are answers made wrong on purpose, and the answers and programs of other problems.
+    Planted are answers that the problems were not chosen by: made wrong twice over, and the answers and programs of
+    other problems. Once wrong ones would not do, since a problem of which the verifier accepts one is left out.
     """
     desk.say("planting wrong answers")
-    math = [problem.prompt.gold for problem in problems if not problem.is_code]
-    code = [problem for problem in problems if problem.is_code]
-    planted = [(wrong, gold) for gold in math for wrong in wrong_golds(gold)]
-    planted += [(other, gold) for other, gold in pairwise(math) if _value(other) != _value(gold)]
-    programs = [(other.prompt.gold, one.tests) for other, one in pairwise(code) if other.tests != one.tests]
+    drawn = sorted(problems, key=lambda problem: seed_for(desk.spec.seed, problem.prompt.id, 0))
+    pairs = [(one, other) for step in range(1, OTHERS + 1) for one, other in zip(drawn, drawn[step:], strict=False)]
+    planted = [
+        (wrong, problem.prompt.gold)
+        for problem in drawn
+        if not problem.is_code
+        for wrong in further_wrong_golds(problem.prompt.gold)[:TWICE_WRONG]
+    ]
+    planted += [
+        (other.prompt.gold, one.prompt.gold)
+        for one, other in pairs
+        if not (one.is_code or other.is_code) and certainly_differ(one.prompt.gold, other.prompt.gold)
+    ]
+    programs = [
+        (other.prompt.gold, one.tests)
+        for one, other in pairs
+        if one.is_code and other.is_code and other.tests != one.tests
+    ]
     results = [*await checking.verdicts(desk, planted), *await checking.program_verdicts(desk, programs)]
     return rate("verifier_false_positives", results.count("correct"), len(results))
 
@@ -91,11 +105,3 @@ def _why_not(problem: Problem, verified: Sequence[bool]) -> str:
     if problem.prompt.is_held_out or carries_gradient(verified):
         return ""
     return SOLVED if all(verified) else UNSOLVED
-
-
-def _value(answer: str) -> Fraction | str:
-    """What an answer is, where that is plain to see: 0.5 and 1/2 are the same."""
-    try:
-        return Fraction(answer.replace(",", ""))
-    except (ValueError, ZeroDivisionError):
-        return normalise(answer)

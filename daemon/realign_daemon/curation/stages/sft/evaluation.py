@@ -11,6 +11,7 @@ from realign_daemon.curation.metrics.learning import paired_changes
 from realign_daemon.curation.stages import measures
 from realign_daemon.curation.stages.measures import Measures, exact
 from realign_daemon.curation.stages.sft.conversation import greedy_tasks
+from realign_daemon.curation.stages.sft.training import watched_and_fresh
 from realign_daemon.curation.stages.suites import monitor_regression
 from realign_daemon.curation.stages.verdicts import verdicts
 from realign_daemon.engine.api import Sha256
@@ -22,13 +23,14 @@ Answered = tuple[str, bool | None]  # an answer, and whether it is right
 async def evaluate(desk: Desk, material: Material) -> Measures:
     """Measures closed_book_gain, the mean change in being right over the held-out questions, and regression.
 
-    All held-out questions are asked, whatever became of their answers as rows. Reports the shares right before and
-    after, and of the questions known before (answered right) and unknown before the shares right afterwards.
+    Held-out questions are asked whatever became of their answers as rows; only those whose rows chose when training
+    stopped are left out. Reports the shares right before and after, and of the questions known before (answered right)
+    and unknown before the shares right afterwards.
     """
     if material.tuned is None:
         nothing = Measure(metric="closed_book_gain", value=None, n=0)
         return {"closed_book_gain": nothing, **await monitor_regression(desk, material)}
-    prompts = _with_references(material)
+    prompts = _with_references(material, desk.spec.seed)
     desk.say(f"asking {len(prompts)} held-out questions before and after")
     before = await _answered(desk, prompts, adapter=None)
     after = await _answered(desk, prompts, adapter=material.adapter)
@@ -52,10 +54,14 @@ async def evaluate(desk: Desk, material: Material) -> Measures:
     }
 
 
-def _with_references(material: Material) -> list[Prompt]:
-    """The held-out prompts; where no true answer was given, the one that passed the quality filter is the reference."""
+def _with_references(material: Material, seed: int) -> list[Prompt]:
+    """The held-out prompts that nothing has looked at.
+
+    Where no true answer was given, the one that passed the quality filter is the reference.
+    """
     kept = {row.provenance["prompt_id"]: row.fields["messages"][-1]["content"] for row in material.rows}
-    held_out = [prompt for prompt in material.prompts if prompt.is_held_out]
+    watched = {row.provenance["prompt_id"] for row in watched_and_fresh(material.rows, seed)[0]}
+    held_out = [prompt for prompt in material.prompts if prompt.is_held_out and prompt.id not in watched]
     return [replace(prompt, gold=prompt.gold or kept.get(prompt.id, "")) for prompt in held_out]
 
 
