@@ -78,7 +78,5 @@ Append = Annotated[
 ]
 Thinking = Annotated[
     list[str] | None,
-    typer.Option(
-        "--thinking", metavar="ROLE=HOW", help="off, strip or keep the reasoning of target, generator or judge."
-    ),
+    typer.Option("--thinking", metavar="ROLE=HOW", help="off, strip or keep the reasoning of target or generator."),
 ]

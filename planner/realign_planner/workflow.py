@@ -30,6 +30,11 @@ class Workflow:
         """The stages that a pilot goes through: all before the training that the workflow is for."""
         return tuple(stage for stage in self.stages if stage.pilot)
 
+    @property
+    def asks_a_judge(self) -> bool:
+        """Whether any figure rests on the judge's word."""
+        return any(operation.role == "judge" for stage in self.stages for operation in stage.operations)
+
     def stage(self, name: str) -> Stage | None:
         """The stage of that name, or None."""
         return next((stage for stage in self.stages if stage.name == name), None)

@@ -152,5 +152,5 @@ def test_rows_are_dropped_by_where_they_come_from(daemon: ScriptedDaemon, capsys
     assert run(["drop", "dpo-1", "--page", "3", "--where", "label=abstain"]) == 0
     assert "2 rows dropped" in capsys.readouterr().out
     (told,) = daemon.told
-    assert list(told.conditions) == ["page 3", "where label=abstain"]  # pyright: ignore[reportAttributeAccessIssue]
+    assert told == pb.DropRequest(job_id="dpo-1", conditions=["page 3", "where label=abstain"])
     assert run(["drop", "dpo-1"]) == 2

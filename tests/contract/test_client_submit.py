@@ -248,11 +248,38 @@ def test_evaluation_sets_and_given_rows_travel_beside_the_sources(
     exam.write_text('{"q": "2"}\n')
     given = ("--from-data", str(rows), "--map", "question=q", "--eval-set", str(exam), "--append", "dpo-0")
     assert (
-        run(["submit", REQUEST, *given, "--judge", "a", "--judge", "b", "--thinking", "judge=strip", "--detach"]) == 0
+        run(["submit", REQUEST, *given, "--judge", "a", "--judge", "b", "--thinking", "generator=strip", "--detach"])
+        == 0
     )
     (request,) = daemon.submitted
     assert (request.data.name, [one.name for one in request.eval_sets]) == ("rows.jsonl", ["exam.jsonl"])
     assert (dict(request.columns), request.append_job) == ({"question": "q"}, "dpo-0")
-    assert (request.judge, list(request.judges), dict(request.thinking)) == ("a", ["b"], {"judge": "strip"})
+    assert (request.judge, list(request.judges), dict(request.thinking)) == ("a", ["b"], {"generator": "strip"})
     assert sorted(daemon.received.values()) == [rows.read_bytes(), exam.read_bytes()]
     assert not request.sources
+
+
+def test_a_pilot_alone_that_is_blocked_says_so_in_json_and_exits_3(
+    daemon: ScriptedDaemon, book: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    daemon.job.state, daemon.job.exit_code, daemon.job.pilot_json = "blocked", 3, json.dumps(PILOT)
+    assert run(["submit", REQUEST, "--source", str(book), "--pilot-only", "--json"]) == 3
+    assert json.loads(capsys.readouterr().out) == {"job_id": "dpo-1", "pilot": PILOT}
+
+
+def test_a_printed_spec_with_rows_of_its_own_looks_for_no_file_that_its_request_names(
+    daemon: ScriptedDaemon, tmp_path: Path
+) -> None:
+    file = tmp_path / "job.json"
+    data = {"name": "rows.jsonl", "sha256": "d", "size_bytes": 2}
+    spec: dict[str, object] = {
+        "request": "DPO pairs of rows.jsonl",
+        "data_type": "dpo",
+        "roles": {},
+        "sources": [],
+        "data": data,
+    }
+    file.write_text(json.dumps(spec))
+    assert run(["submit", "--spec", str(file)]) == 0
+    assert not daemon.submitted[0].sources
+    assert json.loads(daemon.submitted[0].spec_json) == spec

@@ -52,5 +52,5 @@ def coverage(sections: Sequence[Asked], rows: Sequence[Row]) -> list[Document]:
 
 
 def _place(provenance: Mapping[str, Any]) -> Place:
-    source = provenance.get("source") or {}
-    return str(source.get("name", "")), str(source.get("section", ""))
+    source: Mapping[str, Any] = provenance["source"]
+    return source["name"], source["section"]

@@ -23,6 +23,7 @@ from realign_planner.plan import BadRequest, Plan, PlanRequest, Role
 from realign_planner.strategy import make_plan
 from realign_planner.workflow import for_type
 
+WRITERS: tuple[Role, ...] = ("target", "generator")  # judges fill forms, which leave no room for reasoning
 STEM_LENGTH = 60  # of a source's name in the output folder's name
 
 
@@ -136,7 +137,7 @@ def check(request: Request, plan: Plan, *, runnable: Collection[DataType]) -> No
         message = "--from-data and --source exclude each other: rows that you have come without documents; give one"
         raise BadInput(message)
     _check_words("--map", request.columns, tuple(COLUMNS), None)
-    _check_words("--thinking", request.thinking, get_args(Role), get_args(Thinking))
+    _check_words("--thinking", request.thinking, WRITERS, get_args(Thinking))
     if request.pilot not in ("", *get_args(PilotMode)):
         message = f"what should follow the pilot is {request.pilot!r}; give one of {', '.join(get_args(PilotMode))}"
         raise BadInput(message)

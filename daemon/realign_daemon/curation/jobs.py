@@ -38,6 +38,7 @@ from realign_planner.workflow import for_type
 
 log = structlog.get_logger()
 
+MOST_SAMPLES = 1000  # of a look at the data: what one message holds without fear
 RUNNABLE: frozenset[JobState] = frozenset({"queued", "pilot", "running"})
 
 
@@ -231,7 +232,7 @@ class Jobs:
             message = f"there is no stage {stage!r}; the stages are {', '.join(names)}"
             raise BadInput(message)
         name, items = (await self._written(job)).items(stage=stage, rejected=rejected)
-        return name, len(items), spread_out(items, n)
+        return name, len(items), spread_out(items, min(n, MOST_SAMPLES))
 
     async def explain(self, reference: str, row: str) -> Row:
         """The row of that id, or of an unambiguous beginning of one. Raises NotFound, BadInput."""

@@ -117,6 +117,7 @@ class Material:
     chunks: list[Chunk] = field(default_factory=list[Chunk])
     records: list[Record] = field(default_factory=list[Record])  # of sources and data that are files of records
     unasked: list[Chunk] = field(default_factory=list[Chunk])  # chunks that no question was drawn from yet
+    widenings: int = 0  # how often an undecided gate had more prompts drawn
     held_out: frozenset[tuple[str, str]] = frozenset()  # sections: source hash, title
     prompts: list[Prompt] = field(default_factory=list[Prompt])
     baseline: Trained | None = None  # the SFT adapter

@@ -32,7 +32,7 @@ WORK: Mapping[DataType, Work] = {
     "rlvr": rlvr.WORK,
     "sft": sft.WORK,
 }
-# How often an undecided gate may ask for half as many prompts again: two rounds cost at most 1.25 times what was there.
+# How often undecided gates may ask for half as many prompts again: two rounds cost at most 1.25 times what was there.
 WIDEN_ROUNDS = 2
 
 
@@ -86,14 +86,14 @@ class Course:
         desk = self.desk
         self._start(stage)
         verdicts = await self._measured(stage)
-        rounds = int(desk.spec.setting("widen_rounds", WIDEN_ROUNDS))
+        rounds = int(desk.spec.setting("widen_rounds", WIDEN_ROUNDS))  # of all gates together
         if before is None or desk.is_pilot or stage.trains or not stage.pilot:
             return verdicts
-        while rounds and (undecided := _undecided(verdicts)):
+        while self.material.widenings < rounds and (undecided := _undecided(verdicts)):
             came = await self._widen(stage)
             if not came:
                 break
-            rounds -= 1
+            self.material.widenings += 1
             self.announce("widened", f"{', '.join(undecided)} undecided: {came} more prompts")
             for earlier in (one for one in before if not one.trains):
                 self._start_over(earlier)
@@ -142,6 +142,7 @@ async def run_stages(course: Course, *, checkpoint: Callable[[], Awaitable[None]
     """Does the job's stages in order until the end, `until`, or a gate that rejects; a checkpoint after each."""
     desk, record = course.desk, course.desk.record
     reset(record)
+    _warn_of_a_judge_in_its_own_cause(desk)
     up_to = for_type(desk.spec.data_type).up_to(desk.spec.until)
     stages = await course.begin(up_to)
     for place, stage in enumerate(stages):
@@ -161,6 +162,15 @@ async def run_stages(course: Course, *, checkpoint: Callable[[], Awaitable[None]
     is_whole = len(up_to) == len(record.stages)
     is_empty = is_whole and all(row.is_held_out for row in course.material.rows)
     return Ending(has_errors=has_errors(record), is_empty=is_empty)
+
+
+def _warn_of_a_judge_in_its_own_cause(desk: Desk) -> None:
+    """A model prefers what it wrote itself (arXiv 2404.13076): whoever reads the figures should know."""
+    authors = {desk.pin("target").model, desk.pin("generator").model}
+    if for_type(desk.spec.data_type).asks_a_judge and any(pin.model in authors for pin in desk.judges):
+        desk.warn(
+            "the judge is one of the models that wrote the answers, so it grades its own work; --judge names another"
+        )
 
 
 def judge(stage: Stage, measures: Measures, desk: Desk) -> list[Verdict]:

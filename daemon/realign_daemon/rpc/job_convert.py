@@ -47,8 +47,8 @@ def _request(wire: pb.JobRequest, asked: dict[str, Any]) -> Request:
         return None if value is None else int(value)
 
     def model(role: Role) -> str:
-        pin = {} if wire.model else asked.get("roles", {}).get(role, {})
-        return str(getattr(wire, role) or pin.get("name", ""))
+        roles: dict[str, dict[str, Any]] = {} if wire.model else asked.get("roles", {})
+        return str(getattr(wire, role) or roles.get(role, {}).get("name", ""))
 
     return Request(
         text=text("text") or str(asked.get("request") or ""),

@@ -49,7 +49,8 @@ class Tray:
     def put(self, item: Item) -> None:
         """Queues a unit, unless it is being computed for a connection that has gone: then the answer goes here."""
         active = self.running.get(item.unit.key) or self.storing.get(item.unit.key)
-        if active is not None and not active.session.is_open:
+        is_given_up = active is not None and active.task is not None and active.task.cancelling() > 0
+        if active is not None and not active.session.is_open and not is_given_up:
             active.session = item.session
         else:
             self.waiting.append(item)

@@ -22,6 +22,7 @@ FUNCTIONS: Final = {
     "intervals.bootstrap_auroc": "realign_daemon.curation.metrics.clustered:bootstrap_auroc",
     "intervals.bootstrap_mean": "realign_daemon.curation.metrics.bootstrap:bootstrap_mean",
     "intervals.bootstrap_calibration": "realign_daemon.curation.metrics.clustered:bootstrap_calibration",
+    "verify.called": "realign_daemon.curation.verify.code_check:called",
     "verify.checkable": "realign_daemon.curation.verify.math_check:checkable",
     "verify.code": "realign_daemon.curation.verify.code_check:verify_code",
     "verify.code_checkable": "realign_daemon.curation.verify.code_check:code_checkable",

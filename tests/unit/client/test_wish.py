@@ -142,3 +142,19 @@ def test_a_model_folder_travels_by_its_name_because_its_path_means_nothing_elsew
     (folder / "config.json").write_text("{}")
     assert make(model=str(folder), judges=("pocket",)).message().model == "mine"
     assert make(model="no/such/folder").message().model == "no/such/folder"
+
+
+def test_a_model_for_all_roles_leaves_nothing_of_a_files_models_and_tables_are_merged(tmp_path: Path) -> None:
+    file = tmp_path / "job.toml"
+    file.write_text('request = "x"\ntarget = "a"\njudge = ["b", "c"]\nmap = { question = "q", answer = "a" }\n')
+    asked = gather(Wish(model="pocket", columns={"answer": "b"}), str(file)).wish
+    assert asked == Wish(request="x", model="pocket", columns={"question": "q", "answer": "b"})
+
+
+def test_a_frozen_spec_is_planned_for_its_own_count_and_nodes(tmp_path: Path) -> None:
+    file = tmp_path / "job.json"
+    said = {"count": 7, "seed": 4, "until": "train_dpo", "nodes": ["a"], "exclude_nodes": []}
+    file.write_text(json.dumps({"request": "x", "data_type": "dpo", "roles": {}, **said}))
+    assert gather(Wish(), str(file)).wish == Wish(
+        request="x", data_type="dpo", count=7, seed=4, until="train_dpo", nodes=("a",)
+    )

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from realign_daemon.curation.drops import read_drop, without_dropped
+from realign_daemon.curation.drops import read_drop, with_whole_ids, without_dropped
 from realign_daemon.curation.material import Row
 from realign_daemon.errors import BadInput
 
@@ -46,3 +46,10 @@ def test_a_condition_names_the_rows_that_it_holds_for(condition: str, dropped: l
 def test_what_says_not_which_rows_is_refused(text: str) -> None:
     with pytest.raises(BadInput, match="says not which rows to drop"):
         read_drop(text)
+
+
+def test_a_rows_id_may_be_shortened_as_long_as_it_means_one_row() -> None:
+    rows = [row("aa1"), row("aa2"), row("bb1")]
+    assert with_whole_ids(["row b", "page 1", "row zz"], rows) == ["row bb1", "page 1", "row zz"]
+    with pytest.raises(BadInput, match="2 rows begin with 'aa'"):
+        with_whole_ids(["row aa"], rows)

@@ -36,6 +36,7 @@ def test_rows_with_the_columns_that_their_data_needs_are_taken(
         ([PAIR], {"question": "q"}, "dpo", "no question for DPO data"),
         ([{"prompt": "12+34=", "answer": "640"}], {}, "dpo", "no chosen and no rejected for DPO data"),
         ([{"question": "12+34=", "answer": " "}], {}, "sft", "no answer for SFT data"),
+        ([{"problem": "12+34="}], {"answer": "gold"}, "rlvr", "the column of --map answer=gold; there are problem"),
     ],
 )
 def test_rows_without_them_are_refused_with_the_columns_that_there_are(

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from realign_daemon.curation.desk import PILOT_ITEMS
 from realign_daemon.curation.documents.document import Chunk, Record
 from realign_daemon.curation.material import Material
+from realign_daemon.curation.spec import SourceSpec
 from realign_daemon.curation.stages import prompts
 from realign_daemon.engine.api import Generated, Sha256
 from realign_daemon.testing.scripted_desk import ScriptedDesk, asked, chunk
@@ -88,3 +89,29 @@ async def test_a_job_that_appends_asks_nothing_that_the_earlier_one_has() -> Non
     material = Material(chunks=chunks(4))
     await prompts.draw_prompts(desk, material)
     assert [one.question for one in material.prompts] == ["a.txt 2=", "a.txt 3="]
+
+
+def problems(n: int) -> list[Record]:
+    return [record(line, question=f"what is {line}?", answer=str(line)) for line in range(n)]
+
+
+async def test_a_pilot_takes_records_and_passages_spread_over_all_sources() -> None:
+    material = Material(chunks=chunks(100), records=problems(300))
+    await prompts.draw_prompts(ScriptedDesk(repeats_its_passage, is_pilot=True), material)
+    assert sum(prompt.task is None for prompt in material.prompts) == 15
+    assert len(material.prompts) == PILOT_ITEMS
+
+
+async def test_a_count_bounds_the_records_of_sources_and_widening_takes_more_of_them() -> None:
+    desk, material = ScriptedDesk(repeats_its_passage, count=1), Material(records=problems(300))
+    await prompts.draw_prompts(desk, material)
+    assert len(material.prompts) == prompts.PROMPTS_PER_ROW + prompts.HELD_OUT_PROMPTS
+    assert await prompts.widen(desk, material) == 52  # half as many again
+    assert not desk.tasks
+
+
+async def test_rows_that_were_given_are_all_looked_at_whatever_the_count() -> None:
+    data = SourceSpec(name="problems.jsonl", sha256=Sha256("d"), size_bytes=1)
+    material = Material(records=problems(300))
+    await prompts.draw_prompts(ScriptedDesk(repeats_its_passage, count=1, data=data), material)
+    assert len(material.prompts) == 300

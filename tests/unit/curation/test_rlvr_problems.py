@@ -21,6 +21,7 @@ from realign_daemon.curation.documents.document import Record
 from realign_daemon.curation.material import Material
 from realign_daemon.curation.stages.measures import Measures
 from realign_daemon.curation.stages.rlvr import extraction, golds, solutions, verification
+from realign_daemon.curation.templates import load
 from realign_daemon.engine.api import Sha256
 from realign_daemon.errors import BadInput
 from realign_daemon.testing.scripted_desk import ScriptedDesk
@@ -79,7 +80,7 @@ async def test_prompts_that_came_later_are_settled_once_and_nothing_else_is() ->
 async def test_code_problems_are_refused_where_there_is_no_sandbox() -> None:
     def coded() -> Material:
         of = given_prompt("Write f.", "def f(): return 1")
-        tests = json.dumps(["assert f() == 1", "assert f() < 2"])
+        tests = json.dumps(["assert f() == 1", "assert f() == 1.0"])
         return Material(prompts=[of], records=[Record(line=1, fields={"test_list": tests}, chunk=of.chunk)])
 
     def desk(*, available: bool) -> ScriptedDesk:
@@ -92,8 +93,24 @@ async def test_code_problems_are_refused_where_there_is_no_sandbox() -> None:
         await extraction.settle(desk(available=False), coded())
     await extraction.settle(desk(available=True), material := coded())
     assert [(one.tests, one.answer_type, one.flaw) for one in material.problems] == [
-        ("assert f() == 1\nassert f() < 2", "code", "")
+        ("assert f() == 1\nassert f() == 1.0", "code", "")
     ]
+
+
+def available(asked_by: str) -> dict[str, object]:
+    """A sandbox, whoever asks."""
+    return {"available": True, "asked_by": asked_by}
+
+
+async def test_a_model_is_shown_how_its_program_is_called_and_never_what_must_come_back() -> None:
+    of = given_prompt("Double it.", "def f(n): return 2 * n")
+    tests = "assert f(17) == 34\nassert f(4) == 8"
+    material = Material(prompts=[of], records=[Record(line=1, fields={"tests": tests}, chunk=of.chunk)])
+    await extraction.settle(desk_of(computed={"verify.sandbox": available}), material)
+    (found,) = material.problems
+    (message,) = solutions.asked_as(load("standard").template("program"), found)
+    assert all(call in message.content for call in ("Double it.", "f(17)", "f(4)"))
+    assert not any(answer in message.content for answer in ("34", "8", "return 2"))
 
 
 async def test_every_sample_of_a_problem_has_its_own_seed_and_the_same_one_with_every_adapter() -> None:

@@ -8,6 +8,7 @@ from realign_daemon.curation.desk import Desk
 from realign_daemon.curation.documents.document import Chunk
 from realign_daemon.curation.export import row_id
 from realign_daemon.curation.material import Pair, Prompt, Row
+from realign_daemon.curation.templates import load
 from realign_daemon.engine.api import Generate
 from realign_planner.plan import Role
 
@@ -43,7 +44,7 @@ def preference_row(desk: Desk, pair: Pair) -> Row:
         fields,
         chosen=made(desk, "target", pair.chosen.response.task),
         rejected=made(desk, "target", pair.rejected.response.task),
-        judge=judged_by(desk)
+        judge=judged_by(desk, "rubric", "rubric_again", "compare")
         | {
             "chosen_quality": round(pair.chosen.quality, 4),
             "rejected_quality": round(pair.rejected.quality, 4),
@@ -83,6 +84,15 @@ def made(desk: Desk, role: Role, task: Generate | None) -> dict[str, Any] | None
     }
 
 
-def judged_by(desk: Desk) -> dict[str, Any]:
-    """Which models judged."""
-    return {"models": [{"model": pin.name, "model_sha256": pin.model} for pin in desk.judges]}
+def judged_by(desk: Desk, *templates: str) -> dict[str, Any]:
+    """Which models judged, and with which templates of their sets."""
+    return {
+        "models": [
+            {
+                "model": pin.name,
+                "model_sha256": pin.model,
+                "templates": [load(pin.templates).template(name).id for name in templates],
+            }
+            for pin in desk.judges
+        ]
+    }

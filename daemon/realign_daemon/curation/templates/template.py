@@ -27,10 +27,10 @@ PLACEHOLDERS: Final[dict[str, frozenset[str]]] = {
     "problem": frozenset({"chunk"}),  # with one answer that a program can check
     "gold": frozenset({"question", "chunk"}),  # the answer of a problem, with the source at hand
     "solution": frozenset({"question"}),  # of a problem, as the trained model will be asked
-    "program": frozenset({"question", "tests"}),  # the same for a code problem
+    "program": frozenset({"question", "calls"}),  # the same for a code problem; the tests themselves hold the answers
 }
 # A model may be too small to read the source or a reference beside a question; everything else must be shown.
-OPTIONAL: Final = frozenset({"chunk", "gold", "tests"})
+OPTIONAL: Final = frozenset({"chunk", "gold", "calls"})
 FORMS: Final = frozenset({"rubric", "rubric_again", "compare", "verdict", "p_true"})
 # What a family of models may be unable to write at all.
 MAY_LACK: Final = frozenset({"false_premise"})

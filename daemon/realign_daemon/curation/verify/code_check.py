@@ -19,6 +19,7 @@ from realign_daemon.curation.verify.code_tests import (
     Case,
     Tests,
     answers_to_guesses,
+    calls,
     printed,
     read_tests,
 )
@@ -70,6 +71,11 @@ def code_checkable(items: Sequence[ReferenceItem], timeout_s: float = TIMEOUT_S)
         NoSandbox: programs cannot be run in safety on this machine; none was run.
     """
     return _side_by_side(lambda item: _checkability(item["reference"], item["tests"], timeout_s), items)
+
+
+def called(tests: Sequence[str]) -> list[str]:
+    """For each tests, how they use a solution: all that may be shown to whoever writes one."""
+    return [calls(one) for one in tests]
 
 
 def _side_by_side(function: Callable[[_T], _R], items: Sequence[_T]) -> list[_R]:

@@ -23,6 +23,8 @@ from realign_daemon.curation.verify.sandbox import Step
 
 MAX_CHARACTERS = 100_000
 MAX_STEPS = 1_000
+SHOWN_STEPS = 5  # own choice: enough to see names and kinds of arguments
+SCRIPT = "# reads from standard input and prints to standard output"
 _RELATIVE_TOLERANCE = 1e-9  # what math.isclose takes when it is told nothing
 
 
@@ -86,6 +88,17 @@ def read_tests(tests: str) -> Tests:
         return _CallReader(ast.parse(tests)).read()
     except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
         raise BadTests(f"the tests are neither Python nor JSON: {type(error).__name__}") from error
+
+
+def calls(tests: str) -> str:
+    """How a solution will be used: the first steps of its tests, without what must come back. "" of unusable tests."""
+    try:
+        taken_apart = read_tests(tests)
+    except BadTests:
+        return ""
+    if not isinstance(taken_apart, CallTests):
+        return SCRIPT
+    return "\n".join(step.source for step in taken_apart.steps[:SHOWN_STEPS])
 
 
 def printed(text: str) -> list[str]:

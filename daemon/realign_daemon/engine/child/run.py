@@ -12,7 +12,7 @@ from typing import Any, cast
 
 import mlx.core as mx
 import mlx.optimizers as optim
-from mlx import nn
+from mlx.nn.utils import value_and_grad
 from mlx.utils import tree_flatten, tree_map, tree_unflatten
 
 from realign_daemon.engine.api import Sha256, Trained, TrainPoint, TrainSettings
@@ -32,7 +32,7 @@ class Run:
         """The adapter that training starts from is attached."""
         self._network, self._adapters, self._objective, self._settings = network, adapters, objective, settings
         self._optimiser = optim.Adam(learning_rate=settings.learning_rate, bias_correction=True)
-        self._gradient: Any = nn.value_and_grad(network, objective.part_loss)
+        self._gradient: Any = value_and_grad(network, objective.part_loss)
         self._journal = Journal()
         self.kept: Arrays = adapters.weights()
 

@@ -14,7 +14,7 @@ from typing import Any, cast
 
 import mlx.core as mx
 import mlx.optimizers as optim
-from mlx import nn
+from mlx.nn.utils import value_and_grad
 from mlx.utils import tree_flatten
 from mlx_lm.models import qwen3_moe
 
@@ -83,7 +83,7 @@ def pretrain(model: Any, teacher: Teacher, plan: Plan, *, report: Callable[[int,
     ids = teacher.token_ids
     masks = group_masks(ids, model.args.vocab_size)
     optimizer = optim.AdamW(learning_rate=plan.peak_rate, weight_decay=WEIGHT_DECAY, betas=list(BETAS))
-    step_of = nn.value_and_grad(model, lambda batch: batch_loss(model, batch, masks, ids[PAD]))
+    step_of = value_and_grad(model, lambda batch: batch_loss(model, batch, masks, ids[PAD]))
     losses: list[float] = []
     started = time.monotonic()
     for step in range(plan.steps):

@@ -62,8 +62,9 @@ PRESENT = [
     (f"[sk_live_{SOME[:24]}]", "api_key"),
     (f"[eyJ{SOME[:20]}.eyJ{SOME[:20]}.{SOME[:20]}]", "api_key"),
     (f"[-----BEGIN RSA PRIVATE KEY-----\n{SOME}\n-----END RSA PRIVATE KEY-----]", "api_key"),
+    ("[john.doe@example.com]", "email"),
+    ("[(212) 555-0147]", "phone"),
 ]
-PRESENT += [("[john.doe@example.com]", "email"), ("[(212) 555-0147]", "phone")]
 ABSENT = [
     "12+34=46",
     "4111111111111111 + 1 = 4111111111111112",

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, cast
+
+import pytest
 
 from realign_daemon.curation.desk import Desk
 from realign_daemon.curation.documents.document import Chunk, Span
@@ -10,6 +12,7 @@ from realign_daemon.curation.export import row_id
 from realign_daemon.curation.material import Dropped, Material, Prompt, Row
 from realign_daemon.curation.record import JobRecord, StageRecord
 from realign_daemon.curation.spec import JobSpec
+from realign_daemon.curation.stages import hygiene
 from realign_daemon.curation.stages.hygiene import clean_prompts, clean_rows, hygiene_report, redacted
 from realign_daemon.engine.api import Sha256
 from realign_daemon.worker.registry import FUNCTIONS, resolve
@@ -233,3 +236,33 @@ async def test_the_report_counts_reasons_and_nothing_else() -> None:
 async def test_any_plain_value_can_be_redacted() -> None:
     found = await redacted(desk(), [{"a": ["ann@corp.de", 1]}, {}, {"b": "+49 30 901820 or ann@corp.de"}])
     assert found == [({"a": ["[EMAIL]", 1]}, ["email"]), ({}, []), ({"b": "[PHONE] or [EMAIL]"}, ["email", "phone"])]
+
+
+async def test_many_texts_reach_the_worker_in_pieces_that_its_pipe_holds(monkeypatch: pytest.MonkeyPatch) -> None:
+    values = [{"a": "x", "b": "mail ann@corp.com"}, "none", {"c": "ann@corp.com " * 3}]
+    whole = await redacted(desk(), values)
+    monkeypatch.setattr(hygiene, "BATCH_CHARACTERS", 20)
+    sizes: list[int] = []
+
+    class Watched(CleaningDesk):
+        async def compute(self, function: str, arguments: dict[str, object]) -> Any:
+            sizes.append(len("".join(cast("list[str]", arguments["texts"]))))
+            return await super().compute(function, arguments)
+
+    assert await redacted(Watched((), {}), values) == whole
+    assert sizes == [18, 4, 39]
+
+
+async def test_rows_are_compared_only_with_those_that_ask_the_same() -> None:
+    compared: list[int] = []
+
+    class Watched(CleaningDesk):
+        async def compute(self, function: str, arguments: dict[str, object]) -> Any:
+            if function == "hygiene.duplicates":
+                compared.append(len(cast("list[str]", arguments["texts"])))
+            return await super().compute(function, arguments)
+
+    rows = [chat(QUESTION, ANSWER), chat(OTHER, ANSWER), chat(NEARLY, ANSWER)]
+    kept = await clean_rows(Watched((), {}), Material(), rows)
+    assert [one.fields["id"] for one in kept] == [rows[0].fields["id"], rows[1].fields["id"]]
+    assert compared == [3, 2]

@@ -5,7 +5,15 @@ from __future__ import annotations
 import pytest
 
 from realign_daemon.curation.verify.code_mutants import mutants
-from realign_daemon.curation.verify.code_tests import BadTests, CallTests, Case, answers_to_guesses, read_tests
+from realign_daemon.curation.verify.code_tests import (
+    SCRIPT,
+    BadTests,
+    CallTests,
+    Case,
+    answers_to_guesses,
+    calls,
+    read_tests,
+)
 
 
 def taken_apart(tests: str) -> tuple[list[str], list[object]]:
@@ -34,6 +42,12 @@ def taken_apart(tests: str) -> tuple[list[str], list[object]]:
 )
 def test_no_answer_is_among_the_steps(tests: str, steps: list[str], answers: list[object]) -> None:
     assert taken_apart(tests) == (steps, answers)
+    assert calls(tests) == "\n".join(steps)
+
+
+def test_of_tests_that_are_no_calls_nothing_is_shown() -> None:
+    assert calls('[{"stdin": "1\\n", "stdout": "secret"}]') == SCRIPT
+    assert calls("assert f(1) != 2") == ""
 
 
 def test_tests_of_scripts_are_inputs_and_outputs() -> None:

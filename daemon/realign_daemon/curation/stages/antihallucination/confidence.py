@@ -30,7 +30,8 @@ async def confidence_scoring(desk: Desk, material: Material) -> Measures:
     """Whether the target's confidence tells right answers from wrong ones at all; and the rows.
 
     Measures auroc of the best of the three confidences over the answers to questions that are not held out. Reports it
-    for each.
+    for each. The best is chosen by these answers and so looks a little better than it is; nothing is built on the
+    choice, which `calibrate` makes anew on questions of its own.
     """
     training = [probe for probe in material.probes if not probe.prompt.is_held_out]
     found = await attempts(desk, training, adapter=None)

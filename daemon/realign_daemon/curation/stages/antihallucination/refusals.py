@@ -116,7 +116,7 @@ def _row(desk: Desk, probe: Probe) -> Row:
             "wrong": outcomes.count("wrong"),
             "asked": probe.asked,
         },
-        judge=judged_by(desk),
+        judge=judged_by(desk, "verdict"),
     )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 from realign_daemon.curation.desk import Desk
@@ -40,6 +41,13 @@ async def checkability(desk: Desk, problems: Sequence[Problem]) -> dict[str, Che
         ),
     ]
     return {problem.prompt.id: one for problem, one in zip([*math, *code], found, strict=True)}
+
+
+async def with_calls(desk: Desk, problems: Sequence[Problem]) -> list[Problem]:
+    """The problems, those with tests with what may be shown of these."""
+    tests = [problem.tests for problem in problems]
+    calls = await desk.compute("verify.called", {"tests": tests}) if any(tests) else tests
+    return [replace(problem, calls=shown) for problem, shown in zip(problems, calls, strict=True)]
 
 
 async def require_sandbox(desk: Desk) -> None:

@@ -72,6 +72,7 @@ async def settle(desk: Desk, material: Material) -> None:
     given = [_given(prompt, tests.get(prompt.chunk.id, "")) for prompt in fresh if prompt.task is None]
     if any(problem.is_code for problem in given):
         await checking.require_sandbox(desk)
+        given = await checking.with_calls(desk, given)
     drawn = await _drawn(desk, [prompt for prompt in fresh if prompt.task is not None])
     for problem in (*given, *drawn):
         if problem.flaw:

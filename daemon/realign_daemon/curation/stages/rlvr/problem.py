@@ -25,6 +25,7 @@ class Problem:
     prompt: Prompt  # its gold is the answer, numbers in everyday digits; of a code problem the reference program
     answer_type: AnswerType
     tests: str = ""  # of a code problem
+    calls: str = ""  # how the tests use a solution, without the values that they expect
     grounds: Grounds = ""
     stated_by: Generate | None = None  # that wrote the answer; None where it was given
     flaw: str = ""  # why no program can check it
@@ -53,6 +54,11 @@ class Solution:
     def reward(self) -> float:
         """1 for being right, and a little for the form."""
         return float(self.is_correct) + FORMAT_REWARD * self.is_in_form
+
+
+def best_and_shortest(reward: float, solution: Solution) -> tuple[float, int, str]:
+    """The order of solutions: by reward, then the shorter one, since the longer one has more that may be wrong."""
+    return -reward, len(solution.response.text), solution.response.text
 
 
 def sound(material: Material) -> list[Problem]:

@@ -8,7 +8,7 @@ from typing import Any
 from realign_daemon.curation.desk import Desk
 from realign_daemon.curation.material import Row
 from realign_daemon.curation.metrics.answering import pass_rate
-from realign_daemon.curation.stages.rlvr.problem import Problem, Solution
+from realign_daemon.curation.stages.rlvr.problem import Problem, Solution, best_and_shortest
 from realign_daemon.curation.stages.rows import made, row
 
 OF_ONE_SAMPLE = frozenset({"seed", "unit", "node"})  # what differs between samples of one problem
@@ -18,7 +18,7 @@ def problem_row(desk: Desk, problem: Problem, solutions: Sequence[Solution]) -> 
     """The row of a problem that was sampled: `solution` is a verified one in the model's words, "" where none is."""
     verified = pass_rate([one.is_correct for one in solutions])
     assert verified is not None, "only problems with samples make rows"
-    best = best_first(solutions)[0]
+    best = min(solutions, key=lambda one: best_and_shortest(one.reward, one))
     fields: dict[str, Any] = {
         "prompt": problem.prompt.question,
         "answer": problem.prompt.gold,
@@ -46,8 +46,3 @@ def problem_row(desk: Desk, problem: Problem, solutions: Sequence[Solution]) -> 
             for one, one_made in zip(solutions, evidence, strict=True)
         ],
     )
-
-
-def best_first(solutions: Sequence[Solution]) -> list[Solution]:
-    """By reward, then the shorter: of two right solutions the longer one has more that may be wrong."""
-    return sorted(solutions, key=lambda one: (-one.reward, len(one.response.text), one.response.text))

@@ -48,7 +48,7 @@ def samples_wanted(desk: Desk) -> int:
 def asked_as(template: Template, problem: Problem) -> tuple[Message, ...]:
     """The conversation that a problem opens."""
     if problem.is_code:
-        return template.render(question=problem.prompt.question, tests=problem.tests)
+        return template.render(question=problem.prompt.question, calls=problem.calls)
     return template.render(question=problem.prompt.question)
 
 

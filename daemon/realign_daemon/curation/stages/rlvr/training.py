@@ -11,7 +11,7 @@ from realign_daemon.curation.desk import Desk
 from realign_daemon.curation.material import Material
 from realign_daemon.curation.stages.dataset import replay_rows, store
 from realign_daemon.curation.stages.measures import Measures
-from realign_daemon.curation.stages.rlvr.problem import Problem, Solution, sound
+from realign_daemon.curation.stages.rlvr.problem import Problem, Solution, best_and_shortest, sound
 from realign_daemon.curation.stages.rlvr.solutions import asked_as, sample
 from realign_daemon.curation.stages.rlvr.verification import solutions_of
 from realign_daemon.curation.stages.training import loss_change, settings
@@ -35,7 +35,7 @@ class Group:
     @property
     def accepted(self) -> list[Solution]:
         """Those rewarded as right: the best rewarded first, then the shortest."""
-        paired = sorted(zip(self.rewards, self.solutions, strict=True), key=_best_and_shortest)
+        paired = sorted(zip(self.rewards, self.solutions, strict=True), key=lambda pair: best_and_shortest(*pair))
         return [solution for reward, solution in paired if reward >= 1][:SOLUTIONS_PER_PROBLEM]
 
     @property
@@ -143,11 +143,6 @@ def _rollouts(desk: Desk, groups: Sequence[Group]) -> list[dict[str, Any]]:
 def _asked(desk: Desk, problem: Problem) -> list[dict[str, str]]:
     template = load(desk.pin("target").templates).template("program" if problem.is_code else "solution")
     return [{"role": message.role, "content": message.content} for message in asked_as(template, problem)]
-
-
-def _best_and_shortest(pair: tuple[float, Solution]) -> tuple[float, int, str]:
-    reward, solution = pair
-    return -reward, len(solution.response.text), solution.response.text
 
 
 def _shown(one: Group) -> dict[str, object]:

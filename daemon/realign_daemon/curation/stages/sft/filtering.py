@@ -136,7 +136,7 @@ def _shown(lesson: Lesson) -> dict[str, object]:
 
 def _with_evidence(desk: Desk, lesson: Lesson) -> Row:
     shown = _shown(lesson)
-    judge = judged_by(desk) | {name: shown[name] for name in ("quality", "groundedness")}
+    judge = judged_by(desk, "rubric") | {name: shown[name] for name in ("quality", "groundedness")}
     return replace(lesson.row, provenance={**lesson.row.provenance, "judge": judge, "ifd": shown["ifd"]})
 
 
