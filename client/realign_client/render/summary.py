@@ -26,7 +26,14 @@ def summary_lines(job: pb.Job) -> list[str]:
         lines += ["", *table(("NODE", "UNITS", "EXAMPLES", "EX/S"), nodes, right=(1, 2, 3))]
     if job.gates:
         lines += ["", *(gate_line(gate, with_remedy=False) for gate in job.gates)]
-    return lines + _prediction(_mapping(summary.get("plan")))
+    return lines + _self_test(_mapping(summary.get("self_test"))) + _prediction(_mapping(summary.get("plan")))
+
+
+def _self_test(found: Mapping[str, Any]) -> list[str]:
+    if not found.get("planted"):
+        return []
+    alarms = f"{found['false_alarms']} false alarms" if found["false_alarms"] else "no false alarm"
+    return ["", f"its checks found {found['detected']} of {found['planted']} planted defects, {alarms}"]
 
 
 def _prediction(plan: Mapping[str, Any]) -> list[str]:

@@ -94,10 +94,11 @@ def test_a_summary_shows_what_was_made_how_good_it_is_and_how_the_prediction_hel
         "quality": {"preference_gap": 0.22, "recommendations": ["one", "two"]},
         "output": {"examples": 15000},
         "cost": {"cost_per_example": None},
+        "self_test": {"planted": 24, "detected": 24, "false_alarms": 0},
         "plan": {"predicted": {"makespan_s": 60}, "actual": {"makespan_s": 75}},
     }
     text = "\n".join(summary_lines(running(state="completed", summary_json=json.dumps(summary))))
-    for part in ("DPO", "HIGH", "0.22", "15000", "one", "two", "predicted 1m 0s, took 1m 15s"):
+    for part in ("DPO", "HIGH", "0.22", "15000", "one", "two", "found 24 of 24", "predicted 1m 0s, took 1m 15s"):
         assert part in text
 
 
