@@ -16,7 +16,7 @@ from realign_daemon.cluster.beats import Beat
 from realign_daemon.cluster.facts import NodeId
 from realign_daemon.cluster.greeting import Greeting, Welcome
 from realign_daemon.cluster.timing import DEFAULT, Timing
-from realign_daemon.rpc.channels import open_channel
+from realign_daemon.rpc.channels import OpenChannel, open_channel
 from realign_daemon.rpc.convert import beat_from_wire, beat_to_wire, greeting_to_wire, welcome_from_wire
 from realign_daemon.rpc.faults import error_of_call
 from realign_proto.v1 import cluster_pb2
@@ -58,9 +58,17 @@ class _Link:
 class Peers:
     """Dials every wanted address, again and again, and holds one channel to each node that answers."""
 
-    def __init__(self, conversation: Conversation, *, insecure_lan: bool = False, timing: Timing = DEFAULT) -> None:
+    def __init__(
+        self,
+        conversation: Conversation,
+        *,
+        open_channel: OpenChannel = open_channel,
+        insecure_lan: bool = False,
+        timing: Timing = DEFAULT,
+    ) -> None:
         """Without insecure_lan no address beyond loopback is ever dialled."""
         self._conversation = conversation
+        self._open_channel = open_channel
         self._insecure_lan = insecure_lan
         self._timing = timing
         self._wanted: frozenset[Address] = frozenset()
@@ -97,7 +105,7 @@ class Peers:
         async with asyncio.TaskGroup() as tasks:
             while True:
                 self._changed.clear()
-                for address in self._wanted - self._own:
+                for address in sorted(self._wanted - self._own):
                     if address not in dialling:
                         dial = self._dial_for_ever(address)
                         dialling[address] = tasks.create_task(dial, name=f"peers.dial {address}")
@@ -115,7 +123,7 @@ class Peers:
 
     async def _connect(self, address: Address) -> bool:
         """Dials and stays for as long as it lasts. Whether a node of this cluster answered."""
-        channel = open_channel(address)
+        channel = self._open_channel(address)
         try:
             welcome = await self._hello(channel, address)
             if welcome is None:

@@ -25,7 +25,7 @@ from realign_daemon.cluster.peers import Peers
 from realign_daemon.cluster.state import ClusterState, Store
 from realign_daemon.cluster.subscription import ClusterEvent, LeaderChanged, Subscription
 from realign_daemon.cluster.timing import DEFAULT, Timing
-from realign_daemon.rpc.channels import Channel, open_channel
+from realign_daemon.rpc.channels import Channel, OpenChannel, open_channel
 
 log = structlog.get_logger()
 
@@ -79,6 +79,7 @@ class ClusterView:
         jobs: Callable[[], Sequence[JobDigest]] = tuple,
         static_peers: Sequence[Address] = (),
         discovery: Discovery | None = None,
+        open_channel: OpenChannel = open_channel,
         insecure_lan: bool = False,
         timing: Timing = DEFAULT,
     ) -> None:
@@ -93,7 +94,8 @@ class ClusterView:
         self._static = frozenset(static_peers)
         self._discovery = discovery
         self._timing = timing
-        self._peers = Peers(self, insecure_lan=insecure_lan, timing=timing)
+        self._open_channel = open_channel
+        self._peers = Peers(self, open_channel=open_channel, insecure_lan=insecure_lan, timing=timing)
         self._kept = store.load()
         self._book = dict(self._kept.addresses)
         self._found: dict[NodeId, tuple[Address, ...]] = {}
@@ -111,7 +113,8 @@ class ClusterView:
         self._streams = Counter[NodeId]()
         self._greeted: set[NodeId] = set()
         self._self_channel: Channel | None = None
-        self._subscriptions: weakref.WeakSet[Subscription] = weakref.WeakSet()
+        self._subscriptions = weakref.WeakValueDictionary[int, Subscription]()  # in the order in which they came
+        self._subscribed = 0
 
     # What others of this daemon ask.
 
@@ -177,13 +180,14 @@ class ClusterView:
         if node != self.identity.node:
             return self._peers.channel(node)
         if self._self_channel is None:
-            self._self_channel = open_channel(self._own_addresses()[-1])
+            self._self_channel = self._open_channel(self._own_addresses()[-1])
         return self._self_channel
 
     def subscribe(self) -> Subscription:
         """Every event from now on."""
         subscription = Subscription()
-        self._subscriptions.add(subscription)
+        self._subscribed += 1
+        self._subscriptions[self._subscribed] = subscription
         return subscription
 
     async def run(self) -> None:
@@ -331,7 +335,7 @@ class ClusterView:
             self._tell(event)
 
     def _tell(self, event: ClusterEvent) -> None:
-        for subscription in tuple(self._subscriptions):
+        for subscription in tuple(self._subscriptions.values()):
             subscription.put(event)
 
     def _learn(self, finding: Finding) -> None:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Callable
 
 import grpc.aio
 
-if TYPE_CHECKING:
-    from realign_daemon.cluster.addresses import Address
+from realign_daemon.cluster.addresses import Address
 
 Channel = grpc.aio.Channel
+OpenChannel = Callable[[Address], Channel]
 
 MAX_MESSAGE_BYTES = 4 * 1024 * 1024  # what is larger is streamed
 
