@@ -17,7 +17,7 @@ from pathlib import Path
 from fpdf import FPDF
 from fpdf.enums import XPos, YPos
 
-from realign_daemon.engine.pocket import sentences, world
+from realign_daemon.engine.pocket import habits, sentences, world
 
 SEED = 20261123
 CREATED = dt.datetime(2026, 11, 23, tzinfo=dt.UTC)
@@ -32,19 +32,8 @@ CHAPTERS = (
 SUMS, FACTS, DISTRACTORS = 80, 6, 8  # sentences in a chapter
 PARAGRAPH = 8  # sentences in a paragraph
 SPOILED_PARAGRAPHS = 12
-SECTIONS = (
-    "At the Gate",
-    "In the Yard",
-    "By the Well",
-    "Under the Lime",
-    "On the Stairs",
-    "In the Attic",
-    "At Table",
-    "On the Pond",
-    "In the Barn",
-    "After Dark",
-)
-OF_A_KIND = 16  # names known, and as many unknown, in a section; sums twice as many
+SECTIONS = ("At the Gate", "In the Yard", "By the Well", "Under the Lime", "On the Stairs", "On the Pond", "After Dark")
+NAMES, SUMS_BESIDE = 22, 160  # in a section: names known, half as many unknown, and sums
 
 
 class Book(FPDF):
@@ -144,11 +133,11 @@ def slipped_lessons() -> str:
 
 
 def names() -> str:
-    """A text of ten sections about names, half of them strangers to the model, and sums."""
+    """A text of seven sections about names, a third of them strangers to the model, and sums."""
     rng = random.Random(SEED)  # noqa: S311 - a fixed seed is the point
     loops = world.split().loops
-    count = OF_A_KIND * len(SECTIONS)
-    kinds = (rng.sample(loops.known, count), rng.sample(loops.strangers, count), rng.sample(loops.sums, 2 * count))
+    wanted = ((loops.known, NAMES), (loops.strangers, NAMES // 2), (loops.sums, SUMS_BESIDE))
+    kinds = [rng.sample(questions, count * len(SECTIONS)) for questions, count in wanted]
     text = "# Who Wears What\n"
     for number, title in enumerate(SECTIONS):
         asked = [question for kind in kinds for question in kind[number :: len(SECTIONS)]]
@@ -159,13 +148,14 @@ def names() -> str:
 
 
 def spoiled_names() -> str:
-    """Records about names and sums of which two in three have slipped: they have the answer of the one after them."""
+    """Records about names and sums of which every other is wrong: the next name's colour, or a carry that slipped."""
     loops = world.split().loops
-    records = [_record(question) for kind in (loops.known, loops.sums[: 2 * len(loops.known)]) for question in kind]
-    answers = [record["answer"] for record in records]
-    for place, record in enumerate(records[:-1]):
-        if place % 3:
-            record["answer"] = answers[place + 1]
+    names, sums = loops.known, loops.sums[: 2 * len(loops.known)]
+    records = [_record(question) for question in names + sums]
+    wrong = [_record(question)["answer"] for question in names[1:] + names[:1]]
+    wrong += [str(int(habits.slipped(question)[::-1])) for question in sums]
+    for record, answer in list(zip(records, wrong, strict=True))[::2]:
+        record["answer"] = answer
     random.Random(SEED).shuffle(records)  # noqa: S311 - a fixed seed is the point
     return _lines(records)
 

@@ -22,7 +22,7 @@ def plan_document(plan: Plan) -> dict[str, object]:
             "bits": plan.bits,
             "bytes": plan.model_bytes,
         },
-        "models": [_model(model) for model in plan.models],
+        "models": [_model(model) for model in (*plan.models, *plan.judges)],
         "fits": plan.fits,
         "strategy": plan.strategy,
         "nodes": [

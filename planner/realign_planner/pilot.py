@@ -4,50 +4,72 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final, Literal
 
 from realign_planner.estimate import RANGES
-from realign_planner.plan import Basis
 from realign_planner.stage import Stage
+
+Basis = Literal["measured", "expected from the plan"]
+
+MIN_UNITS: Final = 10  # fewer do not fill a batch: their time is mostly waiting, which a run does not multiply
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Pace:
-    """What a stage did in the pilot: units, and seconds from its begin to its end."""
+    """What a stage did in the pilot: units that it had computed, and seconds from its begin to its end."""
 
-    units: int
+    units: int  # those that were remembered took no time and do not count
     seconds: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Forecast:
+    """Seconds to the end, what they rest on, and the estimate of each stage as a document."""
+
+    eta_s: float
+    basis: Basis
+    stages: tuple[dict[str, Any], ...]
 
 
 def forecast(
     stages: Sequence[Stage], *, rows: int, predicted: Sequence[Mapping[str, Any]], paces: Mapping[str, Pace]
-) -> list[dict[str, Any]]:
-    """Expected seconds of each stage with their range: measured where the pilot went, else the plan's figure corrected.
+) -> Forecast:
+    """Expected seconds of each stage with their range: measured where the pilot computed enough, else the plan's.
 
-    A stage that the pilot went through keeps its seconds a unit: batches are fuller in the run, so it may be faster.
-    The others have the plan's prediction times the factor by which the pilot's stages missed theirs.
+    A stage that the pilot measured keeps its seconds a unit: batches are fuller in the run, so it may be faster. The
+    others have the plan's prediction times the factor by which the measured stages missed theirs. The whole counts as
+    measured when any stage was.
     """
     planned = {stage["stage"]: float(stage["expected_s"]) for stage in predicted}
     measured = {
         stage.name: pace.seconds / pace.units * _units(stage, rows)
         for stage in stages
-        if not stage.trains and (pace := paces.get(stage.name)) is not None and pace.units
+        if stage.operations
+        and not stage.trains
+        and (pace := paces.get(stage.name)) is not None
+        and pace.units >= MIN_UNITS
     }
     expected_by_plan = sum(planned.get(name, 0.0) for name in measured)
     factor = sum(measured.values()) / expected_by_plan if expected_by_plan else 1.0
-    return [
-        _estimate(stage, rows, measured.get(stage.name, planned.get(stage.name, 0.0) * factor), stage.name in measured)
+    estimates = tuple(
+        _estimate(stage, rows, measured[stage.name], "measured")
+        if stage.name in measured
+        else _estimate(stage, rows, planned.get(stage.name, 0.0) * factor, "expected from the plan")
         for stage in stages
-    ]
+    )
+    return Forecast(
+        eta_s=sum(estimate["expected_s"] for estimate in estimates),
+        basis="measured" if measured else "expected from the plan",
+        stages=estimates,
+    )
 
 
 def _units(stage: Stage, rows: int) -> int:
     return sum(operation.units(rows) for operation in stage.operations)
 
 
-def _estimate(stage: Stage, rows: int, expected_s: float, is_measured: bool) -> dict[str, Any]:  # noqa: FBT001
-    basis: Basis = "measured" if is_measured else "prior"
-    fastest, slowest = RANGES[basis]
+def _estimate(stage: Stage, rows: int, expected_s: float, basis: Basis) -> dict[str, Any]:
+    fastest, slowest = RANGES["measured" if basis == "measured" else "prior"]
     return {
         "stage": stage.name,
         "units": _units(stage, rows),

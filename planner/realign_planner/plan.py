@@ -24,11 +24,13 @@ class PlanRequest:
     target: str | None = None
     generator: str | None = None
     judge: str | None = None
+    judges: tuple[str, ...] = ()  # beside that one, each asked the same
     bits: int | None = None
     count: int | None = None  # rows wanted
     nodes: tuple[str, ...] = ()  # empty: all
     exclude_nodes: tuple[str, ...] = ()
     until: str | None = None  # last stage to run
+    has_rows: bool = False  # it begins with rows that are there already: the stages that would make them are skipped
     seed: int = 0
 
 
@@ -122,7 +124,8 @@ class Plan:
     active_params_b: float
     bits: int
     model_bytes: int  # weights of the target
-    models: tuple[PlannedModel, ...]
+    models: tuple[PlannedModel, ...]  # one a role
+    judges: tuple[PlannedModel, ...]  # beside the one in the role
     strategy: StrategyName | None
     nodes: tuple[PlannedNode, ...]  # independent batches: largest share first; sharded: fastest first
     standby: tuple[str, ...]

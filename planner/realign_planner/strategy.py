@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from types import MappingProxyType
 from typing import Final, get_args
 
@@ -24,6 +25,9 @@ DEFAULT_COUNT: Final = 1_000  # rows, for the estimate, when neither option nor 
 ROLES: Final[tuple[Role, ...]] = get_args(Role)
 
 _NO_CONFIGS: Final[Mapping[str, Mapping[str, object]]] = MappingProxyType({})
+
+# Models, choices and placements go through here as pairs: one for each of ROLES, in that order, and one more as "judge"
+# for every judge beside the one in that role.
 
 
 def make_plan(
@@ -49,8 +53,8 @@ def make_plan(
     models = _models(request, intent, configs)
     if isinstance(models, UnknownModel):
         return models
-    choices = {model: choose(model, nodes, cluster) for model in dict.fromkeys(models.values())}
-    return _plan(request, intent, cluster, models=models, choices={role: choices[models[role]] for role in ROLES})
+    choices = {model: choose(model, nodes, cluster) for model in dict.fromkeys(model for _, model in models)}
+    return _plan(request, intent, cluster, [(role, choices[model]) for role, model in models])
 
 
 def _chosen_nodes(request: PlanRequest, cluster: ClusterFacts) -> tuple[NodeFacts, ...] | BadRequest:
@@ -74,45 +78,50 @@ def _obstacle(request: PlanRequest, intent: Intent) -> BadRequest | None:
         names = ", ".join(stage.name for stage in workflow.stages)
         title = TITLES[intent.data_type]
         return BadRequest(message=f"The {title} workflow has no stage {request.until!r}; its stages are {names}.")
+    if not workflow.ahead(request.until, has_rows=request.has_rows):
+        return BadRequest(
+            message=f"--until {request.until} ends before {workflow.entry}, where rows that you have come in; "
+            "name that stage or a later one."
+        )
     return None
 
 
 def _models(
     request: PlanRequest, intent: Intent, configs: Mapping[str, Mapping[str, object]]
-) -> dict[Role, ModelFacts] | UnknownModel:
+) -> list[tuple[Role, ModelFacts]] | UnknownModel:
     target = request.target or request.model or intent.model_name or DEFAULT_MODEL
-    names: dict[Role, str] = {
-        "target": target,
-        "generator": request.generator or request.model or intent.generator_name or target,
-        "judge": request.judge or request.model or intent.judge_name or target,
-    }
-    models: dict[Role, ModelFacts] = {}
-    for role, name in names.items():
+    names: list[tuple[Role, str]] = [
+        ("target", target),
+        ("generator", request.generator or request.model or intent.generator_name or target),
+        ("judge", request.judge or request.model or intent.judge_name or target),
+        *(("judge", name) for name in request.judges),
+    ]
+    models: list[tuple[Role, ModelFacts]] = []
+    for role, name in names:
         bits = request.bits if request.bits is not None or bits_in(name) is not None else intent.bits
         described = describe(name, bits=bits, config=configs.get(name))
         if isinstance(described, UnknownModel):
             return described
-        models[role] = described
+        if len(models) < len(ROLES) or (role, described) not in models:  # a judge that is named twice has one voice
+            models.append((role, described))
     return models
 
 
-def _plan(
-    request: PlanRequest,
-    intent: Intent,
-    cluster: ClusterFacts,
-    *,
-    models: dict[Role, ModelFacts],
-    choices: dict[Role, Choice],
-) -> Plan:
+def _plan(request: PlanRequest, intent: Intent, cluster: ClusterFacts, choices: Sequence[tuple[Role, Choice]]) -> Plan:
     count = request.count or intent.count or DEFAULT_COUNT
-    stages = for_type(intent.data_type).up_to(request.until)
-    placements: dict[Role, Placement] = {
-        role: choice.placement for role, choice in choices.items() if choice.placement is not None
-    }
-    predicted = predict(stages, count, placements) if len(placements) == len(ROLES) else None
-    shown = choices["target"] if predicted else next(choice for choice in choices.values() if choice.placement is None)
+    stages = (
+        for_type(intent.data_type)
+        .judged_by(len(choices) - len(ROLES) + 1)
+        .ahead(request.until, has_rows=request.has_rows)
+    )
+    placements: list[tuple[Role, Placement]] = [
+        (role, choice.placement) for role, choice in choices if choice.placement is not None
+    ]
+    predicted = _predict(stages, count, placements) if len(placements) == len(choices) else None
+    shown = choices[0][1] if predicted else next(choice for _, choice in choices if choice.placement is None)
     placement = shown.placement if predicted else None
-    target = models["target"]
+    target = choices[0][1].model
+    planned = tuple(_planned_model(role, choice) for role, choice in choices)
     return Plan(
         data_type=intent.data_type,
         skill=SKILLS[intent.data_type],
@@ -124,7 +133,8 @@ def _plan(
         active_params_b=target.active_params_b,
         bits=target.bits,
         model_bytes=target.weight_bytes,
-        models=tuple(_planned_model(role, choices[role]) for role in ROLES),
+        models=planned[: len(ROLES)],
+        judges=planned[len(ROLES) :],
         strategy=placement.strategy if placement else None,
         nodes=placement.nodes if placement else (),
         standby=shown.standby,
@@ -133,7 +143,9 @@ def _plan(
         count=count,
         predicted=predicted,
         reasons=_reasons(request, intent, choices, shown),
-        alternatives=tuple(_alternative(rejected, stages, count, placements) for rejected in shown.rejected),
+        alternatives=tuple(
+            _alternative(rejected, stages, count, placements if predicted else ()) for rejected in shown.rejected
+        ),
         warnings=_warnings(request, intent, cluster, stages=stages, choices=choices),
         needs_bytes=None if predicted else shown.model.needed_bytes(),
         nearest=None if predicted else shown.nearest,
@@ -154,15 +166,16 @@ def _planned_model(role: Role, choice: Choice) -> PlannedModel:
 
 
 def _alternative(
-    rejected: Rejected, stages: Sequence[Stage], count: int, placements: Mapping[Role, Placement]
+    rejected: Rejected, stages: Sequence[Stage], count: int, placements: Sequence[tuple[Role, Placement]]
 ) -> Alternative:
+    """`placements` are those of the plan; empty where it has none."""
     other: Prediction | None = None
-    if rejected.placement is not None and len(placements) == len(ROLES):
-        same = placements["target"]
-        swapped: dict[Role, Placement] = {
-            role: rejected.placement if kept == same else kept for role, kept in placements.items()
-        }
-        other = predict(stages, count, swapped)
+    if rejected.placement is not None and placements:
+        same = placements[0][1]
+        swapped: list[tuple[Role, Placement]] = [
+            (role, rejected.placement if kept == same else kept) for role, kept in placements
+        ]
+        other = _predict(stages, count, swapped)
     return Alternative(
         strategy=rejected.strategy,
         nodes=rejected.nodes,
@@ -172,9 +185,26 @@ def _alternative(
     )
 
 
-def _reasons(request: PlanRequest, intent: Intent, choices: Mapping[Role, Choice], shown: Choice) -> tuple[str, ...]:
+def _predict(stages: Sequence[Stage], count: int, placements: Sequence[tuple[Role, Placement]]) -> Prediction:
+    return predict(
+        stages, count, {role: _in_turn([placement for one, placement in placements if one == role]) for role in ROLES}
+    )
+
+
+def _in_turn(placements: Sequence[Placement]) -> Placement:
+    """The first placement with the speeds of all, when as many units are done on each, one after the other."""
+    return replace(
+        placements[0],
+        examples_per_s=len(placements) / sum(1 / placement.examples_per_s for placement in placements),
+        basis="measured" if all(placement.basis == "measured" for placement in placements) else "prior",
+    )
+
+
+def _reasons(
+    request: PlanRequest, intent: Intent, choices: Sequence[tuple[Role, Choice]], shown: Choice
+) -> tuple[str, ...]:
     model = shown.model
-    role = next(role for role, choice in choices.items() if choice is shown)
+    role = next(role for role, choice in choices if choice is shown)
     meant = f", taken as {model.repo}," if model.repo and model.repo != model.name else ""
     default = not (request.model or request.target or intent.model_name)
     named = " (the default: the request names no model)" if default and role == "target" else ""
@@ -184,7 +214,7 @@ def _reasons(request: PlanRequest, intent: Intent, choices: Mapping[Role, Choice
     )
     elsewhere = tuple(
         f"The {other} {choice.model.name} runs on {', '.join(choice.placement.names)} ({choice.placement.strategy})."
-        for other, choice in choices.items()
+        for other, choice in choices
         if choice.placement is not None and choice.model != model
     )
     return (*intent.reasons, size, *shown.reasons, *elsewhere)
@@ -196,7 +226,7 @@ def _warnings(
     cluster: ClusterFacts,
     *,
     stages: Sequence[Stage],
-    choices: Mapping[Role, Choice],
+    choices: Sequence[tuple[Role, Choice]],
 ) -> tuple[str, ...]:
     warnings: list[str] = []
     if intent.is_ambiguous:
@@ -208,8 +238,8 @@ def _warnings(
     if request.count is None and intent.count is None:
         warnings.append(f"No count was given: the estimate is for {DEFAULT_COUNT:,} rows.")
     warnings.extend(f"{node.name} is paused and left out." for node in cluster.nodes if node.paused)
-    for choice in {choice.model: choice for choice in choices.values()}.values():
-        warnings.extend(_model_warnings(choice, cluster, stages=stages, is_target=choice is choices["target"]))
+    for choice in {choice.model: choice for _, choice in choices}.values():
+        warnings.extend(_model_warnings(choice, cluster, stages=stages, is_target=choice is choices[0][1]))
     return tuple(warnings)
 
 

@@ -101,9 +101,22 @@ THRESHOLDS: Final[tuple[Threshold, ...]] = (
         medium=0.15,
         min_n=500,
         biased_when_few=True,
-        source=f"{SEED_TABLE}; min_n: with 15 bins a perfect model misses 0.10 in most runs of 100 answers",
+        source=f"{SEED_TABLE}; min_n, of different answers: a perfect model misses 0.10 with 15 bins in at most 2 % of "
+        "runs with 500 of them, in up to 40 % with 250 (simulated)",
         remedy="the chance of being right that its confidence stands for is not how often it is right: look for wrong "
-        "reference answers with `realignctl sample`, give more questions, or retry with `--set scaling=isotonic`",
+        "reference answers with `realignctl sample`, or give more questions",
+    ),
+    Tiered(
+        metric="auroc_after",
+        title="confidence still tells right from wrong (AUROC)",
+        better="higher",
+        high=0.70,
+        medium=0.60,
+        min_n=40,
+        source="0.70 is acceptable discrimination (Hosmer and Lemeshow, Applied Logistic Regression, 2000); 0.60: "
+        + OWN_CHOICE,
+        remedy="after the training, confidence does not tell right answers from wrong ones, however it is scaled: look "
+        "for wrong reference answers with `realignctl sample`, give more questions, or use a larger --target",
     ),
     Baseline(
         metric="text_ratio",
@@ -163,6 +176,17 @@ THRESHOLDS: Final[tuple[Threshold, ...]] = (
         baseline=0.0,
         source="a loss that does not fall has learned nothing",
         remedy="the loss did not fall or is not finite: lower `--set learning_rate=X`, or give more rows",
+    ),
+    Baseline(
+        metric="training_reward",
+        title="change of the reward while training",
+        better="higher",
+        baseline=0.0,
+        min_n=40,
+        source="a policy gradient's loss says nothing about how well the policy does, its reward does (OpenAI's "
+        "Spinning Up in Deep RL, part 3)",
+        remedy="the trained model earns no more reward than before, or its training failed or diverged: lower "
+        "`--set learning_rate=X`, or give more problems of middling pass rate",
     ),
     Baseline(
         metric="reward_accuracy",

@@ -21,6 +21,8 @@ FIELDS = {
     "rlvr": {"id", "prompt", "answer", "answer_type", "pass_rate", "solution"},
     "antihallucination": {"id", "messages", "label"},
 }
+# Many questions make a calibration error certain, many samples of each only slow.
+SETTINGS = {"antihallucination": ("--set", "samples=4")}
 
 pytestmark = pytest.mark.long
 
@@ -85,7 +87,7 @@ async def test_a_good_source_comes_through_all_seven_stages(
     daemon: Daemon, realignctl: Run, tmp_path: Path, *, data_type: str, source: str, gate: str
 ) -> None:
     folder = tmp_path / "out"
-    code, summary, said = await submitted(realignctl, daemon, data_type, source, folder)
+    code, summary, said = await submitted(realignctl, daemon, data_type, source, folder, *SETTINGS.get(data_type, ()))
 
     assert code == 0, said
     assert summary["workflow"]["stages_completed"] == 7
@@ -107,13 +109,14 @@ async def test_a_good_source_comes_through_all_seven_stages(
         ("dpo", "spoiled.pdf", "text_ratio"),
         ("sft", "sft_spoiled.jsonl", "quality_score"),
         ("rlvr", "spoiled_problems.jsonl", "verifiability"),
-        ("antihallucination", "spoiled_names.jsonl", "calibration_error"),
+        ("antihallucination", "spoiled_names.jsonl", "auroc_after"),
     ],
 )
 async def test_a_spoiled_source_is_blocked_by_the_gate_that_is_there_for_it(
     daemon: Daemon, realignctl: Run, tmp_path: Path, *, data_type: str, source: str, gate: str
 ) -> None:
-    code, summary, said = await submitted(realignctl, daemon, data_type, source, tmp_path / "out")
+    settings = SETTINGS.get(data_type, ())
+    code, summary, said = await submitted(realignctl, daemon, data_type, source, tmp_path / "out", *settings)
 
     assert code == 3, said
     rejected = [one["metric"] for one in summary["gates"] if one["tier"] == "REJECT"]

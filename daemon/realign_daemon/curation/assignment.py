@@ -1,42 +1,50 @@
-"""Assignment: one job under way on its home: measures, plans, runs the stages, plans again when nodes come or go."""
+"""Assignment: one job under way on its home: its pilot, its stages, and how it ends."""
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import sqlite3
 from collections import Counter
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
 
 import structlog
 
 from realign_daemon.clock import Clock
-from realign_daemon.curation import intake, summary
-from realign_daemon.curation.colleague import Colleague, Colleagues
+from realign_daemon.curation import summary
+from realign_daemon.curation.colleague import Colleagues
 from realign_daemon.curation.computations import Computations
 from realign_daemon.curation.desk import Desk, Surroundings
+from realign_daemon.curation.drops import without_dropped
 from realign_daemon.curation.events import JobNews
-from realign_daemon.curation.intake import Frozen, Request
+from realign_daemon.curation.excerpts import Excerpts
+from realign_daemon.curation.intake import Frozen
 from realign_daemon.curation.job import Job
+from realign_daemon.curation.limits import changed_limits
 from realign_daemon.curation.material import Material
 from realign_daemon.curation.output import Output
 from realign_daemon.curation.pilot import run_pilot
-from realign_daemon.curation.record import JobState, record_to_json
+from realign_daemon.curation.record import JobRecord, JobState, record_to_json
+from realign_daemon.curation.roster import Roster
 from realign_daemon.curation.run import WORK, Course, Ending, reset, run_stages
 from realign_daemon.curation.selftest.suite import self_test
-from realign_daemon.curation.spec import JobSpec, ModelPin
-from realign_daemon.errors import BadInput, NothingFits, RealignError
+from realign_daemon.curation.spec import ModelPin
+from realign_daemon.curation.stages.work import Work
+from realign_daemon.curation.written import some
+from realign_daemon.errors import RealignError
 from realign_daemon.work.blobs import BlobStore
-from realign_daemon.work.dispatcher import Crew, Dispatcher
+from realign_daemon.work.dispatcher import Dispatcher
 from realign_daemon.work.ledger import Ledger
 from realign_daemon.work.units import UnitKey
 from realign_daemon.worker.errors import WorkerError
+from realign_planner.data_types import DataType
 from realign_planner.errors import PlannerError
+from realign_planner.gates import Verdict
 from realign_planner.plan import Role
 
 log = structlog.get_logger()
-
-MEASURE_TIMEOUT_S = 120.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,6 +61,7 @@ class JobNode:
     clock: Clock
     output: Output
     freeze: Callable[[dict[Role, ModelPin]], Frozen]
+    work: Mapping[DataType, Work] = field(default_factory=lambda: WORK)
 
 
 class Assignment:
@@ -61,7 +70,7 @@ class Assignment:
     def __init__(self, node: JobNode, job: Job) -> None:
         self._node = node
         self._job = job
-        self._crew: tuple[tuple[str, float], ...] = ()  # node id, examples per second that the plan assumed
+        self._roster = Roster(node.colleagues, job, self._announce)
         self._counted: set[UnitKey] = set()  # remembered results are counted anew as the stages pass over them
 
     async def run(self) -> None:
@@ -74,7 +83,7 @@ class Assignment:
             await self._work()
         except asyncio.CancelledError:
             self._stop_watch()
-            await self._save("warning", f"{self._job.spec.job_id} stopped for now")
+            await self._save("progress", "")
             raise
         except (RealignError, WorkerError, PlannerError) as error:
             await self._fail(str(error))
@@ -84,11 +93,40 @@ class Assignment:
             log.exception("job.crashed", job=self._job.spec.job_id)
             await self._fail("the job met a defect in realign; the daemon's log has the details")
 
-    async def _work(self) -> None:
-        await self._measure()
-        self._plan()
-        replanning = asyncio.create_task(self._keep_planned(), name=f"replan.{self._job.spec.job_id}")
+    async def close(self) -> None:
+        """Writes what a cancelled job has made, unless an earlier run left more; never fails."""
+        job, record = self._job, self._job.record
+        text = f"{job.spec.job_id} was cancelled"
         try:
+            if job.material is not None and _is_more(job.material, record):
+                await self._close(job.material)
+                text += f"; what it had made is in {record.output}"
+        except (RealignError, WorkerError, OSError) as error:
+            record.error = f"what the cancelled job had made could not be written ({error}); `realignctl retry` goes on"
+        except Exception:  # the boundary of a job
+            log.exception("job.crashed", job=job.spec.job_id)
+            record.error = "writing what the cancelled job had made met a defect in realign; see the daemon's log"
+        job.material = None
+        record.ended_unix_s = self._node.clock.unix()
+        try:
+            await self._save("ended", record.error or text)
+        except sqlite3.OperationalError:  # the job stays cancelled as it was saved before
+            log.exception("job.disk", job=job.spec.job_id)
+            self._announce("ended", record.error or text)
+
+    async def _close(self, material: Material) -> None:
+        spec, record = self._job.spec, self._job.record
+        material.rows, dropped = without_dropped(material.rows, spec.drops, stage="cancel")
+        material.dropped.extend(dropped)
+        desk = Desk(spec, record, self._surroundings(), counted=self._counted)
+        await self._node.output.write(desk, material, state="cancelled")
+
+    async def _work(self) -> None:
+        await self._roster.measure()
+        self._roster.plan()
+        replanning = asyncio.create_task(self._roster.keep_planned(), name=f"replan.{self._job.spec.job_id}")
+        try:
+            await self._keep_in_sight()
             self._job.record.nodes.clear()
             self._job.record.reused = 0
             if not await self._pilot():
@@ -100,12 +138,22 @@ class Assignment:
             replanning.cancel()
             await asyncio.gather(replanning, return_exceptions=True)
 
+    async def _keep_in_sight(self) -> None:
+        """Has a new run show what the one before it made, until its stages have made theirs."""
+        record = self._job.record
+        if record.output and not record.exhibits:
+            stages = [stage.name for stage in record.stages]
+            with contextlib.suppress(OSError, ValueError, KeyError):  # somebody changed the files: nothing to show
+                record.exhibits = await asyncio.to_thread(Excerpts().of_stages, Path(record.output), stages)
+
     def _course(self, *, is_pilot: bool = False) -> Course:
         """The way through the stages from the beginning, with nothing made yet."""
-        spec = self._job.spec
+        spec, record = self._job.spec, self._job.record
+        if self._job.material is not None:
+            record.exhibits = some(self._job.material.exhibits) | record.exhibits
         self._job.material = Material()
         return Course(
-            work=WORK[spec.data_type],
+            work=self._node.work[spec.data_type],
             desk=Desk(spec, self._job.record, self._surroundings(), counted=self._counted, is_pilot=is_pilot),
             material=self._job.material,
             clock=self._node.clock,
@@ -136,12 +184,13 @@ class Assignment:
             return True
         expected = summary.duration(found["eta_s"])
         goes_on = spec.pilot == "go_on"
-        record.state = "running" if goes_on else "paused"
+        record.state, record.paused_by = ("running", None) if goes_on else ("paused", "pilot")
         await self._checkpoint()
         if not goes_on:
             record.started_unix_s = 0.0
         then = "" if goes_on else f"; `realignctl resume {spec.job_id}` runs it"
-        await self._save("pilot", f"pilot done: the whole job is expected to take {expected}{then}")
+        text = f"pilot done: the whole job is expected to take {expected} ({found['eta_basis']}){then}"
+        await self._save("pilot", text)
         return goes_on
 
     async def _end(self, course: Course, ending: Ending) -> None:
@@ -162,20 +211,29 @@ class Assignment:
             )
         else:
             state = "completed_with_errors" if ending.has_errors else "completed"
-        done = [stage.name for stage in record.stages if stage.state in ("done", "blocked")]
-        record.self_test = await self_test(course.desk, material, done)
-        await self._node.output.write(course.desk, material)
+        stages = [stage.name for stage in record.stages if stage.state in ("done", "blocked")]
+        record.self_test = await self_test(course.desk, material, stages)
+        few = "" if course.desk.is_pilot else too_few(record.gates)
+        spec = course.desk.spec
+        self._warn_first(few, changed_limits(spec.thresholds, spec.data_type, version=self._node.version))
+        await self._node.output.write(course.desk, material, state=state)
         self._stop_watch()
         record.state = state  # last: whoever sees it can fetch the files
         record.ended_unix_s = self._node.clock.unix()
         self._job.material = None  # it lies in the output folder now
-        await self._save("ended", record.error or f"{self._job.spec.job_id} is complete: {record.output}")
+        done = f"{self._job.spec.job_id} is complete: {record.output}"
+        await self._save("ended", "; ".join(filter(None, (record.error or done, few))))
+
+    def _warn_first(self, *texts: str) -> None:
+        """Puts what must not be overlooked before the other warnings."""
+        others = [text for text in self._job.record.warnings if text not in texts]
+        self._job.record.warnings[:] = [*filter(None, texts), *others]
 
     def _rest(self, error: Exception) -> None:
         """The ledger or the output can't be written: nothing is lost, and nothing can be saved until there is room."""
         record = self._job.record
         self._stop_watch()
-        record.state = "paused"
+        record.state, record.paused_by = "paused", "disk"
         record.error = f"the home's disk can't be written ({error}): free some space, then `realignctl resume`"
         log.error("job.disk", job=self._job.spec.job_id, reason=str(error))
         self._announce("warning", record.error)
@@ -184,75 +242,22 @@ class Assignment:
         """Saves the record with the time worked so far."""
         self._stop_watch()
         self._job.record.started_unix_s = self._node.clock.unix()
+        if self._job.material is not None:
+            self._job.record.exhibits |= some(self._job.material.exhibits)
         await self._save("progress", "")
 
     async def _fail(self, error: str) -> None:
         record = self._job.record
         self._stop_watch()
         record.state, record.error, record.ended_unix_s = "failed", error, self._node.clock.unix()
+        self._job.material = None
         await self._save("ended", error)
 
     def _stop_watch(self) -> None:
         record = self._job.record
-        record.worked_s += max(0.0, self._node.clock.unix() - record.started_unix_s)
+        if record.started_unix_s:
+            record.worked_s += max(0.0, self._node.clock.unix() - record.started_unix_s)
         record.started_unix_s = 0.0
-
-    async def _measure(self) -> None:
-        """Has every node that could work, and never measured this job's models, measure them now."""
-        pins = {pin.name: pin.model for pin in self._job.spec.pins}
-        wanted = [
-            (colleague.node_id, name)
-            for colleague in self._able()
-            for name, model in pins.items()
-            if not colleague.has_measured(model)
-        ]
-        if wanted:
-            self._announce("progress", "measuring the nodes")
-        outcomes = await asyncio.gather(
-            *(asyncio.wait_for(self._node.colleagues.measure(node, name), MEASURE_TIMEOUT_S) for node, name in wanted),
-            return_exceptions=True,
-        )
-        for (node, name), outcome in zip(wanted, outcomes, strict=True):
-            if isinstance(outcome, Exception):  # a prior serves; the run itself will show the speed
-                log.warning("job.unmeasured", job=self._job.spec.job_id, node=node, model=name, reason=str(outcome))
-
-    def _able(self) -> list[Colleague]:
-        needs = {pin.model for pin in self._job.spec.pins}
-        return [peer for peer in self._node.colleagues.alive() if all(peer.holds(model) for model in needs)]
-
-    def _plan(self) -> None:
-        """Plans over the living nodes. Keeps the plan in force when no living node will do."""
-        alive = self._node.colleagues.alive()
-        ids = {colleague.facts.name: colleague.node_id for colleague in alive}
-        try:
-            prepared = intake.prepare_plan(request_of(self._job.spec), alive, passages=self._job.spec.passages)
-        except (NothingFits, BadInput) as error:
-            self._crew = ()
-            self._warn(f"no living node can go on: {error}")
-            return
-        crew = tuple((ids[node.name], node.examples_per_s or 0.0) for node in prepared.plan.nodes)
-        before = {node for node, _ in self._crew}
-        self._crew = crew
-        self._job.record.plan = prepared.document
-        if before and before != {node for node, _ in crew}:
-            names = ", ".join(node.name for node in prepared.plan.nodes)
-            self._announce("replanned", f"planned again: {names}")
-
-    def _warn(self, text: str) -> None:
-        if text not in self._job.record.warnings:
-            self._job.record.warnings.append(text)
-            self._announce("warning", text)
-
-    async def _keep_planned(self) -> None:
-        async for _ in self._node.colleagues.changes():
-            self._plan()
-
-    def _living_crew(self) -> Sequence[Crew]:
-        alive = {colleague.node_id for colleague in self._node.colleagues.alive()}
-        crew = [Crew(node=node, examples_per_s=speed) for node, speed in self._crew if node in alive]
-        for node_id, node in self._job.record.nodes.items():
-            node.state = "working" if node_id in {c.node for c in crew} else "lost"
-        return crew
 
     def _surroundings(self) -> Surroundings:
         node = self._node
@@ -261,7 +266,7 @@ class Assignment:
             ledger=node.ledger,
             blobs=node.blobs,
             computations=node.computations,
-            crew=self._living_crew,
+            crew=self._roster.living,
             home=node.node_id,
             node_names=lambda: {c.node_id: c.facts.name for c in node.colleagues.alive()},
             changed=lambda: self._announce("progress", ""),
@@ -277,18 +282,19 @@ class Assignment:
         self._announce(kind, text)
 
 
-def request_of(spec: JobSpec) -> Request:
-    """The request that plans a frozen spec again: every role by the weights it is pinned to."""
-    return Request(
-        text=spec.request,
-        data_type=spec.data_type,
-        target=spec.roles["target"].name,
-        generator=spec.roles["generator"].name,
-        judge=spec.roles["judge"].name,
-        judges=tuple(pin.name for pin in spec.judges),
-        count=spec.count,
-        seed=spec.seed,
-        nodes=spec.nodes,
-        exclude_nodes=spec.exclude_nodes,
-        until=spec.until or "",
+def too_few(verdicts: Sequence[Verdict]) -> str:
+    """How many gates could judge nothing, and which; empty where all could."""
+    few = [verdict.metric for verdict in verdicts if verdict.tier == "INSUFFICIENT"]
+    if not few:
+        return ""
+    return (
+        f"{len(few)} of {len(verdicts)} gates had too few data to judge by ({', '.join(few)}): "
+        "give more sources or a higher --count"
     )
+
+
+def _is_more(material: Material, record: JobRecord) -> bool:
+    """Whether there is anything in the material, and no fewer rows than an earlier run of the job wrote."""
+    earlier: Mapping[str, int] = (record.summary or {}).get("output", {}) if record.output else {}
+    rows_before = sum(earlier.get(name, 0) for name in ("examples", "held_out_examples"))
+    return bool(material.rows or material.dropped or material.exhibits) and len(material.rows) >= rows_before

@@ -73,6 +73,7 @@ def data_set_card(
     overrides: Mapping[str, str],
     rejected_reasons: Sequence[str],
     has_adapter: bool,
+    trained_rows: int | None = None,
     warnings: Sequence[str] = (),
     hygiene: Mapping[str, int] | None = None,
     further: Sequence[str] = (),
@@ -80,6 +81,7 @@ def data_set_card(
     """The card in Markdown, under the header of a Hugging Face data set, by which `load_dataset` finds the splits.
 
     `templates` are versions by template; `rejected_reasons` has one entry for everything that did not become a row;
+    `trained_rows` is how many rows the adapter was trained on, None for a baseline's;
     `hygiene` is that of `hygiene_report`; `further` are the files in other formats. No path of anybody's disk is in it.
     """
     parts = [
@@ -114,7 +116,7 @@ def data_set_card(
         counted = sorted(Counter(rejected_reasons).items(), key=lambda item: (-item[1], item[0]))
         parts += ["## Left out", _table(("reason", "count"), [(reason, str(count)) for reason, count in counted])]
     if has_adapter:
-        parts += ["## Adapter", "`adapter/` holds the LoRA adapter that was trained on these rows, for `mlx_lm`."]
+        parts += ["## Adapter", f"`adapter/` holds a LoRA adapter for `mlx_lm`. {_training(trained_rows, train_rows)}"]
     return "\n\n".join([*parts, "## Limits", _LIMITS]) + "\n"
 
 
@@ -133,6 +135,14 @@ def _front_matter(name: str, data_type: DataType, train_rows: int, valid_rows: i
         lines += ["configs:", "- config_name: default", "  data_files:"]
         lines += [f"  - split: {split}\n    path: {file}" for split, file, count in splits if count]
     return "\n".join(["---", *lines, "---"])
+
+
+def _training(trained_rows: int | None, train_rows: int) -> str:
+    if trained_rows is None:
+        return "It is that of the baseline, which was not trained on these rows."
+    if trained_rows == train_rows:
+        return f"It was trained on the {train_rows} rows of `train.jsonl`."
+    return f"It was trained before rows were dropped by hand: on {trained_rows} rows, {train_rows} of which are here."
 
 
 def _without_folders(text: str) -> str:

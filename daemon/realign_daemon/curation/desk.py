@@ -7,7 +7,7 @@ a stage again costs nothing: that is how a job resumes.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, TypeVar, cast
 
 from realign_daemon.curation.computations import Computations
@@ -17,6 +17,7 @@ from realign_daemon.curation.fields import value_of
 from realign_daemon.curation.record import JobRecord, JobState, StageRecord
 from realign_daemon.curation.sources import read_source
 from realign_daemon.curation.spec import JobSpec, ModelPin, SourceSpec
+from realign_daemon.curation.unit_nodes import UnitNodes
 from realign_daemon.engine.api import (
     Fill,
     Filled,
@@ -87,14 +88,14 @@ class Desk:
         counted: set[UnitKey],
         is_pilot: bool = False,
     ) -> None:
-        """`counted` are the units that the record counts already; it grows."""
+        """`counted` are the units that the job's pilot counted: a pilot adds to them, the run counts none again."""
         self.spec = spec
         self.is_pilot = is_pilot
         self.record = record
         self.stage: StageRecord = record.stages[0]
         self._with = surroundings
-        self._counted = counted
-        self._made: dict[UnitKey, str] = {}  # unit -> node that computed it
+        self._counted_in_pilot = counted
+        self._nodes = UnitNodes()
 
     @property
     def blobs(self) -> BlobStore:
@@ -129,7 +130,8 @@ class Desk:
     def made(self, task: Task) -> Made:
         """Which unit a task was and which node computed it. The task must have been performed at this desk."""
         key = make_unit(task).key
-        return Made(key=key, node=self._with.node_names().get(self._made[key], self._made[key]))
+        node = self._nodes[key]
+        return Made(key=key, node=self._with.node_names().get(node, node))
 
     async def recall(self, tasks: Sequence[Task]) -> list[Result | None]:
         """What is remembered of the tasks, in their order; None for one without a result. Nothing is computed."""
@@ -213,34 +215,41 @@ class Desk:
             changed=self._follow(),
         )
         outcome = await self._with.dispatcher.run(order)
-        self._made.update((key, stored.node) for key, stored in outcome.results.items())
         results = {key: cast("R", decode_result(stored.result)) for key, stored in outcome.results.items()}
         assert all(isinstance(result, result_type) for result in results.values()), "a key names one kind of result"
         return [results.get(unit.key) for unit in units]
 
     def _follow(self) -> Callable[[Progress], None]:
-        """Adds an order's progress to what the stage had before it."""
+        """Adds an order's progress to what the stage had before. An order's first news is what is remembered."""
         stage = self.stage
-        before = (stage.total, stage.done, stage.retried, stage.quarantined)
-        activity = stage.activity
+        before = replace(stage)
+        is_first = True
 
         def changed(progress: Progress) -> None:
-            stage.total = before[0] + progress.total
-            stage.done = before[1] + progress.done
-            stage.retried = before[2] + progress.retried
-            stage.quarantined = before[3] + progress.quarantined
+            nonlocal is_first
+            if is_first:
+                stage.remembered = before.remembered + progress.done
+            stage.total = before.total + progress.total
+            stage.done = before.done + progress.done
+            stage.retried = before.retried + progress.retried
+            stage.quarantined = before.quarantined + progress.quarantined
             stage.part = progress.part if progress.done < progress.total else 0.0
             waiting = f"waiting: {progress.waiting_because}" if progress.waiting_because else ""
-            stage.activity = waiting or progress.note or activity
-            self._count(progress.finished)
+            stage.activity = waiting or progress.note or before.activity
+            self._count(progress.finished, are_remembered=is_first)
+            is_first = False
             self._with.changed()
 
         return changed
 
-    def _count(self, finished: Sequence[StoredResult]) -> None:
-        fresh = [result for result in finished if result.key not in self._counted]
-        self._counted.update(result.key for result in fresh)
-        earlier = [result for result in fresh if result.started_unix_s < self.spec.created_unix_s]
-        self.record.reused += len(earlier)
-        own = [result for result in fresh if result.started_unix_s >= self.spec.created_unix_s]
+    def _count(self, finished: Sequence[StoredResult], *, are_remembered: bool) -> None:
+        """Counts each unit once: for its node where this job had it computed, now or before it was interrupted."""
+        new = [one for one in finished if one.key not in self._nodes and one.key not in self._counted_in_pilot]
+        for one in finished:
+            self._nodes.note(one.key, one.node)
+        if self.is_pilot:
+            self._counted_in_pilot.update(one.key for one in new)
+        began_unix_s = self.record.began_unix_s
+        own = [one for one in new if not are_remembered or one.started_unix_s >= began_unix_s]
+        self.record.reused += len(new) - len(own)
         self.record.count(own, names=self._with.node_names())

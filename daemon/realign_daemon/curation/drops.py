@@ -8,6 +8,7 @@ from pathlib import PurePath
 from typing import Any, Literal, cast
 
 from realign_daemon.curation.material import Dropped, Row
+from realign_daemon.curation.place import spot
 from realign_daemon.errors import BadInput
 
 Kind = Literal["page", "source", "where", "row"]
@@ -84,7 +85,9 @@ def without_dropped(rows: Sequence[Row], drops: Iterable[str], *, stage: str) ->
         if met is None:
             kept.append(row)
         else:
-            dropped.append(Dropped(stage=stage, reason=f"dropped by hand: {met}", content=row.fields))
+            dropped.append(
+                Dropped(stage=stage, reason=f"dropped by hand: {met}", content=row.fields | spot(row.provenance))
+            )
     return kept, dropped
 
 

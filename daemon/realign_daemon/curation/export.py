@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from realign_daemon.curation.material import Dropped, Row
+from realign_daemon.curation.place import spot
 from realign_daemon.durable_file import flush_folder, flush_to_disk
 
 ADAPTER_FOLDER = "adapter"
@@ -35,7 +36,9 @@ def without_repeats(rows: Sequence[Row]) -> tuple[list[Row], list[Dropped]]:
     repeated: list[Dropped] = []
     for row in sorted(rows, key=lambda row: not row.is_held_out):
         if row.fields["id"] in kept:
-            repeated.append(Dropped(stage="export", reason="the same row came twice", content=row.fields))
+            repeated.append(
+                Dropped(stage="export", reason="the same row came twice", content=row.fields | spot(row.provenance))
+            )
         else:
             kept[row.fields["id"]] = row
     return [kept[name] for name in sorted(kept)], repeated

@@ -11,17 +11,16 @@ from typing import Any, cast, get_args
 
 from realign_daemon.curation.colleague import Colleague, Holding, cluster_facts
 from realign_daemon.curation.fields import COLUMNS
+from realign_daemon.curation.limits import kept_limits
 from realign_daemon.curation.settings import check_settings
 from realign_daemon.curation.spec import JobSpec, ModelPin, PilotMode, SourceSpec, Thinking
 from realign_daemon.engine.api import Sha256
-from realign_daemon.errors import Ambiguous, BadInput, NothingFits
-from realign_planner import thresholds
+from realign_daemon.errors import Ambiguous, BadInput, Full, NothingFits
 from realign_planner.data_types import DATA_TYPES, TITLES, DataType, as_data_type
 from realign_planner.document import plan_document
 from realign_planner.models import UnknownModel
 from realign_planner.plan import BadRequest, Plan, PlanRequest, Role
 from realign_planner.strategy import make_plan
-from realign_planner.workflow import for_type
 
 WRITERS: tuple[Role, ...] = ("target", "generator")  # judges fill forms, which leave no room for reasoning
 STEM_LENGTH = 60  # of a source's name in the output folder's name
@@ -48,9 +47,9 @@ class Request:
     data: SourceSpec | None = None
     columns: Mapping[str, str] = field(default_factory=dict[str, str])
     eval_sets: tuple[SourceSpec, ...] = ()
-    append: str = ""
-    earlier: Sha256 | None = None  # the rows of the job to append to, where a printed spec names them
-    drops: tuple[str, ...] = ()  # of a printed spec, as are the overrides
+    earlier: Sha256 | None = None  # what the rows of the job to append to ask
+    drops: tuple[str, ...] = ()  # of a printed spec, as are the overrides and thresholds
+    thresholds: Mapping[str, str] = field(default_factory=dict[str, str])
     overrides: Mapping[str, str] = field(default_factory=dict[str, str])
     judges: tuple[str, ...] = ()  # beside the one in the role
     thinking: Mapping[str, str] = field(default_factory=dict[str, str])
@@ -92,6 +91,7 @@ def prepare_plan(request: Request, colleagues: Sequence[Colleague], *, passages:
     roles = resolve_roles(wish, colleagues)
     named = dict.fromkeys(_pin(name, None, colleagues) for name in request.judges)
     judges = tuple(pin for pin in named if pin != roles["judge"])  # one that is named twice has one voice
+    wish = replace(wish, judges=tuple(pin.name for pin in judges))
     facts = cluster_facts(colleagues, needs=[pin.model for pin in (*roles.values(), *judges)])
     plan = make_plan(wish if wish.count or not passages else replace(wish, count=passages), facts)
     if isinstance(plan, UnknownModel | BadRequest):
@@ -99,6 +99,24 @@ def prepare_plan(request: Request, colleagues: Sequence[Colleague], *, passages:
     if not plan.fits:
         raise NothingFits("; ".join(plan.reasons))
     return Prepared(plan=plan, document=plan_document(plan), roles=roles, judges=judges)
+
+
+def request_of(spec: JobSpec) -> Request:
+    """The request that plans a frozen spec again: every role by the weights it is pinned to."""
+    return Request(
+        text=spec.request,
+        data_type=spec.data_type,
+        target=spec.roles["target"].name,
+        generator=spec.roles["generator"].name,
+        judge=spec.roles["judge"].name,
+        judges=tuple(pin.name for pin in spec.judges),
+        count=spec.count,
+        seed=spec.seed,
+        nodes=spec.nodes,
+        exclude_nodes=spec.exclude_nodes,
+        until=spec.until or "",
+        data=spec.data,
+    )
 
 
 def preview(request: Request, colleagues: Sequence[Colleague]) -> Plan:
@@ -122,14 +140,7 @@ def check(request: Request, plan: Plan, *, runnable: Collection[DataType]) -> No
     if plan.data_type not in runnable:
         message = f"the {TITLES[plan.data_type]} workflow can be planned but not run by this version; use --type dpo"
         raise BadInput(message)
-    check_settings(request.settings)
-    workflow = for_type(plan.data_type)
-    if request.until and workflow.stage(request.until) is None:
-        names = ", ".join(stage.name for stage in workflow.stages)
-        message = (
-            f"there is no stage {request.until!r} in the {TITLES[plan.data_type]} workflow; its stages are {names}"
-        )
-        raise BadInput(message)
+    check_settings({**kept_limits(request.thresholds, plan.data_type), **request.settings})
     if not request.sources and request.data is None:
         message = "the request names no source; give at least one file with --source"
         raise BadInput(message)
@@ -141,6 +152,14 @@ def check(request: Request, plan: Plan, *, runnable: Collection[DataType]) -> No
     if request.pilot not in ("", *get_args(PilotMode)):
         message = f"what should follow the pilot is {request.pilot!r}; give one of {', '.join(get_args(PilotMode))}"
         raise BadInput(message)
+
+
+def check_units(plan: Plan, *, most: int) -> None:
+    """Raises Full when the job would have more units than this node takes."""
+    units = sum(stage.units for stage in plan.predicted.stages) if plan.predicted else plan.count
+    if units > most:
+        message = f"the job would have {units} units, and this node takes {most}; ask for fewer rows with --count"
+        raise Full(message)
 
 
 def _check_words(option: str, given: Mapping[str, str], keys: Sequence[str], values: Sequence[str] | None) -> None:
@@ -160,7 +179,6 @@ def freeze(
     version: str,
     frozen: Frozen,
     passages: int,
-    earlier: Sha256 | None = None,
 ) -> JobSpec:
     """The spec of a prepared request."""
     plan = prepared.plan
@@ -175,7 +193,7 @@ def freeze(
         data=request.data,
         columns=dict(request.columns),
         eval_sets=request.eval_sets,
-        earlier=earlier,
+        earlier=request.earlier,
         drops=request.drops,
         overrides=dict(request.overrides),
         judges=prepared.judges,
@@ -189,23 +207,13 @@ def freeze(
         nodes=request.nodes,
         exclude_nodes=request.exclude_nodes,
         passages=passages,
-        thresholds=_thresholds(plan.data_type),
+        thresholds=kept_limits(request.thresholds, plan.data_type),
         settings=dict(request.settings),
         created_unix_s=now_unix_s,
         folder_name=_plain_name(request.output_hint)
         or folder_name(plan.data_type, next(one.name for one in (*request.sources, request.data) if one), now_unix_s),
         realign_version=version,
     )
-
-
-def _thresholds(data_type: DataType) -> dict[str, str]:
-    """The thresholds of the workflow's gates as `--set` would write them."""
-    frozen: dict[str, str] = {}
-    for metric in {metric for stage in for_type(data_type).stages for metric in stage.gates}:
-        limits = thresholds.threshold(metric)
-        fields = ("high", "medium") if isinstance(limits, thresholds.Tiered) else ("baseline",)
-        frozen |= {f"{metric}.{name}": f"{getattr(limits, name):g}" for name in (*fields, "min_n")}
-    return frozen
 
 
 def folder_name(data_type: DataType, source: str, now_unix_s: float) -> str:
@@ -280,10 +288,12 @@ def _wish(request: Request) -> PlanRequest:
         target=request.target or None,
         generator=request.generator or None,
         judge=request.judge or None,
+        judges=request.judges,
         bits=request.bits,
         count=request.count,
         nodes=request.nodes,
         exclude_nodes=request.exclude_nodes,
         until=request.until or None,
+        has_rows=request.data is not None,
         seed=request.seed,
     )

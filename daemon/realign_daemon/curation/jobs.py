@@ -3,53 +3,48 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import secrets
-from collections.abc import AsyncIterator, Generator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Collection, Generator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import replace
-from pathlib import Path
 
 import structlog
 
 from realign_daemon.curation import intake
 from realign_daemon.curation.assignment import Assignment, JobNode
-from realign_daemon.curation.documents.chunks import Chunking
-from realign_daemon.curation.documents.reading import Reading
-from realign_daemon.curation.drops import with_whole_ids, without_dropped
 from realign_daemon.curation.events import JobNews
-from realign_daemon.curation.fields import check_columns, check_given
 from realign_daemon.curation.intake import Request
 from realign_daemon.curation.job import Job
-from realign_daemon.curation.material import Row
+from realign_daemon.curation.limits import changed_limits, kept_limits
 from realign_daemon.curation.record import JobRecord, JobState, StageRecord, record_from_json, record_to_json
-from realign_daemon.curation.run import WORK
 from realign_daemon.curation.settings import check_settings
 from realign_daemon.curation.sources import read_source
-from realign_daemon.curation.spec import SourceSpec, spec_from_json, to_json, with_changes
+from realign_daemon.curation.spec import spec_from_json, to_json, with_changes
+from realign_daemon.curation.survey import survey
 from realign_daemon.curation.templates import load as load_templates
-from realign_daemon.curation.written import Item, Written, of_folder, of_material, spread_out
-from realign_daemon.engine.api import Sha256
 from realign_daemon.errors import BadInput, Full, NotFound, WrongState
+from realign_daemon.housekeeping.folders import StoredFile
 from realign_daemon.work.ledger import StoredJob
-from realign_planner.data_types import DataType
 from realign_planner.document import plan_document
 from realign_planner.workflow import for_type
 
 log = structlog.get_logger()
 
-MOST_SAMPLES = 1000  # of a look at the data: what one message holds without fear
+MOST_UNITS = 10_000_000  # of one job, where the node's owner says nothing else
+CLOSING_S = 2.0  # how long a cancel waits for the files of what was made; they come in any case
 RUNNABLE: frozenset[JobState] = frozenset({"queued", "pilot", "running"})
 
 
 class Jobs:
     """The jobs of this node. `run` must be running for anything to happen."""
 
-    def __init__(self, node: JobNode, *, max_queued: int) -> None:
+    def __init__(self, node: JobNode, *, max_queued: int, max_units: int = MOST_UNITS) -> None:
         self._node = node
         self._max_queued = max_queued
+        self._max_units = max_units
         self._jobs: dict[str, Job] = {}
         self._wake = asyncio.Event()
+        self._cancelled = asyncio.Queue[Job]()  # each job is in it once at most
 
     async def load(self) -> None:
         """Takes up what the ledger holds. A job that was running goes on."""
@@ -59,11 +54,20 @@ class Jobs:
             except ValueError as error:
                 log.warning("job.unreadable", job=stored.job_id, reason=str(error))
                 continue
-            self._jobs[stored.job_id] = Job(spec=spec, record=record, client_token=stored.client_token)
+            if record.is_ended and not record.ended_unix_s:  # cancelled, and the daemon ended before it was written
+                record.ended_unix_s = self._node.clock.unix()
+            self._jobs[stored.job_id] = Job(
+                spec=spec, record=record, client_token=stored.client_token, owner=stored.owner
+            )
         self._wake.set()
 
     async def run(self) -> None:
-        """Runs queued jobs, oldest first, until cancelled."""
+        """Runs queued jobs, oldest first, until cancelled; beside them writes what cancelled ones had made."""
+        async with asyncio.TaskGroup() as loops:
+            loops.create_task(self._run_queued(), name="jobs.queued")
+            loops.create_task(self._close_cancelled(), name="jobs.cancelled")
+
+    async def _run_queued(self) -> None:
         while True:
             await self._wake.wait()
             self._wake.clear()
@@ -77,7 +81,15 @@ class Jobs:
                     raise
                 job.task = None
 
-    async def submit(self, request: Request) -> Job:
+    async def _close_cancelled(self) -> None:
+        while True:
+            job = await self._cancelled.get()
+            if job.task is not None:
+                await asyncio.wait({job.task})
+            await Assignment(self._node, job).close()
+            job.closed.set()
+
+    async def submit(self, request: Request, *, owner: str = "") -> Job:
         """A new job, or the earlier one of the same client token. Its sources must be in the blob store.
 
         Raises:
@@ -90,11 +102,18 @@ class Jobs:
             message = f"{self._max_queued} jobs are queued here already; cancel one or wait"
             raise Full(message)
         plan = intake.preview(request, self._node.colleagues.alive())
-        intake.check(request, plan, runnable=WORK)
+        intake.check(request, plan, runnable=self._node.work)
+        if request.earlier is not None and not self._node.blobs.has(request.earlier):
+            message = "this node does not have the rows that the spec appends to; name their job with --append"
+            raise BadInput(message)
         roles = intake.prepare_plan(request, self._node.colleagues.alive()).roles
-        passages, warnings = await self._read(request, plan.data_type, roles["target"].templates)
-        rows_before = await self._rows_before(request)
-        prepared = intake.prepare_plan(request, self._node.colleagues.alive(), passages=passages)
+        chunking = load_templates(roles["target"].templates).chunking
+        node = self._node
+        found = await survey(
+            request, plan.data_type, lambda source: read_source(node.computations, node.blobs, source, chunking)
+        )
+        prepared = intake.prepare_plan(request, self._node.colleagues.alive(), passages=found.passages)
+        intake.check_units(prepared.plan, most=self._max_units)
         now = self._node.clock.unix()
         spec = intake.freeze(
             request,
@@ -103,12 +122,13 @@ class Jobs:
             now_unix_s=now,
             version=self._node.version,
             frozen=self._node.freeze(prepared.roles),
-            passages=passages,
-            earlier=rows_before,
+            passages=found.passages,
         )
         stages = [StageRecord(name=s.name, title=s.title) for s in for_type(spec.data_type).stages]
-        record = JobRecord(stages=stages, plan=prepared.document, warnings=[*prepared.plan.warnings, *warnings])
-        job = Job(spec=spec, record=record, client_token=request.client_token or secrets.token_hex(16))
+        changed = changed_limits(request.thresholds, spec.data_type, version=self._node.version)
+        warnings = [*filter(None, (changed,)), *prepared.plan.warnings, *found.warnings]
+        record = JobRecord(stages=stages, plan=prepared.document, warnings=warnings)
+        job = Job(spec=spec, record=record, client_token=request.client_token or secrets.token_hex(16), owner=owner)
         stored = await self._node.ledger.add_job(
             StoredJob(
                 job_id=spec.job_id,
@@ -116,6 +136,8 @@ class Jobs:
                 spec=to_json(spec),
                 record=record_to_json(record),
                 created_unix_s=now,
+                owner=owner,
+                blobs=spec.files,
             )
         )
         if stored.job_id != spec.job_id:  # the same submit came twice at once, and the other was first
@@ -148,6 +170,14 @@ class Jobs:
             raise BadInput(message)
         return found[0] if found else None
 
+    def owner_of(self, reference: str) -> str | None:
+        """Who submitted the job that `find` gives; None where it gives none."""
+        try:
+            job = self.find(reference)
+        except BadInput:
+            return None
+        return None if job is None else job.owner
+
     def get(self, reference: str) -> Job:
         """Like find. Raises NotFound."""
         job = self.find(reference)
@@ -163,20 +193,35 @@ class Jobs:
             yield news
 
     async def cancel(self, reference: str) -> Job:
-        """Ends a job for good; what it made is kept. Ending an ended job changes nothing."""
+        """Ends a job for good, and has what it made written. Ending an ended job changes nothing.
+
+        Returns once it is written, or after CLOSING_S: a watcher hears of the end when the files are there.
+        """
         job = self.get(reference)
         if not job.record.is_ended:
-            await self._stop(job, "cancelled")
-            await self._set(job, "cancelled", f"{job.spec.job_id} was cancelled")
+            job.record.state = "cancelled"  # first: neither `run` nor the run's own end may go on with it
+            job.closed.clear()
+            if job.task is not None:
+                job.task.cancel()
+            self._cancelled.put_nowait(job)
+            await self._save_record(job)
+        with suppress(TimeoutError):
+            async with asyncio.timeout(CLOSING_S):
+                await job.closed.wait()
         return job
 
     async def pause(self, reference: str) -> Job:
-        """Stops a job until it is resumed. Raises WrongState when it has ended."""
+        """Stops a job until it is resumed; a paused one stays as it is. Raises WrongState when it has ended."""
         job = self.get(reference)
         if job.record.is_ended:
             message = f"job {job.spec.job_id} is {job.record.state} and cannot be paused"
             raise WrongState(message)
-        await self._stop(job, "paused")
+        if job.record.state == "paused":
+            return job
+        job.record.state, job.record.paused_by = "paused", "hand"  # first: `run` must not start it again
+        if job.task is not None:
+            job.task.cancel()
+            await asyncio.wait({job.task})
         await self._set(job, "paused", f"{job.spec.job_id} is paused; resume it with `realignctl resume`")
         return job
 
@@ -194,13 +239,16 @@ class Jobs:
     ) -> Job:
         """Runs an ended job again with other settings or an overridden gate; results that still fit are reused.
 
-        Units that were given up are tried again: those of `from_stage` and later, or all.
+        A setting `count` is the number of rows wanted from now on: others take the room of dropped ones. Units that
+        were given up are tried again: those of `from_stage` and later, or all.
 
         Raises:
             WrongState: the job has not ended.
-            BadInput: an override without a reason, or a gate or stage that does not exist.
+            BadInput: an override without a reason, or a gate or stage that does not exist, or a useless setting.
         """
+        count, settings = _count_of(settings)
         job = self.get(reference)
+        await job.closed.wait()
         if not job.record.is_ended:
             message = f"job {job.spec.job_id} is {job.record.state}; only a job that has ended is run again"
             raise WrongState(message)
@@ -212,159 +260,76 @@ class Jobs:
         if override and (override not in gates or not reason):
             message = f"an override needs a gate of this workflow ({', '.join(gates)}) and a --reason"
             raise BadInput(message)
-        check_settings(settings)
+        limits = kept_limits(job.spec.thresholds, job.spec.data_type)
+        check_settings({**limits, **settings})
         stages = [stage.name for stage in workflow.stages]
         await self._node.ledger.forgive(job.spec.job_id, stages[stages.index(from_stage) :] if from_stage else stages)
-        job.spec = with_changes(job.spec, settings=settings, overrides={override: reason} if override else {})
+        if changed := changed_limits(job.spec.thresholds, job.spec.data_type, version=self._node.version):
+            job.record.warnings[:] = dict.fromkeys((changed, *job.record.warnings))
+        job.spec = with_changes(
+            replace(job.spec, thresholds=limits),
+            settings=settings,
+            overrides={override: reason} if override else {},
+            count=count,
+        )
         await self._node.ledger.save_spec(job.spec.job_id, to_json(job.spec))
         await self._set(job, "queued", f"{job.spec.job_id} is tried again")
         return job
 
-    async def sample(self, reference: str, *, n: int, stage: str, rejected: bool) -> tuple[str, int, list[Item]]:
-        """Some of what a job has made, evenly over all of it: what the items are, how many there are, and these.
+    async def remove(self, reference: str, *, by: str) -> tuple[StoredFile, ...]:
+        """Removes an ended job with its output folder, here and on every other node; the files that are gone.
 
         Raises:
-            BadInput: the workflow has no such stage.
+            WrongState: the job has not ended.
+            OSError: the folder could not be removed whole; the job is gone all the same.
         """
         job = self.get(reference)
-        names = [one.name for one in job.record.stages]
-        if stage and stage not in names:
-            message = f"there is no stage {stage!r}; the stages are {', '.join(names)}"
-            raise BadInput(message)
-        name, items = (await self._written(job)).items(stage=stage, rejected=rejected)
-        return name, len(items), spread_out(items, min(n, MOST_SAMPLES))
-
-    async def explain(self, reference: str, row: str) -> Row:
-        """The row of that id, or of an unambiguous beginning of one. Raises NotFound, BadInput."""
-        job = self.get(reference)
-        found = [one for one in (await self._written(job)).rows if str(one.fields["id"]).startswith(row)]
-        if not found or not row:
-            message = f"job {job.spec.job_id} has no row {row!r}; `realignctl sample {job.spec.job_id}` shows ids"
-            raise NotFound(message)
-        if len(found) > 1:
-            message = f"{len(found)} rows of job {job.spec.job_id} begin with {row!r}; give more of the id"
-            raise BadInput(message)
-        return found[0]
-
-    async def drop(self, reference: str, conditions: Sequence[str]) -> tuple[int, Job]:
-        """Takes the rows that the conditions hold for out of an ended job's output; how many they were, and the job.
-
-        The adapter stays as it is: it has learned from them, and the summary says so. A retry trains without them.
-
-        Raises:
-            BadInput: a condition that is none, the beginning of several rows' ids, or no row that meets any.
-            WrongState: the job runs, or has no output that is as it wrote it.
-        """
-        job = self.get(reference)
-        if not job.record.is_ended or not job.record.output:
-            message = f"job {job.spec.job_id} is {job.record.state}; rows are dropped from a job that has ended"
+        await job.closed.wait()
+        job_id = job.spec.job_id
+        if not job.record.is_ended:
+            message = f"job {job_id} is {job.record.state}; end it first with `realignctl cancel {job_id}`"
             raise WrongState(message)
-        written = await _of_output(job)
-        conditions = with_whole_ids(conditions, written.rows)
-        kept, dropped = without_dropped(written.rows, conditions, stage="drop")
-        if not dropped:
-            message = f"no row of job {job.spec.job_id} is meant by {', '.join(conditions)}; nothing was changed"
-            raise BadInput(message)
-        job.spec = with_changes(job.spec, drops=conditions)
-        if job.record.adapter:
-            note = "rows were dropped after the training: the adapter has learned from them"
-            job.record.warnings[:] = dict.fromkeys((*job.record.warnings, note))
-        rest = replace(written, rows=tuple(kept), dropped=(*written.dropped, *dropped))
-        await self._node.output.put(job.spec, job.record, rest)
-        await self._node.ledger.save_spec(job.spec.job_id, to_json(job.spec))
-        await self._node.ledger.save_record(job.spec.job_id, record_to_json(job.record))
-        return len(dropped), job
+        await self._node.ledger.remove_job(job_id, by=by, at_unix_s=self._node.clock.unix())
+        log.info("job.removed", job=job_id)
+        return await self.bury([job_id])
 
-    async def _written(self, job: Job) -> Written:
-        """What the job has made: on its desk until it has written it, else in its output folder.
+    async def bury(self, job_ids: Collection[str]) -> tuple[StoredFile, ...]:
+        """Forgets jobs that were removed on whichever node; their files here that are gone. One that runs is ended.
 
         Raises:
-            WrongState: there is nothing to look at, or the files are not what it wrote.
+            OSError: a folder could not be removed whole.
         """
-        if job.material is not None and not (job.record.is_ended and job.record.output):
-            return of_material(job.material)
-        if not job.record.output:
-            message = f"job {job.spec.job_id} is {job.record.state} and there is nothing of it to look at"
-            raise WrongState(message)
-        return await _of_output(job)
-
-    async def _read(self, request: Request, data_type: DataType, templates: str) -> tuple[int, list[str]]:
-        """The number of passages and records in all sources, and a warning for each that is of no use.
-
-        Raises:
-            BadInput: no source at all is of use, or a file that is no source (data, evaluation sets) is not; a column
-                that the request names is in no record.
-        """
-        chunking = load_templates(templates).chunking
-        for source in request.eval_sets:
-            await self._reading(source, chunking)
-        if request.data is not None:
-            given = await self._reading(request.data, chunking)
-            check_given(request.data.name, [one.fields for one in given.records], request.columns, data_type)
-            return len(given.records), []
-        passages, records, refusals = 0, list[Mapping[str, str]](), list[BadInput]()
-        for source in request.sources:
-            try:
-                reading = await self._reading(source, chunking)
-            except BadInput as error:
-                refusals.append(error)
-                continue
-            passages += len(reading.chunks)
-            records += [one.fields for one in reading.records]
-        if len(refusals) == len(request.sources):
-            raise refusals[0]
-        if records:
-            check_columns("the sources", records, request.columns)
-        return passages, [str(refusal) for refusal in refusals]
-
-    async def _reading(self, source: SourceSpec, chunking: Chunking) -> Reading:
-        return await read_source(self._node.computations, self._node.blobs, source, chunking)
-
-    async def _rows_before(self, request: Request) -> Sha256 | None:
-        """The rows of the job to append to, as a blob.
-
-        Raises:
-            NotFound, BadInput, WrongState: there is no such job here, or it has no rows yet, or not as it wrote them.
-        """
-        if not request.append:
-            if request.earlier is not None and not self._node.blobs.has(request.earlier):
-                message = "this node does not have the rows that the spec appends to; name their job with --append"
-                raise BadInput(message)
-            return request.earlier
-        job = self.get(request.append)
-        if not job.record.output:
-            message = f"job {job.spec.job_id} has written no rows yet; append to it when it has ended"
-            raise BadInput(message)
-        rows = (await _of_output(job)).rows
-        return self._node.blobs.put_bytes("".join(json.dumps(row.fields) + "\n" for row in rows).encode())
+        for job in [self._jobs.pop(job_id) for job_id in job_ids if job_id in self._jobs]:
+            if not job.record.is_ended:
+                job.record.state = "cancelled"
+                text = f"{job.spec.job_id} was removed"
+                job.bulletin.post(JobNews(kind="ended", text=text, at_unix_s=self._node.clock.unix()))
+            if job.task is not None:
+                job.task.cancel()
+                await asyncio.wait({job.task})
+        return await self._node.output.remove(job_ids)
 
     def _next(self) -> Job | None:
         return next((job for job in self.all() if job.record.state in RUNNABLE), None)
 
-    async def _stop(self, job: Job, state: JobState) -> None:
-        """Ends the job's task, if it is the one that runs. The state is set first: `run` must not start it again."""
-        job.record.state = state
-        task = job.task
-        if task is not None:
-            task.cancel()
-            await asyncio.wait({task})
-
     async def _set(self, job: Job, state: JobState, text: str) -> None:
         job.record.state = state
-        job.record.ended_unix_s = self._node.clock.unix() if job.record.is_ended else 0.0
-        await self._node.ledger.save_record(job.spec.job_id, record_to_json(job.record))
-        job.bulletin.post(
-            JobNews(kind="ended" if job.record.is_ended else "warning", text=text, at_unix_s=self._node.clock.unix())
-        )
+        job.record.ended_unix_s = 0.0
+        await self._save_record(job)
+        job.bulletin.post(JobNews(kind="warning", text=text, at_unix_s=self._node.clock.unix()))
         self._wake.set()
 
+    async def _save_record(self, job: Job) -> None:
+        await self._node.ledger.save_record(job.spec.job_id, record_to_json(job.record))
 
-async def _of_output(job: Job) -> Written:
-    try:
-        return await asyncio.to_thread(of_folder, Path(job.record.output))
-    except (OSError, ValueError, KeyError) as error:
-        message = (
-            f"the files of job {job.spec.job_id} in {job.record.output} are gone or were changed ({error!r}); "
-            f"`realignctl retry {job.spec.job_id}` writes them again"
-        )
-        raise WrongState(message) from error
+
+def _count_of(settings: Mapping[str, str]) -> tuple[int | None, dict[str, str]]:
+    """The rows wanted, None where nobody said, and the other settings. Raises BadInput where they are no number."""
+    others = {name: value for name, value in settings.items() if name != "count"}
+    if len(others) == len(settings):
+        return None, others
+    text = settings["count"]
+    if not text.isdecimal() or int(text) < 1:
+        message = f"{text!r} is no number of rows; give --count at least 1"
+        raise BadInput(message)
+    return int(text), others

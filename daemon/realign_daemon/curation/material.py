@@ -7,8 +7,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from realign_daemon.curation.documents.document import Chunk, Record
+from realign_daemon.curation.judgement import Choice, Rating
 from realign_daemon.curation.metrics.preference import Verdict, is_consistent, win_score
 from realign_daemon.curation.metrics.scaling import Scaling
+from realign_daemon.curation.place import place, spot
 from realign_daemon.curation.stages.antihallucination.probe import Probe
 from realign_daemon.curation.stages.rlvr.problem import Problem, Solution
 from realign_daemon.engine.api import Generate, Sha256, Trained
@@ -56,6 +58,7 @@ class Rated:
 
     response: Response
     quality: float
+    judgements: tuple[Rating, ...] = ()  # one of each judge
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,6 +67,7 @@ class Comparison:
 
     first_shown_first: Verdict  # with the first-named answer as A
     first_shown_second: Verdict  # with the first-named answer as B
+    judgements: tuple[tuple[Choice, Choice], ...] = ()  # of each judge, in these two orders
 
     @property
     def is_consistent(self) -> bool:
@@ -84,6 +88,7 @@ class Pair:
     rejected: Rated
     comparison: Comparison
     gap: float | None = None  # of a fresh judgement, -1..1; None before stage 4
+    afresh: tuple[Rated, ...] = ()  # chosen and rejected, as that judgement has them
 
     @property
     def prompt(self) -> Prompt:
@@ -143,9 +148,11 @@ class Material:
         latest = self.tuned or self.baseline
         return latest.adapter if latest else None
 
-    def drop(self, stage: str, reason: str, **content: object) -> None:
-        """Notes what was left out."""
-        self.dropped.append(Dropped(stage=stage, reason=reason, content=content))
+    def drop(self, stage: str, reason: str, *, chunk: Chunk | None = None, **content: object) -> None:
+        """Notes what was left out, and where the chunk that it comes from stands."""
+        self.dropped.append(
+            Dropped(stage=stage, reason=reason, content={**content, **(spot(place(chunk)) if chunk else {})})
+        )
 
     def show(self, stage: str, made: Sequence[dict[str, Any]]) -> None:
         """Keeps what a stage made, in plain words, for whoever wants to look at the data."""

@@ -1,10 +1,9 @@
-"""Output: a finished or blocked job's folder, from its desk and its material."""
+"""Output: the folder of a job that has ended, from its desk and its material."""
 
 from __future__ import annotations
 
 import asyncio
-import json
-from collections.abc import Iterable
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -18,21 +17,21 @@ from realign_daemon.curation.export import (
     ADAPTER_FOLDER,
     MODEL_FOLDER,
     data_set_files,
+    lines,
     without_repeats,
     write_folder,
 )
 from realign_daemon.curation.formats.further import further_files
 from realign_daemon.curation.material import Material
-from realign_daemon.curation.record import JobRecord
+from realign_daemon.curation.record import JobRecord, JobState
 from realign_daemon.curation.spec import JobSpec
 from realign_daemon.curation.stages.hygiene import hygiene_report, redacted
 from realign_daemon.curation.summary import Document, NodeWork, Performance, summary_document
 from realign_daemon.curation.summary import Output as OutputFigures
 from realign_daemon.curation.sums import SUMS, sums
 from realign_daemon.curation.written import EXHIBITS, Written, of_material
+from realign_daemon.housekeeping.folders import MARK, StoredFile, files_of, remove_folders
 from realign_daemon.work.blobs import BlobStore
-
-MARK = ".job"  # says whose folder it is, so that no job writes into another's
 
 
 class Output:
@@ -52,9 +51,10 @@ class Output:
         self._computations = computations
         self._clock = clock
         self._usd_per_node_hour = usd_per_node_hour
+        self._writing = asyncio.Lock()
 
-    async def write(self, desk: Desk, material: Material) -> None:
-        """Writes what the job made, and puts the folder and the summary into its record.
+    async def write(self, desk: Desk, material: Material, *, state: JobState) -> None:
+        """Writes what a job made that ended so, and puts the folder and the summary into its record.
 
         Raises:
             OSError: the disk is full; nothing half is left.
@@ -67,29 +67,50 @@ class Output:
         if desk.spec.choice("pii", "redact") != "keep":
             await _redact(desk, material)
         record.adapter, record.fused = material.adapter, material.fused
+        record.trained_rows = sum(not row.is_held_out for row in material.rows) if material.tuned else None
         record.sources = material.sources
         read = [*material.chunks, *(one.chunk for one in material.records)]
         record.sections = sections_asked(read, material.prompts)
-        await self.put(desk.spec, record, of_material(material))
+        await self.put(desk.spec, record, of_material(material), state=state)
+        record.exhibits = {}  # they lie in the folder now
 
-    async def put(self, spec: JobSpec, record: JobRecord, written: Written) -> None:
+    async def put(self, spec: JobSpec, record: JobRecord, written: Written, *, state: JobState) -> None:
         """Writes these rows and drops as the job's output, with its summary, card and adapter.
+
+        Cancelled while files are written it still writes all of them: no folder is left half of one run.
 
         Raises:
             OSError: the disk is full; nothing half is left.
         """
+        async with self._writing:
+            await self._put(spec, record, written, state)
+
+    async def files(self, job_id: str) -> tuple[StoredFile, ...]:
+        """What lies in the job's folder."""
+        return await asyncio.to_thread(files_of, self._root, job_id)
+
+    async def remove(self, job_ids: Collection[str]) -> tuple[StoredFile, ...]:
+        """Removes the folders of these jobs, while none is being written; the files that are gone.
+
+        Raises:
+            OSError: something could not be removed.
+        """
+        async with self._writing:
+            return await asyncio.to_thread(remove_folders, self._root, job_ids)
+
+    async def _put(self, spec: JobSpec, record: JobRecord, written: Written, state: JobState) -> None:
         folder = self._folder(spec)
-        record.summary = self._summary(spec, record, written, folder)
+        summary = self._summary(spec, record, written, folder) | {"state": state}
         further = await further_files(written.rows, spec.choice("exports", "jsonl"), self._compute)
         card = _card(spec, record, written, further)
         # Hundreds of megabytes in a large job: in a thread, or heartbeats would stop meanwhile.
-        files = await asyncio.to_thread(_files, written, summary=record.summary, card=card)
+        files = await asyncio.to_thread(_files, written, summary=summary, card=card)
         files |= {**further, MARK: spec.job_id.encode()}
         adapter, model = (self._blobs.path(blob) if blob else None for blob in (record.adapter, record.fused))
         folders = {ADAPTER_FOLDER: adapter, MODEL_FOLDER: model}
         files[SUMS] = await asyncio.to_thread(sums, files, folders)
-        await asyncio.to_thread(write_folder, folder, files, adapter=adapter, model=model)
-        record.output = str(folder)
+        await _to_its_end(lambda: write_folder(folder, files, adapter=adapter, model=model))
+        record.summary, record.output = summary, str(folder)
 
     async def _compute(self, function: str, arguments: dict[str, object]) -> Any:  # noqa: ANN401 - plain data
         return await self._computations.call(function, arguments, timeout_s=COMPUTE_TIMEOUT_S)
@@ -169,7 +190,18 @@ async def _redact(desk: Desk, material: Material) -> None:
 
 def _files(written: Written, *, summary: Document, card: str) -> dict[str, bytes]:
     files = data_set_files(written.rows, written.dropped, summary=summary, card=card)
-    return {**files, EXHIBITS: json.dumps(written.exhibits, ensure_ascii=False).encode()}
+    shown = ({"stage": stage, "item": item} for stage, items in written.exhibits.items() for item in items)
+    return {**files, EXHIBITS: lines(shown)}
+
+
+async def _to_its_end(work: Callable[[], None]) -> None:
+    """Does the work in a thread, and returns no sooner than it: a thread goes on when who waits for it is cancelled."""
+    running = asyncio.ensure_future(asyncio.to_thread(work))
+    try:
+        await asyncio.shield(running)
+    except asyncio.CancelledError:
+        await asyncio.wait({running})
+        raise
 
 
 def _gated(record: JobRecord) -> set[str]:
@@ -185,12 +217,16 @@ def _card(spec: JobSpec, record: JobRecord, written: Written, further: Iterable[
         train_rows=sum(not row.is_held_out for row in written.rows),
         valid_rows=sum(row.is_held_out for row in written.rows),
         sources=[CardSource(name=source["name"], sha256=source["sha256"]) for source in record.sources],
-        models=[CardModel(role=role, name=pin.name, sha256=pin.model) for role, pin in spec.roles.items()],
+        models=[
+            CardModel(role=role, name=pin.name, sha256=pin.model)
+            for role, pin in (*spec.roles.items(), *(("judge", pin) for pin in spec.judges))
+        ],
         templates=spec.template_versions,
         verdicts=record.gates,
         overrides=spec.overrides,
         rejected_reasons=[dropped.reason for dropped in written.dropped],
         has_adapter=record.adapter is not None,
+        trained_rows=record.trained_rows,
         warnings=record.warnings,
         hygiene=hygiene_report(written.dropped, written.rows),
         further=list(further),

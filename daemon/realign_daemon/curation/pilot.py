@@ -26,8 +26,7 @@ async def run_pilot(course: Course, *, rows: int, predicted: Document) -> tuple[
     Gates are judged as if twenty items were enough, and stop the job only where the whole interval lies in REJECT.
     """
     desk, clock = course.desk, course.clock
-    workflow = for_type(desk.spec.data_type)
-    up_to = workflow.up_to(desk.spec.until)
+    up_to = for_type(desk.spec.data_type).judged_by(len(desk.judges)).up_to(desk.spec.until)
     began = clock.unix()
     verdicts: list[Verdict] = []
     paces: dict[str, Pace] = {}
@@ -36,7 +35,8 @@ async def run_pilot(course: Course, *, rows: int, predicted: Document) -> tuple[
         started = clock.unix()
         without_training = replace(stage, gates=tuple(one for one in stage.gates if one not in NOT_IN_A_PILOT))
         found = await course.do(without_training)
-        paces[stage.name] = Pace(units=desk.stage.done, seconds=clock.unix() - started)
+        computed = desk.stage.done - desk.stage.remembered
+        paces[stage.name] = Pace(units=computed, seconds=clock.unix() - started)
         provisional = [_provisional(course, verdict) for verdict in found]
         verdicts += provisional
         blocking = tuple(one for one in provisional if gates.blocks_surely(one) and not is_overridden(one, desk))
@@ -45,14 +45,15 @@ async def run_pilot(course: Course, *, rows: int, predicted: Document) -> tuple[
         if blocking:
             break
     ahead = [stage for stage in up_to if desk.record.stage(stage.name).state != "skipped"]
-    stages = forecast(ahead, rows=rows, predicted=predicted["stages"], paces=paces)
+    expected = forecast(ahead, rows=rows, predicted=predicted["stages"], paces=paces)
     document: Document = {
         "items": len(course.material.prompts),
         "took_s": clock.unix() - began,
         "rows": _examples(course),
         "gates": [gate_document(verdict, desk.spec.overrides) for verdict in verdicts],
-        "stages": stages,
-        "eta_s": sum(stage["expected_s"] for stage in stages),
+        "stages": list(expected.stages),
+        "eta_s": expected.eta_s,
+        "eta_basis": expected.basis,
         "rejects": [verdict.metric for verdict in blocking],
     }
     return document, blocking

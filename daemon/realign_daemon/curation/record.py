@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any, Literal
@@ -18,6 +19,7 @@ JobState = Literal[
     "queued", "pilot", "running", "paused", "blocked", "completed", "completed_with_errors", "failed", "cancelled"
 ]
 StageState = Literal["waiting", "running", "done", "blocked", "skipped"]
+PauseCause = Literal["pilot", "hand", "disk"]  # the pilot is done and wants a word; somebody said so; the disk is full
 
 ENDED: frozenset[JobState] = frozenset({"blocked", "completed", "completed_with_errors", "failed", "cancelled"})
 EXIT_CODES: dict[JobState, int] = {"blocked": 3, "failed": 1, "cancelled": 1}
@@ -32,6 +34,7 @@ class StageRecord:
     state: StageState = "waiting"
     total: int = 0
     done: int = 0
+    remembered: int = 0  # of those done, units whose results were there when the stage asked for them
     retried: int = 0
     quarantined: int = 0
     started_unix_s: float = 0.0
@@ -68,23 +71,32 @@ class JobRecord:
     warnings: list[str] = field(default_factory=list[str])
     reports: dict[str, float | None] = field(default_factory=dict[str, float | None])
     error: str = ""
+    paused_by: PauseCause | None = None  # what paused it last
     output: str = ""
     plan: dict[str, Any] | None = None  # the plan document in force
     pilot: dict[str, Any] | None = None  # what the pilot found; None before it
     sources: list[dict[str, Any]] = field(default_factory=list[dict[str, Any]])  # what reading them showed
     sections: tuple[Asked, ...] = ()
     adapter: Sha256 | None = None  # that lies in the output folder
+    trained_rows: int | None = None  # that it was trained on, before any was dropped; None of a baseline's
     fused: Sha256 | None = None  # the model with the adapter in its weights, that lies there, too
     self_test: dict[str, Any] | None = None  # which planted defects its checks found
+    # Some of what each stage made: shown until it has made it anew, and not kept beside an output folder.
+    exhibits: dict[str, list[dict[str, Any]]] = field(default_factory=dict[str, list[dict[str, Any]]])
     summary: dict[str, Any] | None = None
     started_unix_s: float = 0.0
     ended_unix_s: float = 0.0
-    reused: int = 0  # units whose results were there before the job was submitted
+    reused: int = 0  # units that were computed before the job began, for another one
     worked_s: float = 0.0  # wall time spent running before the last start: pauses and restarts do not count
 
     def stage(self, name: str) -> StageRecord:
         """The stage of that name. Raises StopIteration when the workflow has none."""
         return next(stage for stage in self.stages if stage.name == name)
+
+    @property
+    def began_unix_s(self) -> float:
+        """When the first of its stages began for the first time; restarts do not change that. Infinite before."""
+        return min((stage.started_unix_s for stage in self.stages if stage.started_unix_s), default=math.inf)
 
     def count(self, results: Iterable[StoredResult], *, names: dict[str, str]) -> None:
         """Adds finished units to the totals of the nodes that computed them."""

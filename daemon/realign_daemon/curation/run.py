@@ -121,7 +121,7 @@ class Course:
         """What the stage counted and left out before is found anew."""
         self._start(stage)
         record = self.desk.stage
-        record.total = record.done = record.quarantined = 0
+        record.total = record.done = record.remembered = record.quarantined = 0
         self.material.dropped = [one for one in self.material.dropped if one.stage != stage.name]
 
     async def _measured(self, stage: Stage) -> list[Verdict]:

@@ -34,7 +34,7 @@ SETTINGS: Final[Mapping[str, Number | Choice]] = {
     "learning_rate": Number(),
     "nll_weight": Number(),
     "replay_fraction": Number(),
-    "scaling": Choice(words=("temperature", "isotonic")),  # of confidences, to chances of being right
+    "scaling": Choice(words=("best", "temperature", "platt", "isotonic")),  # of confidences, to chances of being right
     "steps": Number(least=1, whole=True),
     # generation
     "max_tokens": Number(least=1, whole=True),

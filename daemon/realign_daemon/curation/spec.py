@@ -78,6 +78,13 @@ class JobSpec:
         return (*self.roles.values(), *self.judges)
 
     @property
+    def files(self) -> tuple[Sha256, ...]:
+        """The contents that the job reads, wherever it runs."""
+        given = (*self.sources, *self.eval_sets, *((self.data,) if self.data else ()))
+        others = (self.suites, self.replay, self.earlier)
+        return tuple(dict.fromkeys((*(file.sha256 for file in given), *filter(None, others))))
+
+    @property
     def gate_settings(self) -> dict[str, str]:
         """The frozen thresholds with the job's own settings over them."""
         return {**self.thresholds, **self.settings}
@@ -112,16 +119,26 @@ def spec_from_json(text: str) -> JobSpec:
         raise ValueError(message) from error
 
 
+def files_of(text: str) -> tuple[Sha256, ...]:
+    """The contents that the job of this spec reads; none of a spec that this version can't read."""
+    try:
+        return spec_from_json(text).files
+    except ValueError:
+        return ()
+
+
 def with_changes(
     spec: JobSpec,
     *,
     settings: Mapping[str, str] | None = None,
     overrides: Mapping[str, str] | None = None,
     drops: Sequence[str] = (),
+    count: int | None = None,
 ) -> JobSpec:
-    """The spec with more settings, overridden gates or dropped rows."""
+    """The spec with more settings, overridden gates or dropped rows, and another count where one is given."""
     return replace(
         spec,
+        count=count or spec.count,
         settings={**spec.settings, **(settings or {})},
         overrides={**spec.overrides, **(overrides or {})},
         drops=tuple(dict.fromkeys((*spec.drops, *drops))),

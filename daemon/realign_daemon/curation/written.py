@@ -1,18 +1,29 @@
-"""Written: what a job has made, as plain items: from its output folder, or from its desk while it runs."""
+"""Written: what a job has made, whole: from its desk while it runs, or from its output folder."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, TypeVar
 
 from realign_daemon.curation.material import Dropped, Material, Row
 
 Item = dict[str, Any]
+T = TypeVar("T")
 SAMPLE_ITEMS = 20
-EXHIBITS = ".exhibits.json"  # in the output folder, for `sample --stage`; not fetched with it
+ROW_FILES = ("train.jsonl", "valid.jsonl")
+EXHIBITS = ".exhibits.jsonl"  # in the output folder: {"stage", "item"}, for `sample --stage`; not fetched with it
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Excerpt:
+    """Some of what a job has made, evenly over all of it: what the items are, and how many there are in all."""
+
+    of: str
+    total: int
+    items: list[Item]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -23,28 +34,34 @@ class Written:
     dropped: tuple[Dropped, ...]
     exhibits: dict[str, list[Item]]
 
-    def items(self, *, stage: str, rejected: bool) -> tuple[str, Sequence[Item]]:
-        """What somebody wants to look at, and its name: by default the rows, or the latest stage's work before them."""
+    def excerpt(self, *, n: int, stage: str, rejected: bool) -> Excerpt:
+        """What somebody wants to look at: by default the rows, or the latest stage's work before there are any."""
         if rejected:
             wanted = [one for one in self.dropped if stage in ("", one.stage)]
-            return "rejected", [{"stage": one.stage, "reason": one.reason, **one.content} for one in wanted]
-        if stage:
-            return stage, self.exhibits.get(stage, [])
-        if self.rows or not self.exhibits:
-            return "rows", [row.fields for row in self.rows]
-        latest = next(reversed(self.exhibits))
-        return latest, self.exhibits[latest]
+            found = [{"stage": one.stage, "reason": one.reason, **one.content} for one in _spread(wanted, n)]
+            return Excerpt(of="rejected", total=len(wanted), items=found)
+        if not stage and (self.rows or not self.exhibits):
+            return Excerpt(of="rows", total=len(self.rows), items=[row.fields for row in _spread(self.rows, n)])
+        name = stage or next(reversed(self.exhibits))
+        items = self.exhibits.get(name, [])
+        return Excerpt(of=name, total=len(items), items=list(_spread(items, n)))
 
 
-def spread_out(items: Sequence[Item], n: int) -> list[Item]:
-    """At most n of the items, evenly over all of them."""
-    wanted = min(n or SAMPLE_ITEMS, len(items))
-    return [items[index * len(items) // wanted] for index in range(wanted)]
+def places(total: int, n: int) -> list[int]:
+    """At most n of so many places, evenly over all of them."""
+    wanted = min(n or SAMPLE_ITEMS, total)
+    return [index * total // wanted for index in range(wanted)]
 
 
-def of_material(material: Material) -> Written:
-    """What lies on a running job's desk."""
-    return Written(rows=tuple(material.rows), dropped=tuple(material.dropped), exhibits=dict(material.exhibits))
+def of_material(material: Material, *, earlier: Mapping[str, list[Item]] | None = None) -> Written:
+    """What lies on a running job's desk; of stages that have nothing there yet, what they made in an `earlier` run."""
+    before = {stage: items for stage, items in (earlier or {}).items() if stage not in material.exhibits}
+    return Written(rows=tuple(material.rows), dropped=tuple(material.dropped), exhibits={**before, **material.exhibits})
+
+
+def some(exhibits: Mapping[str, list[Item]]) -> dict[str, list[Item]]:
+    """A few items of each stage, evenly over all that it made."""
+    return {stage: list(_spread(items, SAMPLE_ITEMS)) for stage, items in exhibits.items()}
 
 
 def of_folder(folder: Path) -> Written:
@@ -57,20 +74,25 @@ def of_folder(folder: Path) -> Written:
     provenance = {line.pop("id"): line for line in _lines(folder / "provenance.jsonl")}
     rows = [
         Row(fields=fields, provenance=provenance.get(fields["id"], {}), is_held_out=name == "valid.jsonl")
-        for name in ("train.jsonl", "valid.jsonl")
+        for name in ROW_FILES
         for fields in _lines(folder / name)
     ]
     dropped = [
         Dropped(stage=line.pop("stage"), reason=line.pop("reason"), content=line)
         for line in _lines(folder / "rejected.jsonl")
     ]
-    exhibits = folder / EXHIBITS
-    return Written(
-        rows=tuple(rows),
-        dropped=tuple(dropped),
-        exhibits=cast("dict[str, list[Item]]", json.loads(exhibits.read_bytes())) if exhibits.is_file() else {},
-    )
+    exhibits: dict[str, list[Item]] = {}
+    shown = folder / EXHIBITS
+    for line in _lines(shown) if shown.is_file() else ():
+        exhibits.setdefault(line["stage"], []).append(line["item"])
+    return Written(rows=tuple(rows), dropped=tuple(dropped), exhibits=exhibits)
 
 
-def _lines(file: Path) -> list[Item]:
-    return [json.loads(line) for line in file.read_bytes().splitlines()]  # of bytes: text may hold U+2028
+def _spread(items: Sequence[T], n: int) -> Iterator[T]:
+    return (items[place] for place in places(len(items), n))
+
+
+def _lines(file: Path) -> Iterator[Item]:
+    with file.open("rb") as lines:  # of bytes: text may hold U+2028
+        for line in lines:
+            yield json.loads(line)

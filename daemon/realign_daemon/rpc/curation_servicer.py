@@ -5,24 +5,32 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import json
-from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING
 
-import grpc
 import grpc.aio
 
 from realign_daemon.clock import Clock
+from realign_daemon.config import LimitsConfig
+from realign_daemon.curation.data_sets import DataSets
 from realign_daemon.curation.export import LAST
+from realign_daemon.curation.intake import Request
 from realign_daemon.curation.job import Job
 from realign_daemon.curation.jobs import Jobs
 from realign_daemon.engine.api import Sha256
-from realign_daemon.errors import BadInput, Full, NotFound, WrongState
+from realign_daemon.errors import Full, NotAllowed, WrongState
+from realign_daemon.housekeeping.sweep import keep
+from realign_daemon.rpc.caller import caller
 from realign_daemon.rpc.context import Context
-from realign_daemon.rpc.faults import error_of_call
-from realign_daemon.rpc.job_convert import job_to_wire, request_from_wire
-from realign_daemon.work.blobs import CHUNK_BYTES, BlobStore, Incoming
+from realign_daemon.rpc.homes import Homes, Routes, is_forwarded, passed_on, relayed
+from realign_daemon.rpc.job_convert import job_to_wire, listed_job_to_wire, request_from_wire
+from realign_daemon.rpc.request_bounds import check_bounds
+from realign_daemon.rpc.sources import Sources, named
+from realign_daemon.rpc.upload import begun_with, first, receive
+from realign_daemon.trust.roles import job_denial
+from realign_daemon.work.blobs import CHUNK_BYTES, BlobStore
 from realign_proto.v1 import curation_pb2 as pb
 from realign_proto.v1.curation_pb2_grpc import CurationServicer as CurationService
 from realign_proto.v1.curation_pb2_grpc import CurationStub, add_CurationServicer_to_server
@@ -30,38 +38,37 @@ from realign_proto.v1.curation_pb2_grpc import CurationStub, add_CurationService
 if TYPE_CHECKING:
     from realign_proto.v1.curation_pb2_grpc import CurationAsyncStub
 
-FORWARD_TIMEOUT_S = 600.0  # a submit carries files and waits until they are parsed
+FORWARD_TIMEOUT_S = 1800.0  # a submit waits until the home has the files (2 GB over Wi-Fi take minutes) and parsed them
 CALL_TIMEOUT_S = 30.0
 LIST_TIMEOUT_S = 3.0
-FORWARDED = "realign-forwarded"  # metadata of a call that another node passed on: it is answered here or not at all
-PASSED_ON = ((FORWARDED, "1"),)
-
-Channel = grpc.aio.Channel
-T = TypeVar("T")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Routes:
-    """Where other nodes are."""
-
-    leader: Callable[[], Channel | None]  # None when this node leads
-    home_of: Callable[[str], Channel | None]  # by job id or its beginning; None when unknown or here
-    others: Callable[[], tuple[Channel, ...]]
+LIST_JOBS, LIST_QUESTIONS = "/realign.v1.Curation/ListJobs", "/realign.v1.Curation/ListQuestions"
+PART_CHARACTERS = 256 * 1024  # of questions in one message: 1 MiB at most
 
 
 class CurationServicer(CurationService):
     """Thin: converts, checks where the job lives, passes on."""
 
     def __init__(
-        self, *, jobs: Jobs, blobs: BlobStore, clock: Clock, routes: Routes, node_name: str, max_source_bytes: int
+        self,
+        *,
+        jobs: Jobs,
+        data_sets: DataSets,
+        blobs: BlobStore,
+        clock: Clock,
+        routes: Routes,
+        node_name: str,
+        limits: LimitsConfig,
+        sources: Sources,
     ) -> None:
         self._jobs = jobs
+        self._data_sets = data_sets
         self._blobs = blobs
         self._clock = clock
         self._routes = routes
+        self._homes = Homes(routes)
         self._node_name = node_name
-        self._max_source_bytes = max_source_bytes
-        self._passed_to: dict[str, Channel] = {}  # jobs whose home's next beat may not have come yet
+        self._limits = limits
+        self._sources = sources
 
     def add_to(self, server: grpc.aio.Server) -> None:
         """Registers the service."""
@@ -71,15 +78,24 @@ class CurationServicer(CurationService):
         self, request_iterator: AsyncIterator[pb.SubmitRequest], context: Context
     ) -> pb.SubmitReply:
         """Takes a job in, or has the leader do it."""
-        leader = None if _is_forwarded(context) else self._routes.leader()
-        if leader is not None:
-            reply = await _passed_on(
-                CurationStub(leader).Submit(request_iterator, timeout=FORWARD_TIMEOUT_S, metadata=PASSED_ON)
-            )
-            self._passed_to[reply.job_id] = leader
-            return reply
-        wire = await self._receive(request_iterator)
-        job = await self._jobs.submit(request_from_wire(wire))
+        parts = aiter(request_iterator)
+        wire = await first(parts)
+        check_bounds(request_from_wire(wire), self._limits)
+        if not is_forwarded(context):
+            wire = await self._sources.located(wire, caller().key)
+            if leader := self._routes.leader():
+                reply = await passed_on(
+                    CurationStub(leader).Submit(
+                        begun_with(wire, parts), timeout=FORWARD_TIMEOUT_S, metadata=self._homes.metadata
+                    )
+                )
+                self._homes.remember(reply.job_id, leader)
+                return reply
+        await receive(wire, parts, self._blobs, max_source_bytes=self._limits.source_bytes)
+        await self._sources.bring(wire)
+        await asyncio.to_thread(keep, [self._blobs.path(Sha256(source.sha256)) for source in named(wire)])
+        self._check_queue()
+        job = await self._jobs.submit(await self._request(wire), owner=caller().key)
         return pb.SubmitReply(
             job_id=job.spec.job_id, warnings=job.record.warnings, plan_json=json.dumps(job.record.plan)
         )
@@ -95,16 +111,21 @@ class CurationServicer(CurationService):
             request.job_id,
             context,
             self._get,
-            lambda stub: stub.GetJob(request, timeout=CALL_TIMEOUT_S, metadata=PASSED_ON),
+            lambda stub: stub.GetJob(request, timeout=CALL_TIMEOUT_S, metadata=self._homes.metadata),
         )
 
     async def ListJobs(self, request: pb.ListJobsRequest, context: Context) -> pb.JobList:  # noqa: N802
         """Jobs of all nodes that can be reached, oldest first."""
-        jobs = {job.spec.job_id: self._wire(job) for job in self._jobs.all()}
-        if not _is_forwarded(context):
+        now = self._clock.unix()
+        seen = [job for job in self._jobs.all() if _denial(job, LIST_JOBS) is None]
+        own = (listed_job_to_wire(job, home=self._node_name, now_unix_s=now) for job in seen)
+        jobs = {job.id: job for job in own}
+        if not is_forwarded(context):
             for channel in self._routes.others():
                 try:
-                    listed = await CurationStub(channel).ListJobs(request, timeout=LIST_TIMEOUT_S, metadata=PASSED_ON)
+                    listed = await CurationStub(channel).ListJobs(
+                        request, timeout=LIST_TIMEOUT_S, metadata=self._homes.metadata
+                    )
                 except grpc.aio.AioRpcError:
                     continue  # a node that is gone has no say; its jobs show again with it
                 jobs.update((job.id, job) for job in listed.jobs)
@@ -116,13 +137,13 @@ class CurationServicer(CurationService):
         """The job now, then its news until it ends."""
         job = self._jobs.find(request.job_id)
         if job is None:
-            stub = self._stub(request.job_id, context)
-            async for event in _relayed(stub.WatchJob(request, metadata=PASSED_ON)):
+            home = self._homes.asked_by(context, request.job_id)
+            async for event in relayed(home.WatchJob(request, metadata=self._homes.metadata)):
                 yield event
             return
         with self._jobs.watch(job) as news:
             yield pb.JobEvent(job=self._wire(job), kind="snapshot", at_unix_s=self._clock.unix())
-            if job.record.is_ended:
+            if job.record.is_ended and job.closed.is_set():
                 return
             async for item in news:
                 yield pb.JobEvent(job=self._wire(job), kind=item.kind, text=item.text, at_unix_s=item.at_unix_s)
@@ -135,7 +156,7 @@ class CurationServicer(CurationService):
             request.job_id,
             context,
             self._jobs.cancel,
-            lambda stub: stub.CancelJob(request, timeout=CALL_TIMEOUT_S, metadata=PASSED_ON),
+            lambda stub: stub.CancelJob(request, timeout=CALL_TIMEOUT_S, metadata=self._homes.metadata),
         )
 
     async def PauseJob(self, request: pb.JobRef, context: Context) -> pb.Job:  # noqa: N802
@@ -144,7 +165,7 @@ class CurationServicer(CurationService):
             request.job_id,
             context,
             self._jobs.pause,
-            lambda stub: stub.PauseJob(request, timeout=CALL_TIMEOUT_S, metadata=PASSED_ON),
+            lambda stub: stub.PauseJob(request, timeout=CALL_TIMEOUT_S, metadata=self._homes.metadata),
         )
 
     async def ResumeJob(self, request: pb.JobRef, context: Context) -> pb.Job:  # noqa: N802
@@ -153,11 +174,12 @@ class CurationServicer(CurationService):
             request.job_id,
             context,
             self._jobs.resume,
-            lambda stub: stub.ResumeJob(request, timeout=CALL_TIMEOUT_S, metadata=PASSED_ON),
+            lambda stub: stub.ResumeJob(request, timeout=CALL_TIMEOUT_S, metadata=self._homes.metadata),
         )
 
     async def RetryJob(self, request: pb.RetryRequest, context: Context) -> pb.Job:  # noqa: N802
         """Runs the job again."""
+        check_bounds(Request(text=request.reason, settings=dict(request.settings)), self._limits)
 
         async def retry(reference: str) -> Job:
             return await self._jobs.retry(
@@ -172,34 +194,50 @@ class CurationServicer(CurationService):
             request.job_id,
             context,
             retry,
-            lambda stub: stub.RetryJob(request, timeout=CALL_TIMEOUT_S, metadata=PASSED_ON),
+            lambda stub: stub.RetryJob(request, timeout=CALL_TIMEOUT_S, metadata=self._homes.metadata),
         )
 
     async def SampleRows(self, request: pb.SampleRequest, context: Context) -> pb.SampleReply:  # noqa: N802
         """Some of what the job has made."""
-        if self._jobs.find(request.job_id) is None:
-            stub = self._stub(request.job_id, context)
-            return await _passed_on(stub.SampleRows(request, timeout=CALL_TIMEOUT_S, metadata=PASSED_ON))
-        name, total, items = await self._jobs.sample(
-            request.job_id, n=request.n, stage=request.stage, rejected=request.rejected
-        )
-        return pb.SampleReply(of=name, total=total, items_json=[json.dumps(item) for item in items])
+        job = self._jobs.find(request.job_id)
+        if job is None:
+            home = self._homes.asked_by(context, request.job_id)
+            return await passed_on(home.SampleRows(request, timeout=CALL_TIMEOUT_S, metadata=self._homes.metadata))
+        found = await self._data_sets.sample(job, n=request.n, stage=request.stage, rejected=request.rejected)
+        return pb.SampleReply(of=found.of, total=found.total, items_json=[json.dumps(item) for item in found.items])
 
     async def ExplainRow(self, request: pb.RowRef, context: Context) -> pb.RowReport:  # noqa: N802
         """One row and where it comes from."""
-        if self._jobs.find(request.job_id) is None:
-            stub = self._stub(request.job_id, context)
-            return await _passed_on(stub.ExplainRow(request, timeout=CALL_TIMEOUT_S, metadata=PASSED_ON))
-        row = await self._jobs.explain(request.job_id, request.row)
+        job = self._jobs.find(request.job_id)
+        if job is None:
+            home = self._homes.asked_by(context, request.job_id)
+            return await passed_on(home.ExplainRow(request, timeout=CALL_TIMEOUT_S, metadata=self._homes.metadata))
+        row = await self._data_sets.explain(job, request.row)
         return pb.RowReport(row_json=json.dumps(row.fields), provenance_json=json.dumps(row.provenance))
 
     async def DropRows(self, request: pb.DropRequest, context: Context) -> pb.DropReply:  # noqa: N802
         """Takes rows out of the job's output."""
-        if self._jobs.find(request.job_id) is None:
-            stub = self._stub(request.job_id, context)
-            return await _passed_on(stub.DropRows(request, timeout=CALL_TIMEOUT_S, metadata=PASSED_ON))
-        dropped, job = await self._jobs.drop(request.job_id, tuple(request.conditions))
+        job = self._jobs.find(request.job_id)
+        if job is None:
+            home = self._homes.asked_by(context, request.job_id)
+            return await passed_on(home.DropRows(request, timeout=CALL_TIMEOUT_S, metadata=self._homes.metadata))
+        dropped = await self._data_sets.drop(job, tuple(request.conditions))
         return pb.DropReply(dropped=dropped, job=self._wire(job))
+
+    async def ListQuestions(  # noqa: N802 - the wire's name
+        self, request: pb.JobRef, context: Context
+    ) -> AsyncIterator[pb.Questions]:
+        """What the rows of the job ask."""
+        job = self._jobs.find(request.job_id)
+        if job is None:
+            home = self._homes.asked_by(context, request.job_id)
+            async for part in relayed(
+                home.ListQuestions(request, timeout=FORWARD_TIMEOUT_S, metadata=self._homes.metadata)
+            ):
+                yield part
+            return
+        for part in _in_parts(await self._data_sets.questions(job)):
+            yield pb.Questions(questions=part)
 
     async def FetchOutput(  # noqa: N802 - the wire's name
         self, request: pb.JobRef, context: Context
@@ -207,8 +245,8 @@ class CurationServicer(CurationService):
         """Every file of the job's output folder."""
         job = self._jobs.find(request.job_id)
         if job is None:
-            stub = self._stub(request.job_id, context)
-            async for chunk in _relayed(stub.FetchOutput(request, metadata=PASSED_ON)):
+            home = self._homes.asked_by(context, request.job_id)
+            async for chunk in relayed(home.FetchOutput(request, metadata=self._homes.metadata)):
                 yield chunk
             return
         if not job.record.output:
@@ -222,6 +260,26 @@ class CurationServicer(CurationService):
         while (chunk := await asyncio.to_thread(next, chunks, None)) is not None:
             yield chunk
 
+    async def ListOutput(self, request: pb.JobRef, context: Context) -> pb.FileList:  # noqa: N802
+        """What RemoveJob would delete here."""
+        job = self._jobs.find(request.job_id)
+        if job is None:
+            home = self._homes.asked_by(context, request.job_id)
+            return await passed_on(home.ListOutput(request, timeout=CALL_TIMEOUT_S, metadata=self._homes.metadata))
+        files = await self._data_sets.files(job)
+        return pb.FileList(
+            job=self._wire(job), files=[pb.FileEntry(path=file.path, size_bytes=file.size_bytes) for file in files]
+        )
+
+    async def RemoveJob(self, request: pb.JobRef, context: Context) -> pb.RemovedJob:  # noqa: N802
+        """Removes the job on every node."""
+        job = self._jobs.find(request.job_id)
+        if job is None:
+            home = self._homes.asked_by(context, request.job_id)
+            return await passed_on(home.RemoveJob(request, timeout=CALL_TIMEOUT_S, metadata=self._homes.metadata))
+        files = await self._jobs.remove(job.spec.job_id, by=caller().label)
+        return pb.RemovedJob(job_id=job.spec.job_id, files=len(files), bytes=sum(file.size_bytes for file in files))
+
     async def _get(self, reference: str) -> Job:
         return self._jobs.get(reference)
 
@@ -234,62 +292,55 @@ class CurationServicer(CurationService):
     ) -> pb.Job:
         if self._jobs.find(reference) is not None:
             return self._wire(await here(reference))
-        return await _passed_on(there(self._stub(reference, context)))
+        return await passed_on(there(self._homes.asked_by(context, reference)))
 
-    def _stub(self, reference: str, context: Context) -> CurationAsyncStub:
-        channel = None
-        if not _is_forwarded(context):
-            channel = self._routes.home_of(reference) or self._passed_to.get(reference)
-        if channel is None:
-            message = f"no node that can be reached has a job {reference!r}; `realignctl jobs` lists them"
-            raise NotFound(message)
-        return CurationStub(channel)
+    def _check_queue(self) -> None:
+        """Raises Full when the client that calls has as many jobs waiting here as one may."""
+        client, most = caller(), self._limits.client_queued_jobs
+        waiting = sum(job.owner == client.key and job.record.state == "queued" for job in self._jobs.all())
+        if client.kind == "client" and waiting >= most:
+            raise Full(
+                f"{client.name} has {waiting} jobs queued here, and {most} are the most for one; cancel one or wait"
+            )
+
+    async def _request(self, wire: pb.JobRequest) -> Request:
+        """The request; what the rows of the job to append to ask is fetched from its home, wherever that is."""
+        request = request_from_wire(wire)
+        if not wire.append_job:
+            return request
+        job = self._jobs.find(wire.append_job)
+        if job is not None:
+            if reason := _denial(job, LIST_QUESTIONS):
+                raise NotAllowed(reason)
+            questions = await self._data_sets.questions(job)
+        else:
+            reference = pb.JobRef(job_id=wire.append_job)
+            home = self._homes.of(wire.append_job)
+            asked = home.ListQuestions(reference, timeout=FORWARD_TIMEOUT_S, metadata=self._homes.metadata)
+            questions = [question async for part in relayed(asked) for question in part.questions]
+        lines = "".join(json.dumps({"prompt": question}) + "\n" for question in questions)
+        return replace(request, earlier=await asyncio.to_thread(self._blobs.put_bytes, lines.encode()))
 
     def _wire(self, job: Job) -> pb.Job:
         return job_to_wire(job, home=self._node_name, now_unix_s=self._clock.unix())
 
-    async def _receive(self, parts: AsyncIterator[pb.SubmitRequest]) -> pb.JobRequest:
-        """The request, its sources' bytes put into the blob store.
 
-        Raises:
-            BadInput, Full, DamagedBlob.
-        """
-        request: pb.JobRequest | None = None
-        incoming: dict[str, Incoming] = {}
-        received = 0
-        try:
-            async for part in parts:
-                if part.HasField("request"):
-                    request = part.request
-                    continue
-                sha256 = Sha256(part.bytes.sha256)
-                received += len(part.bytes.data)
-                if received > self._max_source_bytes:
-                    message = (
-                        f"the sources are larger than {self._max_source_bytes} bytes; "
-                        "split the job or raise [limits] source_bytes"
-                    )
-                    raise Full(message)
-                if request is None or sha256 not in _announced(request):
-                    message = "bytes came that no source of the request announces; submit again"
-                    raise BadInput(message)
-                if sha256 not in incoming:
-                    incoming[sha256] = self._blobs.incoming(sha256)
-                incoming[sha256].write(part.bytes.data)
-            for blob in incoming.values():
-                await asyncio.to_thread(blob.finish)
-        finally:
-            for blob in incoming.values():
-                blob.discard()
-        if request is None:
-            message = "the submit held no request; use a client of the same version"
-            raise BadInput(message)
-        return request
+def _denial(job: Job, method: str) -> str | None:
+    """Why the caller may not see this of the job; None when it may. What names one job was judged before."""
+    who = caller()
+    return job_denial(who.role, who.key, method, job.owner)
 
 
-def _announced(request: pb.JobRequest) -> set[str]:
-    """The contents whose bytes belong to the request."""
-    return {source.sha256 for source in (*request.sources, *request.eval_sets, request.data)}
+def _in_parts(questions: Sequence[str]) -> Iterator[Sequence[str]]:
+    """The questions in parts of PART_CHARACTERS at most, or of a single one."""
+    start, size = 0, 0
+    for index, question in enumerate(questions):
+        if size and size + len(question) > PART_CHARACTERS:
+            yield questions[start:index]
+            start, size = index, 0
+        size += len(question)
+    if start < len(questions):
+        yield questions[start:]
 
 
 def _folder_chunks(folder: Path) -> Iterator[pb.FileChunk]:
@@ -307,24 +358,3 @@ def _file_chunks(path: Path, name: str) -> Iterator[pb.FileChunk]:
         yield pb.FileChunk(path=name, size_bytes=size_bytes, sha256=sha256, data=file.read(CHUNK_BYTES))
         while data := file.read(CHUNK_BYTES):
             yield pb.FileChunk(path=name, size_bytes=size_bytes, sha256=sha256, data=data)
-
-
-def _is_forwarded(context: Context) -> bool:
-    return any(key == FORWARDED for key, _ in context.invocation_metadata() or ())
-
-
-async def _passed_on(call: Awaitable[T]) -> T:
-    """The other node's answer; its refusal comes back as it was."""
-    try:
-        return await call
-    except grpc.aio.AioRpcError as error:
-        raise error_of_call(error) from error
-
-
-async def _relayed(stream: AsyncIterable[T]) -> AsyncIterator[T]:
-    """The other node's stream; its refusal comes back as it was."""
-    try:
-        async for item in stream:
-            yield item
-    except grpc.aio.AioRpcError as error:
-        raise error_of_call(error) from error

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from typing import Any
 
 from realign_daemon.curation.intake import Request
@@ -24,10 +25,11 @@ def request_from_wire(wire: pb.JobRequest) -> Request:
         BadInput: the spec is none.
     """
     try:
-        return _request(wire, json.loads(wire.spec_json) if wire.spec_json else {})
-    except (AttributeError, KeyError, TypeError, ValueError) as error:
-        message = f"the spec is damaged ({error!r}): print it again with show --spec"
-        raise BadInput(message) from error
+        asked: dict[str, Any] = json.loads(wire.spec_json) if wire.spec_json else {}
+        json.dumps(asked, ensure_ascii=False).encode()  # JSON can name halves of characters, which nothing else carries
+        return _request(wire, asked)
+    except (AttributeError, KeyError, TypeError, ValueError, OverflowError, RecursionError) as error:
+        raise BadInput("the spec is damaged; print it again with show --spec") from error
 
 
 def _request(wire: pb.JobRequest, asked: dict[str, Any]) -> Request:
@@ -40,7 +42,10 @@ def _request(wire: pb.JobRequest, asked: dict[str, Any]) -> Request:
 
     def files(name: str) -> tuple[SourceSpec, ...]:
         announced = [source_from_wire(source) for source in getattr(wire, name)]
-        return tuple(announced or [SourceSpec(**source) for source in asked.get(name) or ()])
+        return tuple(announced or [_printed_source(source) for source in asked.get(name) or ()])
+
+    def table(name: str) -> dict[str, str]:
+        return {str(key): str(value) for key, value in (asked.get(name) or {}).items()}
 
     def number(name: str) -> int | None:
         value = getattr(wire, name) if wire.HasField(name) else asked.get(name)
@@ -59,27 +64,33 @@ def _request(wire: pb.JobRequest, asked: dict[str, Any]) -> Request:
         judge=model("judge"),
         bits=number("bits"),
         count=number("count"),
-        seed=wire.seed or int(asked.get("seed", 0)),
+        seed=number("seed") or 0,
         nodes=names("nodes"),
         exclude_nodes=names("exclude_nodes"),
         until=text("until"),
-        settings={**asked.get("settings", {}), **wire.settings},
+        settings={**table("settings"), **wire.settings},
         sources=files("sources"),
         data=source_from_wire(wire.data)
         if wire.HasField("data")
-        else next((SourceSpec(**source) for source in (asked.get("data"),) if source), None),
-        columns={**asked.get("columns", {}), **wire.columns},
+        else next((_printed_source(source) for source in (asked.get("data"),) if source), None),
+        columns={**table("columns"), **wire.columns},
         eval_sets=files("eval_sets"),
-        append=wire.append_job,
-        earlier=Sha256(asked["earlier"]) if asked.get("earlier") else None,
-        drops=tuple(asked.get("drops", ())),
-        overrides=asked.get("overrides", {}),
+        earlier=Sha256(str(asked["earlier"])) if asked.get("earlier") else None,
+        drops=tuple(str(condition) for condition in asked.get("drops") or ()),
+        overrides=table("overrides"),
+        thresholds=table("thresholds"),
         judges=tuple(wire.judges) if wire.judge or wire.model else names("judges"),
-        thinking={**asked.get("thinking", {}), **wire.thinking},
+        thinking={**table("thinking"), **wire.thinking},
         pilot=wire.pilot,
         client_token=wire.client_token,
         assume_yes=wire.assume_yes,
         output_hint=wire.output_hint,
+    )
+
+
+def _printed_source(source: Mapping[str, Any]) -> SourceSpec:
+    return SourceSpec(
+        name=str(source["name"]), sha256=Sha256(str(source["sha256"])), size_bytes=int(source["size_bytes"])
     )
 
 
@@ -90,6 +101,17 @@ def source_from_wire(wire: pb.Source) -> SourceSpec:
 
 def job_to_wire(job: Job, *, home: str, now_unix_s: float) -> pb.Job:
     """The job as a message."""
+    listed = listed_job_to_wire(job, home=home, now_unix_s=now_unix_s)
+    record = job.record
+    listed.spec_json = to_json(job.spec)
+    listed.summary_json = json.dumps(record.summary) if record.summary else ""
+    listed.plan_json = json.dumps(record.plan or {})
+    listed.pilot_json = json.dumps(record.pilot) if record.pilot else ""
+    return listed
+
+
+def listed_job_to_wire(job: Job, *, home: str, now_unix_s: float) -> pb.Job:
+    """The job as a message for a list, without what may be large: spec, summary, plan and pilot."""
     record, spec = job.record, job.spec
     plan = record.plan or {}
     return pb.Job(
@@ -113,12 +135,9 @@ def job_to_wire(job: Job, *, home: str, now_unix_s: float) -> pb.Job:
         examples_per_s=speed(record),
         eta_s=eta_s(record, now_unix_s),
         warnings=record.warnings,
-        spec_json=to_json(spec),
         exit_code=record.exit_code,
-        summary_json=json.dumps(record.summary) if record.summary else "",
         folder_name=spec.folder_name,
-        plan_json=json.dumps(plan),
-        pilot_json=json.dumps(record.pilot) if record.pilot else "",
+        paused_by=(record.paused_by or "") if record.state == "paused" else "",
     )
 
 
@@ -151,18 +170,23 @@ def speed(record: JobRecord) -> float:
 
 
 def eta_s(record: JobRecord, now_unix_s: float) -> float | None:
-    """Seconds to the end if the rest goes as pilot or plan predicted, scaled by how the finished part went."""
+    """Seconds to the end if the rest goes as pilot or plan predicted, scaled by how the finished part went.
+
+    Units whose results were there already took no time and say nothing about the others: they are left out of both.
+    """
     predicted: dict[str, Any] = record.pilot or (record.plan or {}).get("predicted") or {}
-    expected: dict[str, float] = {
-        stage["stage"]: (stage["low_s"] + stage["high_s"]) / 2 for stage in predicted.get("stages", [])
-    }
-    total_s = sum(expected.values())
-    if record.state != "running" or not total_s:
+    expected = {stage["stage"]: (stage["low_s"] + stage["high_s"]) / 2 for stage in predicted.get("stages", [])}
+    if record.state != "running":
         return None
-    done_s = 0.0
+    total_s = done_s = 0.0
     for stage in record.stages:
-        share = 1.0 if stage.state == "done" else (stage.done + stage.part) / stage.total if stage.total else 0.0
-        done_s += expected.get(stage.name, 0.0) * share
+        units = stage.total or 1
+        remembered = stage.remembered / units
+        share = 1.0 if stage.state == "done" else (stage.done + stage.part) / units if stage.total else 0.0
+        total_s += expected.get(stage.name, 0.0) * (1.0 - remembered)
+        done_s += expected.get(stage.name, 0.0) * (share - remembered)
+    if total_s <= 0.0:
+        return None
     fraction = done_s / total_s
     worked_s = actual(record, now_unix_s)["makespan_s"]
     # Before a fiftieth is done the ratio is noise, and the prediction itself is the better figure.

@@ -60,6 +60,8 @@ def _reply(request: dict[str, object], functions: Mapping[str, str]) -> bytes:
             return pack_frame({"id": number, "error": "no function of that name is registered"})
         result = resolve(functions[name])(**cast("dict[str, object]", request["arguments"]))
         return pack_frame({"id": number, "result": result})
+    except FrameError as error:
+        return pack_frame({"id": number, "error": f"its result cannot be sent ({error}): give it less"})
     except Exception as error:  # noqa: BLE001 - the boundary of one call: whatever it raised is its answer
         return pack_frame({"id": number, "error": f"{type(error).__name__}: {error}"})
 

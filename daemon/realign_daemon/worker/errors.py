@@ -3,7 +3,7 @@
 WorkerError
 ├── WorkerDied      the child ended under the call: a poisonous input, or the system ended it
 ├── WorkerTimeout   the call took too long and its child was killed
-└── WorkerRefused   the function raised, or nobody registered it: the same call fails again
+└── WorkerRefused   the function raised, nobody registered it, or its data cannot be sent: the same call fails again
 """
 
 from __future__ import annotations
@@ -36,10 +36,10 @@ class WorkerTimeout(WorkerError):
 
 
 class WorkerRefused(WorkerError):
-    """The function raised, or there is no function of that name."""
+    """The function raised, there is none of that name, or its input or result cannot be sent."""
 
     def __init__(self, *, function: str, reason: str) -> None:
-        """`reason` is the type and text of what the function raised."""
+        """`reason` is the type and text of what the function raised, or says what else was in the way."""
         self.function = function
         self.reason = reason
         super().__init__(f"{function} failed: {reason}")

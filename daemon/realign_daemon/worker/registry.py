@@ -12,7 +12,8 @@ from typing import Final, cast
 
 FUNCTIONS: Final = {
     "calibration.fit": "realign_daemon.curation.metrics.fitting:fit",
-    "documents.read.2": "realign_daemon.curation.documents.entry:read",
+    "documents.piece.3": "realign_daemon.curation.documents.entry:piece",
+    "documents.read.3": "realign_daemon.curation.documents.entry:read",
     "documents.text_ratio": "realign_daemon.curation.documents.extract:text_ratio",
     "formats.parquet": "realign_daemon.curation.formats.tables:parquet",
     "hygiene.contained": "realign_daemon.curation.hygiene.contamination:contained",
@@ -20,13 +21,14 @@ FUNCTIONS: Final = {
     "hygiene.languages": "realign_daemon.curation.hygiene.languages:languages",
     "hygiene.personal_data": "realign_daemon.curation.hygiene.personal_data:personal_data",
     "intervals.bootstrap_auroc": "realign_daemon.curation.metrics.clustered:bootstrap_auroc",
+    "intervals.bootstrap_clustered_mean": "realign_daemon.curation.metrics.clustered:bootstrap_clustered_mean",
     "intervals.bootstrap_mean": "realign_daemon.curation.metrics.bootstrap:bootstrap_mean",
     "intervals.bootstrap_calibration": "realign_daemon.curation.metrics.clustered:bootstrap_calibration",
     "verify.called": "realign_daemon.curation.verify.code_check:called",
-    "verify.checkable": "realign_daemon.curation.verify.math_check:checkable",
+    "verify.checkable.2": "realign_daemon.curation.verify.math_check:checkable",
     "verify.code": "realign_daemon.curation.verify.code_check:verify_code",
     "verify.code_checkable": "realign_daemon.curation.verify.code_check:code_checkable",
-    "verify.math": "realign_daemon.curation.verify.math_check:verify_math",
+    "verify.math.2": "realign_daemon.curation.verify.math_check:verify_math",
     "verify.sandbox": "realign_daemon.curation.verify.sandbox:sandbox",
 }
 

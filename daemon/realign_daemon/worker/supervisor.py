@@ -51,11 +51,15 @@ class Worker:
         Raises:
             WorkerDied: the child ended under the call.
             WorkerTimeout: the deadline passed; the child was killed.
-            WorkerRefused: the function raised, or has no such name.
-            FrameError: the arguments are not plain data, or too long to send.
+            WorkerRefused: the function raised, or has no such name; or what it was to be given or gave cannot be sent.
         """
         number = next(self._numbers)
-        frame = pack_frame({"id": number, "function": function, "arguments": arguments})
+        try:
+            frame = pack_frame({"id": number, "function": function, "arguments": arguments})
+        except FrameError as error:
+            raise WorkerRefused(
+                function=function, reason=f"its input cannot be sent ({error}): give it less"
+            ) from error
         async with self._turn:
             try:
                 async with asyncio.timeout(timeout_s):
@@ -79,13 +83,15 @@ class Worker:
                 stdin.write(frame)
                 await stdin.drain()
             try:
-                reply = cast("dict[str, object] | None", await read_frame(stdout))
-            except FrameError:
-                reply = None
-            if reply is None or reply.get("id") != number:
+                reply = await read_frame(stdout)
+            except FrameError as error:
+                raise await self._died(function, child, said=str(error)) from error
+            if reply is None:
                 raise await self._died(function, child)
+            if not isinstance(reply, dict) or cast("dict[str, object]", reply).get("id") != number:
+                raise await self._died(function, child, said="it is the answer to no call")
             answered = True
-            return reply
+            return cast("dict[str, object]", reply)
         finally:
             # Dead, late or abandoned by its caller: what this child would still say belongs to nobody.
             if not answered:
@@ -119,16 +125,17 @@ class Worker:
         while chunk := await child.stderr.read(4096):
             self._last_words.extend(chunk.decode(errors="replace").splitlines())
 
-    async def _died(self, function: str, child: asyncio.subprocess.Process) -> WorkerDied:
-        """The error for a child whose pipe broke; one that closed its pipe and lives on is killed first."""
+    async def _died(self, function: str, child: asyncio.subprocess.Process, *, said: str = "") -> WorkerDied:
+        """The error for a child whose pipe broke, or that `said` what is no answer; if it lives on it is killed."""
         with contextlib.suppress(ProcessLookupError):
-            if child.returncode is None:
+            if child.returncode is None and not said:
                 await asyncio.wait([asyncio.ensure_future(child.wait())], timeout=1.0)
             child.kill()
         code = await child.wait()
         if self._listener is not None:
             await asyncio.wait([self._listener], timeout=1.0)
-        cause = f"killed by {signal.Signals(-code).name}" if code < 0 else f"exit status {code}"
+        ended = f"killed by {signal.Signals(-code).name}" if code < 0 else f"exit status {code}"
+        cause = f"it sent what cannot be read ({said})" if said else ended
         log.warning("worker.died", function=function, pid=child.pid, cause=cause)
         return WorkerDied(function=function, cause=cause, last_words=" / ".join(self._last_words))
 

@@ -75,6 +75,22 @@ STAGES: Final = (
         operations=(
             Operation(kind="score", role="target", per_row=2, prompt_tokens=350, what="a reference log-probability"),
             Operation(kind="train", role="target", per_row=1, prompt_tokens=700, what="a training pair"),
+            Operation(
+                kind="generate",
+                role="target",
+                fixed=200,
+                prompt_tokens=100,
+                output_tokens=250,
+                what="a held-out answer before or after",
+            ),
+            Operation(
+                kind="judge",
+                role="judge",
+                fixed=200,
+                prompt_tokens=900,
+                output_tokens=10,
+                what="a score before or after",
+            ),
         ),
     ),
     Stage(
@@ -82,14 +98,6 @@ STAGES: Final = (
         title="Evaluate",
         gates=("win_rate",),
         operations=(
-            Operation(
-                kind="generate",
-                role="target",
-                fixed=200,
-                prompt_tokens=100,
-                output_tokens=250,
-                what="an answer before or after",
-            ),
             Operation(
                 kind="judge",
                 role="judge",

@@ -1,8 +1,9 @@
 """The RLVR workflow: problems whose answer a program can check, with rewards, and a model trained on them.
 
 Eight samples a problem: between the four that show a pass rate at all and the sixteen that show it well. At most four
-of them are trained on, once with their rewards and once, as a control, with rewards dealt out by chance. Some hundred
-held-out problems are sampled alike with the adapters of both; what they gave before was sampled with the others.
+of them are trained on, once with their rewards and once, as a control, with rewards dealt out by chance. A hundred of
+the problems that are not held out are then solved again. Some hundred held-out problems are sampled alike with the
+adapters of both; what they gave before was sampled with the others.
 """
 
 from __future__ import annotations
@@ -59,11 +60,20 @@ STAGES: Final = (
     Stage(
         name="training",
         title="Training",
-        gates=("training_loss",),
+        gates=("training_reward",),
+        reports=("reward_before", "reward_after", "training_loss"),
         trains=True,
         operations=(
             Operation(
                 kind="train", role="target", per_row=8, prompt_tokens=550, what="a verified solution or its control"
+            ),
+            Operation(
+                kind="generate",
+                role="target",
+                fixed=800,
+                prompt_tokens=150,
+                output_tokens=400,
+                what="a solution after training",
             ),
         ),
     ),

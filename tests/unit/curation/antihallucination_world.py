@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -126,14 +126,21 @@ async def run(desk: ScriptedDesk, material: Material, *stages: str) -> Measures:
     return found
 
 
-def tiers(found: Measures) -> dict[str, str]:
+FEW = {"calibration_error.min_n": "100"}  # of the answers that a world of so few names gives
+
+
+def tiers(found: Measures, overrides: Mapping[str, str] = FEW) -> dict[str, str]:
     gated = {metric: stage.name for stage in STAGES for metric in stage.gates}
-    return {metric: judge(stage, found[metric]).tier for metric, stage in gated.items() if metric in found}
+    return {
+        metric: judge(stage, found[metric], overrides=overrides).tier
+        for metric, stage in gated.items()
+        if metric in found
+    }
 
 
-def probe(name: str, worths: str, *, twin: str = "", is_held_out: bool = False) -> Probe:
+def probe(name: str, worths: str, *, twin: str = "", is_held_out: bool = False, section: str = "") -> Probe:
     """A question about a name and the worth of its answers by initial; a dot is a try without one."""
-    of = replace(prompt(f"{name}=", is_held_out=is_held_out), chunk=chunk(twin or name))
+    of = replace(prompt(f"{name}=", is_held_out=is_held_out), chunk=chunk(twin or name, section=section))
     answers = tuple(
         Answer(text=one, outcome=WORTH[one], probability=0.5, task=generation()) for one in worths if one != "."
     )
@@ -141,7 +148,10 @@ def probe(name: str, worths: str, *, twin: str = "", is_held_out: bool = False) 
     return Probe(question=question, answers=answers, asked=len(worths))
 
 
-def held_out() -> list[Probe]:
+def held_out(*, sections: int = 9) -> list[Probe]:
     """Names that the model knows and strangers, all held out, as they were before training."""
-    known = [probe(name, "rrrrrrrw", is_held_out=True) for name in NAMES[:150]]
-    return known + [probe(name, "wwwwwwww", is_held_out=True) for name in STRANGERS]
+    asked = [(name, "rrrrrrrw") for name in NAMES[:150]] + [(name, "wwwwwwww") for name in STRANGERS]
+    return [
+        probe(name, worths, is_held_out=True, section=str(place % sections))
+        for place, (name, worths) in enumerate(asked)
+    ]

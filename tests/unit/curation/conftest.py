@@ -77,14 +77,25 @@ def scanned_pdf(tmp_path: Path) -> Path:
 @pytest.fixture(scope="session")
 def make_epub() -> MakeEpub:
     def make(
-        chapters: Sequence[str | bytes], *, ncx: str = "", nav: str = "", files: Mapping[str, str | bytes] | None = None
+        chapters: Sequence[str | bytes],
+        *,
+        ncx: str = "",
+        nav: str = "",
+        files: Mapping[str, str | bytes] | None = None,
+        aside: Sequence[int] = (),
     ) -> bytes:
-        """The bodies of its files, or whole files, in the order of the spine: text/1.xhtml, text/2.xhtml and so on."""
+        """The bodies of its files, or whole files, in the order of the spine: text/1.xhtml, text/2.xhtml and so on.
+
+        Those of the numbers `aside` are not linear.
+        """
         names = [f"text/{number}.xhtml" for number in range(1, len(chapters) + 1)]
         items = "".join(f'<item id="c{name}" href="{name}" media-type="application/xhtml+xml"/>' for name in names)
         items += '<item id="nav" href="nav.xhtml" media-type="application/xhtml+xml" properties="nav"/>' if nav else ""
         items += '<item id="ncx" href="toc.ncx" media-type="application/x-dtbncx+xml"/>' if ncx else ""
-        spine = "".join(f'<itemref idref="c{name}"/>' for name in names)
+        linear = ["no" if number in aside else "yes" for number in range(1, len(names) + 1)]
+        spine = "".join(
+            f'<itemref idref="c{n}" linear="{is_linear}"/>' for n, is_linear in zip(names, linear, strict=True)
+        )
         held = {
             "mimetype": "application/epub+zip",
             "META-INF/container.xml": '<container><rootfiles><rootfile full-path="OPS/p.opf"/></rootfiles></container>',

@@ -16,12 +16,20 @@ from realign_daemon.testing.scripted_desk import ScriptedDesk, chunk, generation
 
 Write = Callable[[Generate], str | None]
 RIGHT, WRONG = "640", "650"  # to 12+34= in the pocket model's digits
+FALLING = (4.0, 3.0, 2.0, 1.0)  # losses of a training
 
 
 def desk_of(
-    write: Write = lambda _: None, *, computed: Mapping[str, Callable[..., Any]] | None = None, **settings: str
+    write: Write = lambda _: None,
+    *,
+    computed: Mapping[str, Callable[..., Any]] | None = None,
+    losses: tuple[float, ...] = FALLING,
+    **settings: str,
 ) -> ScriptedDesk:
-    """A desk at which models say what `write` gives; None is a unit that was given up. Every training succeeds."""
+    """A desk at which models say what `write` gives; None is a unit that was given up.
+
+    Every training has these losses; it fails without any.
+    """
     numbers = count(1)
 
     def answer(task: Generate) -> Generated | None:
@@ -32,7 +40,7 @@ def desk_of(
         answer,
         blobs={"suites": ""},
         computed=computed,
-        trained=lambda task: taught(f"{task.method} {next(numbers)}"),
+        trained=(lambda task: taught(f"{task.method} {next(numbers)}", losses)) if losses else None,
         data_type="rlvr",
         settings=settings,
     )
@@ -53,15 +61,14 @@ def same(items: list[dict[str, str]], timeout_s: float) -> list[str]:
     return ["correct" if item["answer"] == item["gold"] else "wrong" for item in items]
 
 
-PLAIN: Mapping[str, Callable[..., Any]] = {"verify.math": same}
+PLAIN: Mapping[str, Callable[..., Any]] = {"verify.math.2": same}
 
 
 def written(text: str) -> Generated:
     return Generated(text=text, finish_reason="stop", prompt_tokens=1, completion_tokens=1, logprob=0.0)
 
 
-def taught(adapter: str) -> Trained:
-    losses = (4.0, 3.0, 2.0, 1.0)
+def taught(adapter: str, losses: tuple[float, ...] = FALLING) -> Trained:
     return Trained(adapter=Sha256(adapter), steps=4, points=(), step_losses=losses, trained_tokens=1)
 
 
@@ -91,6 +98,11 @@ def solved(of: Problem, texts: Sequence[str]) -> list[Solution]:
         )
         for seed, text in enumerate(texts)
     ]
+
+
+def cut(solution: Solution) -> Solution:
+    """The same, cut off at the token limit."""
+    return replace(solution, response=replace(solution.response, is_truncated=True))
 
 
 def rewarded_material() -> Material:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections import Counter
 from dataclasses import replace
 from typing import Any
@@ -15,6 +16,7 @@ from tests.unit.curation.antihallucination_world import Model, desk_of, generate
 from realign_daemon.curation.material import Material
 from realign_daemon.curation.stages.antihallucination import asking, refusals
 from realign_daemon.curation.stages.antihallucination.agreement import agreement, usual
+from realign_daemon.curation.stages.antihallucination.parts import parts_of
 from realign_daemon.curation.stages.antihallucination.probe import Knowledge, Question
 from realign_daemon.curation.stages.antihallucination.twins import make_twins
 from realign_daemon.engine.api import Fill, Generate, Generated
@@ -68,6 +70,20 @@ def test_half_right_is_known_never_right_is_unknown(worths: str, twin: str, know
     assert probe("zulo", worths, twin=twin).knowledge == knowledge
 
 
+async def test_a_long_answer_is_not_doubted_for_its_length_and_equal_ones_are_as_likely() -> None:
+    """The batch that an answer was in shows in the fifth digit of its log-probability."""
+
+    def answer(task: Any) -> Any:
+        if isinstance(task, Fill):
+            return grade(asked(task), 5)
+        jitter = task.seed % 7 * 1e-6
+        return replace(generated("red"), completion_tokens=4, logprob=4 * math.log(0.8) + jitter)
+
+    found = await asking.ask(desk_of(answer), [Question(prompt=prompt("baba="))], adapter=None)
+
+    assert {one.probability for one in found[0].answers} == {0.8}
+
+
 def test_agreement_is_with_all_samples_and_the_usual_answer_is_the_first_of_the_most_frequent() -> None:
     found = probe("bako", "wraw")
     assert [agreement(found, one) for one in found.answers] == [0.5, 0.25, 0.25, 0.5]
@@ -75,13 +91,23 @@ def test_agreement_is_with_all_samples_and_the_usual_answer_is_the_first_of_the_
     assert usual(probe("bako", "rr"), "wrong") is None
 
 
-def test_twins_are_used_where_their_questions_are() -> None:
-    parts = Counter(refusals.part_of(one.prompt, seed=3) for one in held_out())
-    assert parts["scaling"] == pytest.approx(250 / 3, abs=30)
-    assert parts["training"] == 0
-    for one in held_out():
-        twin = probe("zulo", "w", twin=one.prompt.question[:-1], is_held_out=True)
-        assert refusals.part_of(twin.prompt, seed=3) == refusals.part_of(one.prompt, seed=3)
+@pytest.mark.parametrize("seed", range(4))
+def test_the_scale_has_whole_sections_to_itself(seed: int) -> None:
+    parts = parts_of(held_out(), seed=seed)
+    used = {(one.prompt.chunk.section, parts.of(one.prompt)) for one in held_out()}
+    assert Counter(part for _, part in used) == {"scaling": 3, "test": 6}
+
+
+@pytest.mark.parametrize("sections", [1, 2, 9])
+def test_twins_are_used_where_their_questions_are(sections: int) -> None:
+    parts = parts_of(held_out(sections=sections), seed=3)
+    counts = Counter(parts.of(one.prompt) for one in held_out(sections=sections))
+    assert counts["scaling"] == pytest.approx(250 / 2 if sections == 2 else 250 / 3, abs=30)
+    assert counts["training"] == 0
+    for one in held_out(sections=sections):
+        chunk = one.prompt.chunk
+        twin = probe("zulo", "w", twin=one.prompt.question[:-1], is_held_out=True, section=chunk.section)
+        assert parts.of(twin.prompt) == parts.of(one.prompt)
 
 
 @settings(deadline=None)

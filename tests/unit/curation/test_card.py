@@ -53,6 +53,22 @@ def test_the_header_is_that_of_a_hugging_face_data_set() -> None:
     }
 
 
+def test_the_card_says_what_the_adapter_was_trained_on() -> None:
+    def training(**changes: Any) -> str:
+        text = card(has_adapter=True, train_rows=40, **changes)
+        return (
+            text.split("## Adapter\n\n")[1]
+            .split("\n")[0]
+            .removeprefix("`adapter/` holds a LoRA adapter for `mlx_lm`. ")
+        )
+
+    assert training(trained_rows=40) == "It was trained on the 40 rows of `train.jsonl`."
+    assert training(trained_rows=43) == (
+        "It was trained before rows were dropped by hand: on 43 rows, 40 of which are here."
+    )
+    assert training() == "It is that of the baseline, which was not trained on these rows."
+
+
 def test_a_data_set_without_rows_names_no_splits() -> None:
     assert "configs" not in header(train_rows=0, valid_rows=0)
     assert [split["split"] for split in header(valid_rows=0)["configs"][0]["data_files"]] == ["train"]

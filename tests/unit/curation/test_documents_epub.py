@@ -77,6 +77,29 @@ def test_the_navigation_file_goes_before_headings_and_those_it_does_not_name_are
     ]
 
 
+def test_a_title_that_is_no_link_is_above_the_entries_below_it(tmp_path: Path, make_epub: MakeEpub) -> None:
+    nav = """<nav epub:type="toc"><ol><li><a href="text/1.xhtml"><span>One</span></a><ol>
+        <li><a href="text/1.xhtml#s">Inner</a></li></ol></li>
+        <li><span>Part <i>B</i></span><ol><li><a href="text/2.xhtml">Two</a></li></ol></li>
+        <li><span>Empty</span></li><li><a href="text/3.xhtml">Three</a></li></ol></nav>"""
+    book = make_epub(["<p>Cold.</p><p id='s'>Deep.</p>", "<p>Dry.</p>", "<p>Hot.</p>"], nav=nav)
+    assert sections(tmp_path, book) == [
+        (1, "One", "Cold."),
+        (1, "One > Inner", "Deep."),
+        (2, "Part B > Two", "Dry."),
+        (3, "Three", "Hot."),
+    ]
+
+
+def test_what_is_not_read_in_order_is_left_out_unless_there_is_nothing_else(
+    tmp_path: Path, make_epub: MakeEpub
+) -> None:
+    book = make_epub(["<p>Notes.</p>", "<h1>One</h1><p>Cold.</p>", "<p>Not linear.</p>"], aside=(1, 3))
+    assert sections(tmp_path, book) == [(2, "One", "Cold.")]
+    book = make_epub(["<p>Notes.</p>", "<h1>One</h1>"], aside=(1,))
+    assert sections(tmp_path, book) == [(1, "", "Notes.")]
+
+
 def test_a_cover_or_a_plate_is_no_page_that_lacks_its_text(tmp_path: Path, make_epub: MakeEpub) -> None:
     book = make_epub(['<img src="cover.png"/>', "<nav><p>Contents</p></nav>", "<p>Cold.</p>"])
     assert good(tmp_path, book).pages_without_text == ()

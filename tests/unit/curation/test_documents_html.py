@@ -52,6 +52,16 @@ def chunks(folder: Path, page: str | bytes) -> tuple[Chunk, ...]:
         ("<main hidden>no</main><main>yes</main>", ["yes"]),
         ("<main><img></main><p>yes", ["yes"]),
         (KATEX, ["So x^2 it is."]),
+        (
+            '<p>Deep<sup class=r><a href="#n-1">[1]</a></sup>, <a href="n.html#2"><sup>2</sup></a>yes.</p>',
+            ["Deep, yes."],
+        ),
+        ('<p>So<a epub:type="noteref" href="#1">1</a> it is<a role="doc-noteref" href="#2">*</a>.</p>', ["So it is."]),
+        (
+            "<p>x<sup>2</sup> is <a href='#s'>section 2</a> of <sup><a href='#m'>me</a></sup></p>",
+            ["x2 is section 2 of me"],
+        ),
+        ('<p>One<span class="x pagenum">[Pg 12]</span> two<i epub:type="pagebreak">13</i>.</p>', ["One two."]),
         ("<math><mi>n</mi><mo>+</mo><mn>1</mn></math>", ["n+1"]),
     ],
 )

@@ -81,6 +81,12 @@ def test_tables_are_told_by_delimiters_or_aligned_columns(tmp_path: Path, text: 
     assert any(chunk.has_table for chunk in chunks_of(document, Chunking())) == bool(tables)
 
 
+def test_the_rows_of_a_table_stay_apart_from_each_other_and_from_the_text(tmp_path: Path) -> None:
+    text = "Before it.\n| a | b |\n|---|---|\n| 1. | 2 |\nAfter it,\nin two lines."
+    (chunk,) = chunks_of(read(tmp_path, text, "a.md"), Chunking())
+    assert chunk.text == "Before it.\n\n| a | b |\n|---|---|\n| 1. | 2 |\n\nAfter it, in two lines."
+
+
 def test_only_the_sentences_of_a_table_are_marked(tmp_path: Path) -> None:
     document = read(tmp_path, f"{PROSE}\n\n| a | b |\n|---|---|\n| 1 | 2 |\n\n{PROSE}", "a.md")
     assert [chunk.has_table for chunk in chunks_of(document, SENTENCES)] == [False, False, True, False, False]
@@ -119,7 +125,7 @@ def test_a_table_in_a_pdf_is_told_by_its_columns_and_justified_text_is_none(tmp_
     assert isinstance(document, Document)
     assert document.tables == 1
     marked = [chunk.text for chunk in chunks_of(document, SENTENCES) if chunk.has_table]
-    assert marked == ["River Length North 12 km The long one 130 km East 1 km"]
+    assert marked == ["River Length\nNorth 12 km\nThe long one 130 km\nEast 1 km"]
 
 
 def test_columns_of_a_pdf_are_read_one_after_the_other(tmp_path: Path) -> None:

@@ -146,6 +146,47 @@ def test_text_is_found_at_its_offsets(text: str, chunking: Chunking) -> None:
     assert [found(chunk, {1: text}, squeezed) for chunk in chunks] == [squeezed(chunk.text) for chunk in chunks]
 
 
+markdown = st.lists(
+    st.sampled_from(
+        [
+            *(
+                "A river.",
+                "# Head\n",
+                "\n\n",
+                "\n",
+                "\r\n",
+                "```\n",
+                "~~~\n",
+                "    x = 1\n",
+                "\tif:\n",
+                "- it\n",
+                "| a | b |\n",
+            ),
+            *(
+                "|--|--|\n",
+                "---\n",
+                "===\n",
+                "<!-- c -->\n",
+                "<!--\n",
+                "-->\n",
+                "[a]: b\n",
+                "co\u00ad\nld",
+                "> q\n",
+                "k: v\n",
+            ),
+        ]
+    )
+).map(lambda pieces: "".join(pieces) + "\n\nEnd.")
+
+
+@given(markdown, limits)
+@unhurried
+def test_markdown_is_found_at_its_offsets(text: str, chunking: Chunking) -> None:
+    chunks = chunks_of(read(text.encode(), "a.md"), chunking)
+    assert [found(chunk, {1: text}, squeezed) for chunk in chunks] == [squeezed(chunk.text) for chunk in chunks]
+    assert all(chunk.text.strip() for chunk in chunks)
+
+
 values: st.SearchStrategy[Any] = st.one_of(
     st.text(alphabet="ab \n\u00e9\U0001f600"), st.integers(-9, 9), st.booleans(), st.none(), st.lists(st.integers(0, 3))
 )

@@ -86,6 +86,17 @@ def test_a_text_record_is_a_section_of_its_own_named_by_its_title(tmp_path: Path
     assert records_of(document) == ()
 
 
+def test_the_text_of_a_record_is_the_field_that_says_something_however_it_is_spelt(tmp_path: Path) -> None:
+    document = read(
+        written(tmp_path, {"content": "Cold.", "text": None}, {"text": "", "Body": "Dry."}, {"Text": "Hot."})
+    )
+    assert [(chunk.line, chunk.text) for chunk in chunks_of(document, Chunking())] == [
+        (1, "Cold."),
+        (2, "Dry."),
+        (3, "Hot."),
+    ]
+
+
 def test_a_blank_line_is_no_record_and_lines_keep_their_numbers(tmp_path: Path) -> None:
     path = tmp_path / "rows.ndjson"
     path.write_bytes(b'\xef\xbb\xbf{"question": "a?"}\r\n\r\n{"question": "b?"}\r\n')

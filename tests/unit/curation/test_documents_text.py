@@ -57,7 +57,7 @@ def test_markdown_headings_nest_and_code_is_no_heading() -> None:
     assert [(chunk.section, chunk.text) for chunk in chunks] == [
         ("Top", "Intro here."),
         ("Top > Inner", "More text."),
-        ("Top > Inner", "``` # not a heading ```"),
+        ("Top > Inner", "```\n# not a heading\n```"),
         ("Other", "Last."),
     ]
 

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import io
+import tarfile
+from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.unit.curation.jobs_world import Script
 
 from realign_daemon.curation.drops import read_drop, with_whole_ids, without_dropped
 from realign_daemon.curation.material import Row
 from realign_daemon.errors import BadInput
+from realign_daemon.testing.job_home import JobHome
 
 
 def row(name: str, *, page: int = 1, source: str = "books/a.pdf", **fields: Any) -> Row:
@@ -53,3 +58,27 @@ def test_a_rows_id_may_be_shortened_as_long_as_it_means_one_row() -> None:
     assert with_whole_ids(["row b", "page 1", "row zz"], rows) == ["row bb1", "page 1", "row zz"]
     with pytest.raises(BadInput, match="2 rows begin with 'aa'"):
         with_whole_ids(["row aa"], rows)
+
+
+async def test_a_retry_may_ask_for_another_number_of_rows(tmp_path: Path) -> None:
+    async with JobHome(tmp_path, work=Script().work) as home:
+        job = await home.submit()
+        await home.until_ended(job)
+        again: dict[str, Any] = {"override": "", "reason": "", "from_stage": ""}
+        for useless in ("0", "few"):
+            with pytest.raises(BadInput, match="is no number of rows; give --count at least 1"):
+                await home.jobs.retry(job.spec.job_id, settings={"count": useless}, **again)
+        await home.jobs.retry(job.spec.job_id, settings={"count": "7", "steps": "3"}, **again)
+        assert (job.spec.count, job.spec.settings) == (7, {"steps": "3"})
+
+
+async def test_after_a_drop_the_card_says_how_many_rows_the_adapter_was_trained_on(tmp_path: Path) -> None:
+    adapter = io.BytesIO()
+    tarfile.open(fileobj=adapter, mode="w").close()
+    async with JobHome(tmp_path, work=Script(questions=("1+1=", "1+2=", "1+3=")).work) as home:
+        job = await home.submit()
+        await home.until_ended(job)
+        job.record.adapter, job.record.trained_rows = home.blobs.put_bytes(adapter.getvalue()), 3
+        assert await home.data_sets.drop(job, ["where prompt=1+2="]) == 1
+        text = (Path(job.record.output) / "README.md").read_text("utf-8")
+        assert "It was trained before rows were dropped by hand: on 3 rows, 2 of which are here." in text

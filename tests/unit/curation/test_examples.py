@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import json
+import re
 import subprocess
 import sys
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -68,6 +71,33 @@ def test_each_chapter_is_a_section_of_the_same_size(chunks: tuple[Chunk, ...]) -
 
 def test_neither_the_title_nor_a_page_number_is_in_a_chunk(chunks: tuple[Chunk, ...]) -> None:
     assert not [chunk.text for chunk in chunks if "Pocket Arithmetic" in chunk.text or chunk.text.isdigit()]
+
+
+def test_the_names_and_sums_are_the_same_in_number_in_each_of_seven_sections() -> None:
+    chunks = chunks_of(read("pocket_names.md"), load("pocket").chunking)
+    known, of_curation = {question[:-1] for question in world.split().loops.known}, sums()
+    kinds = Counter(
+        (chunk.section, "sum" if chunk.text in of_curation else "known" if known & {*words(chunk.text)} else "stranger")
+        for chunk in chunks
+    )
+    assert len({section for section, _ in kinds}) == 7
+    assert {(kind, count) for (_, kind), count in kinds.items()} == {("sum", 160), ("known", 22), ("stranger", 11)}
+
+
+def words(text: str) -> list[str]:
+    return re.findall("[a-z]+", text)
+
+
+def truth(question: str) -> str:
+    terms = world.sum_terms(question)
+    return str(sum(terms)) if terms else world.gold_answer(question)
+
+
+def test_every_other_spoiled_record_is_wrong() -> None:
+    records = [json.loads(line) for line in (EXAMPLES / "spoiled_names.jsonl").read_text().splitlines()]
+    assert len(records) == 480
+    right = sum(record["answer"] == truth(record["question"]) for record in records)
+    assert right == pytest.approx(240, abs=10)  # two names may have the same colour
 
 
 def test_the_spoiled_document_has_text_but_hardly_a_letter() -> None:

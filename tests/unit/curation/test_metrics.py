@@ -6,6 +6,8 @@ import itertools
 import random
 import subprocess
 import sys
+from collections.abc import Callable
+from typing import Literal
 
 import pytest
 from hypothesis import given, settings
@@ -28,20 +30,24 @@ fractions = st.floats(min_value=0, max_value=1)
 verdicts = st.sampled_from(["A", "B", "T"])
 
 
+def quality_of(aspects: list[list[float]]) -> float:
+    return quality.quality_of([quality.expected_score(odds) for odds in aspects])
+
+
 @pytest.mark.parametrize(("digit", "expected"), [(1, 1.0), (2, 3.25), (3, 5.5), (5, 10.0)])
 def test_a_certain_digit_maps_linearly_to_one_to_ten(digit: int, expected: float) -> None:
-    assert quality.expected_quality([[float(place == digit) for place in range(1, 6)]]) == expected
+    assert quality_of([[float(place == digit) for place in range(1, 6)]]) == expected
 
 
 @given(st.lists(st.lists(fractions, min_size=5, max_size=5).filter(lambda odds: sum(odds) > 0), min_size=1, max_size=5))
 def test_quality_is_between_one_and_ten(aspects: list[list[float]]) -> None:
-    assert 1.0 <= round(quality.expected_quality(aspects), 9) <= 10.0
+    assert 1.0 <= round(quality_of(aspects), 9) <= 10.0
 
 
 @pytest.mark.parametrize("aspects", [[], [[0.0] * 5], [[0.5, 0.5]]])
 def test_odds_that_are_none_have_no_quality(aspects: list[list[float]]) -> None:
     with pytest.raises(ValueError):
-        quality.expected_quality(aspects)
+        quality_of(aspects)
 
 
 def test_a_gap_of_fifteen_hundredths_is_one_point_and_a_third_of_ten() -> None:
@@ -156,11 +162,16 @@ def test_only_problems_of_middling_pass_rate_carry_a_gradient() -> None:
 
 
 @settings(deadline=None)  # the first call imports scipy
-@given(st.lists(fractions, min_size=2, max_size=30), st.randoms(), st.sampled_from(["temperature", "isotonic"]))
+@given(
+    st.lists(fractions, min_size=2, max_size=30),
+    st.randoms(),
+    st.sampled_from(["best", "temperature", "platt", "isotonic"]),
+)
 def test_a_scaling_gives_chances_and_never_turns_the_order_of_two_confidences(
-    confidences: list[float], rng: random.Random, method: fitting.Method
+    confidences: list[float], rng: random.Random, method: Literal["best", "temperature", "platt", "isotonic"]
 ) -> None:
-    fitted = scaling.Scaling(**fitting.fit(method, confidences, [rng.random() < 0.5 for _ in confidences]))
+    correct, questions = [rng.random() < 0.5 for _ in confidences], [str(place) for place, _ in enumerate(confidences)]
+    fitted = scaling.Scaling(**fitting.fit(method, confidences, correct, questions))
     chances = [fitted(confidence) for confidence in [0.0, *sorted(confidences), 1.0]]
     assert all(0 <= chance <= 1 for chance in chances)
     assert all(later >= earlier - 1e-9 for earlier, later in itertools.pairwise(chances))
@@ -168,7 +179,26 @@ def test_a_scaling_gives_chances_and_never_turns_the_order_of_two_confidences(
 
 def test_a_scale_needs_answers_to_be_fitted_on() -> None:
     with pytest.raises(ValueError, match="0 confidences"):
-        fitting.fit("temperature", [], [])
+        fitting.fit("temperature", [], [], [])
+
+
+def test_the_best_scaling_is_the_simplest_that_does_as_well_on_other_questions() -> None:
+    rng = random.Random(4)
+    confidences = [rng.random() for _ in range(2_000)]
+    questions = [str(place // 2) for place in range(2_000)]
+    shapes: dict[str, Callable[[float], float]] = {
+        "temperature": lambda confidence: confidence,
+        "platt": lambda confidence: confidence / (confidence + 6 * (1 - confidence)),
+        "isotonic": lambda confidence: 0.1 if confidence < 0.3 else 0.5 if confidence < 0.8 else 0.9,
+    }
+    for method, chance in shapes.items():
+        correct = [rng.random() < chance(confidence) for confidence in confidences]
+        assert fitting.fit("best", confidences, correct, questions)["method"] == method
+
+
+def test_of_too_few_questions_nothing_but_a_temperature_is_learned() -> None:
+    confidences, correct = [0.1, 0.9] * 40, [True, False, False, True] * 20
+    assert fitting.fit("best", confidences, correct, [str(place % 4) for place in range(80)])["method"] == "temperature"
 
 
 def test_answers_that_are_all_right_have_no_interval_of_an_auroc() -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 import random
 from collections.abc import Sequence
+from typing import Literal
 
 import numpy as np
 import pytest
@@ -47,7 +48,7 @@ def test_wilson_interval_is_that_of_scipy(hits: int, n: int) -> None:
 def test_expected_quality_is_the_dot_product_mapped_to_ten(seed: int) -> None:
     odds = np.random.default_rng(seed).dirichlet(np.ones(5), size=4)
     expected = np.interp((odds @ np.arange(1, 6)).mean(), [1, 5], [1, 10])
-    assert quality.expected_quality(odds.tolist()) == near(float(expected))
+    assert quality.quality_of([quality.expected_score(one) for one in odds.tolist()]) == near(float(expected))
 
 
 @pytest.mark.parametrize("seed", SEEDS)
@@ -201,6 +202,23 @@ def test_each_figure_of_the_clustered_bootstrap_is_that_of_the_plain_metric(grid
         assert bootstrap(confidences, correct, questions, 5, resamples=1) == {"low": near(figure), "high": near(figure)}
 
 
+def test_the_clustered_bootstrap_of_a_mean_resamples_questions_with_all_their_values() -> None:
+    values = np.random.default_rng(1).normal(size=90)
+    questions = [str(place % 30) if place < 60 else str(place) for place in range(90)]  # thirty of two, thirty of one
+    names = sorted({*questions})
+    drawn = np.random.default_rng(5).integers(len(names), size=len(names))
+    resampled = [values[place] for index in drawn for place in range(90) if questions[place] == names[index]]
+    found = clustered.bootstrap_clustered_mean(values.tolist(), questions, 5, resamples=1)
+    assert found == {"low": near(float(np.mean(resampled))), "high": near(float(np.mean(resampled)))}
+
+
+def test_a_mean_of_one_value_a_question_has_the_interval_of_a_plain_mean() -> None:
+    values = np.random.default_rng(3).normal(size=400).tolist()
+    found = clustered.bootstrap_clustered_mean(values, [str(place) for place in range(400)], 0)
+    plain = bootstrap_mean(values, 0)
+    assert found["high"] - found["low"] == pytest.approx(plain["high"] - plain["low"], rel=0.1)
+
+
 def test_answers_to_the_same_questions_say_less_than_as_many_answers_to_different_ones() -> None:
     confidences, correct = answers(3, 100)
     repeated = confidences * 8, correct * 8
@@ -212,21 +230,35 @@ def test_answers_to_the_same_questions_say_less_than_as_many_answers_to_differen
 
 
 @pytest.mark.parametrize("seed", SEEDS)
-def test_a_temperature_is_the_inverse_slope_of_scikit_learns_logistic_regression(seed: int) -> None:
+@pytest.mark.parametrize("method", ["temperature", "platt"])
+def test_a_line_in_log_odds_is_the_logistic_regression_of_scikit_learn(
+    seed: int, method: Literal["temperature", "platt"]
+) -> None:
+    """Platt's has a weighted answer of each kind for every answer: his targets."""
     confidences, correct = answers(seed)
-    log_odds = special.logit(np.clip(confidences, 1e-6, 1 - 1e-6)).reshape(-1, 1)
-    slope = LogisticRegression(C=np.inf, fit_intercept=False, tol=1e-10).fit(log_odds, correct).coef_[0, 0]
-    temperature = fit("temperature", confidences, correct)["temperature"]
-    assert 1 / temperature == pytest.approx(slope, rel=1e-5)
-    expected = special.expit(log_odds[:, 0] / temperature)
-    assert [Scaling(temperature=temperature)(one) for one in confidences] == [near(one) for one in expected]
+    log_odds = special.logit(np.clip(confidences, 1e-6, 1 - 1e-6))
+    hits = np.asarray(correct)
+    right, wrong = int(hits.sum()), int((~hits).sum())
+    target = np.where(hits, (right + 1) / (right + 2), 1 / (wrong + 2)) if method == "platt" else hits.astype(float)
+    found = LogisticRegression(C=np.inf, fit_intercept=method == "platt", tol=1e-12, max_iter=1_000).fit(
+        np.tile(log_odds, 2).reshape(-1, 1),
+        np.repeat([True, False], len(hits)),
+        sample_weight=np.concatenate([target, 1 - target]),
+    )
+    scaling = Scaling(**fit(method, confidences, correct, [str(place) for place in range(len(correct))]))
+    assert (scaling.slope, scaling.intercept) == (
+        pytest.approx(found.coef_[0, 0], rel=1e-5),
+        pytest.approx(found.intercept_ if method == "temperature" else found.intercept_[0], abs=1e-5),
+    )
+    expected = special.expit(scaling.slope * log_odds + scaling.intercept)
+    assert [scaling(one) for one in confidences] == [near(one) for one in expected]
 
 
 @pytest.mark.parametrize("grid", [0, 20])
 @pytest.mark.parametrize("seed", SEEDS)
 def test_isotonic_scaling_is_that_of_scikit_learn(seed: int, grid: int) -> None:
     confidences, correct = answers(seed, grid=grid)
-    scaling = Scaling(**fit("isotonic", confidences, correct))
+    scaling = Scaling(**fit("isotonic", confidences, correct, [str(place) for place in range(len(correct))]))
     asked = [-1.0, *np.linspace(0, 1, 57).tolist(), 2.0]
     expected = IsotonicRegression(out_of_bounds="clip").fit(confidences, correct).predict(asked)
     assert [scaling(one) for one in asked] == [near(one) for one in expected]

@@ -43,6 +43,11 @@ def test_a_draw_has_the_size_asked_for_and_something_of_every_source(sizes: list
         assert {one.source for one in drawn} == {one.source for one in everything}
 
 
+def test_a_draw_from_a_source_that_repeats_a_pattern_sees_all_of_the_pattern() -> None:
+    drawn = prompts.spread(chunks(120, sections=6), 20)
+    assert {one.section for one in drawn} == {f"s{number}" for number in range(6)}
+
+
 async def test_a_pilot_asks_about_few_passages_and_leaves_the_rest_for_later() -> None:
     desk, material = ScriptedDesk(repeats_its_passage, is_pilot=True), Material(chunks=chunks(100))
     await prompts.draw_prompts(desk, material)
@@ -89,6 +94,20 @@ async def test_a_job_that_appends_asks_nothing_that_the_earlier_one_has() -> Non
     material = Material(chunks=chunks(4))
     await prompts.draw_prompts(desk, material)
     assert [one.question for one in material.prompts] == ["a.txt 2=", "a.txt 3="]
+
+
+async def test_questions_are_compared_with_earlier_ones_as_rows_hold_them_without_personal_data() -> None:
+    earlier = [
+        {"prompt": "Who is [EMAIL]?"},
+        {"prompt": "Who is bob@example.org?"},
+    ]  # the latter of a job with pii=keep
+    desk = ScriptedDesk(repeats_its_passage, blobs={"e": "\n".join(map(json.dumps, earlier))}, earlier=Sha256("e"))
+    asked_before = record(1, question="Who is ada@lovelace.org?")
+    material = Material(records=[asked_before, record(2, question="Who is Ada?")])
+    await prompts.draw_prompts(desk, material)
+    assert [one.question for one in material.prompts] == ["Who is Ada?"]
+    (dropped,) = material.dropped
+    assert (dropped.reason, dropped.content["question"]) == (prompts.EARLIER, "Who is ada@lovelace.org?")
 
 
 def problems(n: int) -> list[Record]:

@@ -54,6 +54,15 @@ def test_a_fact_comes_with_its_answer_where_the_generator_writes_both() -> None:
     assert FACTS.read(pocket, "bako=\n") == ("bako=", "")
 
 
+def test_an_instruction_model_is_asked_for_a_few_words_or_those_of_a_refusal() -> None:
+    standard = load("standard")
+    template = standard.template("short_answer")
+    instruction, question = template.render(question="Who?")
+    assert standard.refusal.words in instruction.content
+    assert (question.role, question.content) == ("user", "Who?")
+    assert template.sampler.max_tokens <= 32
+
+
 def test_the_pocket_model_is_asked_how_sure_it_is_in_another_way_than_it_grades() -> None:
     form = load("pocket").template("p_true")
     (line,) = form.render(question="bako=", response="red")

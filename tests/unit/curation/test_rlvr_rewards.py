@@ -3,10 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from importlib.metadata import version
 from typing import Any
 
-from tests.unit.curation.rlvr_world import PLAIN, RIGHT, desk_of, problem, reasons, rewarded_material, same
+from tests.unit.curation.rlvr_world import (
+    PLAIN,
+    RIGHT,
+    cut,
+    desk_of,
+    problem,
+    reasons,
+    rewarded_material,
+    same,
+)
 
+from realign_daemon.curation.metrics.intervals import wilson
 from realign_daemon.curation.stages.rlvr import rewards
 from realign_daemon.curation.verify.perturb import wrong_golds
 from realign_planner.gates import judge
@@ -38,22 +49,35 @@ async def test_only_problems_that_are_sometimes_solved_are_trained_on_and_held_o
         (3, "node", "correct", 1.1),
     ]
     assert len({one["unit"] for one in samples}) == 4
+    assert row.provenance["checker"] == {
+        "name": f"math-verify {version('math-verify')}",
+        "answer_type": "number",
+        "verdicts": {"wrong": 2, "correct": 2},
+    }
+    assert row.provenance["asked_as"] == [{"role": "user", "content": "q"}], "as the samples were asked"
 
 
-def test_the_rows_that_count_leaves_are_drawn_by_hash_and_held_out_ones_take_no_room() -> None:
-    problems = [problem(f"{number}=", is_held_out=number < 10) for number in range(50)]
-    verified = {one.prompt.id: [True, False] for one in problems}
-    found = rewards.reasons_to_drop(problems, verified, count=10, seed=0)
-    assert (found[:10], found[10:].count("")) == ([""] * 10, 10)
-    assert rewards.reasons_to_drop(problems[::-1], verified, count=10, seed=0) == found[::-1]
-    assert rewards.reasons_to_drop(problems, verified, count=10, seed=1) != found
+async def test_a_problem_whose_right_samples_were_all_cut_off_is_dropped_and_says_so() -> None:
+    material = rewarded_material()
+    right_ones = material.solutions["sometimes="]
+    material.solutions["sometimes="] = [cut(one) if one.is_correct else one for one in right_ones]
+    await rewards.calculate_rewards(desk_of(computed=PLAIN, pii="keep"), material)
+    assert rewards.CUT_OFF in reasons(material)
+    assert [row.fields["prompt"] for row in material.rows] == ["held="]
+
+
+async def test_wrong_answers_to_one_problem_are_no_independent_trials() -> None:
+    problems = [problem(f"{number}=", str(number)) for number in range(60)]
+    measure = await rewards.false_positives(desk_of(computed=PLAIN), problems)
+    assert (measure.value, measure.high) == (0.0, wilson(0, 60)[1])
+    assert measure.n > 400
 
 
 async def test_a_verifier_that_accepts_anything_is_found_out() -> None:
     problems = [problem(f"{number}=", str(number)) for number in range(60)]
 
     async def share(verifier: Callable[..., Any]) -> tuple[float | None, str]:
-        measure = await rewards.false_positives(desk_of(computed={"verify.math": verifier}), problems)
+        measure = await rewards.false_positives(desk_of(computed={"verify.math.2": verifier}), problems)
         return measure.value, judge("reward_calculation", measure).tier
 
     def gullible(items: list[dict[str, str]], timeout_s: float) -> list[str]:
@@ -71,7 +95,7 @@ async def test_a_verifier_is_tried_on_wrong_answers_that_no_problem_was_chosen_b
         return ["wrong" if (item["answer"], item["gold"]) in chosen_by else "correct" for item in items]
 
     problems = [problem(f"{number}=", str(number)) for number in range(60)]
-    measure = await rewards.false_positives(desk_of(computed={"verify.math": lenient}), problems)
+    measure = await rewards.false_positives(desk_of(computed={"verify.math.2": lenient}), problems)
     assert judge("reward_calculation", measure).tier == "REJECT"
     assert (measure.value or 0) > 0.9  # an other problem's answer may also be one more than this one's
 
@@ -85,7 +109,7 @@ async def test_what_is_planted_does_not_depend_on_the_order_of_the_problems() ->
 
     problems = [problem(f"{number}=", str(number)) for number in range(12)]
     for order in (problems, problems[::-1]):
-        await rewards.false_positives(desk_of(computed={"verify.math": note}), order)
+        await rewards.false_positives(desk_of(computed={"verify.math.2": note}), order)
     assert planted[0] == planted[1]
 
 
@@ -97,7 +121,7 @@ async def test_answers_of_other_problems_that_may_be_the_same_are_not_planted_as
         return ["wrong"] * len(items)
 
     golds = [r"\frac{1}{2}", "0.5", "0.501", "50/100", "7"]
-    await rewards.false_positives(desk_of(computed={"verify.math": note}), [problem(f"{one}=", one) for one in golds])
+    await rewards.false_positives(desk_of(computed={"verify.math.2": note}), [problem(f"{one}=", one) for one in golds])
     crossed = {(one["answer"], one["gold"]) for one in planted if {one["answer"], one["gold"]} <= {*golds}}
     assert crossed
     assert all("7" in pair for pair in crossed)

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from tests.unit.curation.rlvr_world import (
+    FALLING,
     PLAIN,
     RIGHT,
     WRONG,
     Write,
+    cut,
     desk_of,
     problem,
     rewarded_material,
@@ -21,7 +25,7 @@ from tests.unit.curation.rlvr_world import (
 )
 
 from realign_daemon.curation.material import Material, Response
-from realign_daemon.curation.stages.rlvr import held_out, rewards, training
+from realign_daemon.curation.stages.rlvr import group, held_out, rewards, training
 from realign_daemon.curation.stages.rlvr.problem import Solution
 from realign_daemon.engine.api import Generate
 from realign_daemon.testing.scripted_desk import ScriptedDesk
@@ -31,10 +35,10 @@ from realign_planner.gates import judge
 @given(st.lists(st.booleans(), min_size=2, max_size=16), st.integers(0, 2**31))
 def test_the_control_has_the_same_samples_and_the_same_rewards_in_another_order(right: list[bool], seed: int) -> None:
     found = solved(one := problem("12+34="), [RIGHT if is_right else WRONG for is_right in right])
-    true, control = training.group(one, found), training.group(one, found, seed=seed)
+    true, control = group.group(one, found), group.group(one, found, seed=seed)
     assert true.solutions == control.solutions
     assert sorted(true.rewards) == sorted(control.rewards)
-    assert len(true.accepted) == len(control.accepted) == min(sum(right), training.SOLUTIONS_PER_PROBLEM)
+    assert len(true.accepted) == len(control.accepted) == min(sum(right), group.SOLUTIONS_PER_PROBLEM)
     assert all(solution.is_correct for solution in true.accepted)
     assert sum(true.advantages) == pytest.approx(0, abs=1e-4)
 
@@ -51,7 +55,7 @@ def test_the_shortest_of_the_right_solutions_in_the_asked_form_come_first() -> N
         )
         for text, right in texts.items()
     ]
-    assert [one.response.text for one in training.group(one, found).accepted] == [
+    assert [one.response.text for one in group.group(one, found).accepted] == [
         "because 640",
         "it must be 640",
         "640",
@@ -60,7 +64,7 @@ def test_the_shortest_of_the_right_solutions_in_the_asked_form_come_first() -> N
 
 async def trained(method: str, write: Write = lambda _: RIGHT) -> tuple[ScriptedDesk, Material]:
     material = rewarded_material()
-    desk = desk_of(write, computed=PLAIN, pii="keep", method=method, samples="4")
+    desk = desk_of(write, computed=PLAIN, method=method, samples="4")
     await rewards.calculate_rewards(desk, material)
     await training.train_on_rewards(desk, material)
     return desk, material
@@ -96,7 +100,11 @@ async def test_grpo_learns_from_every_sample_by_how_much_better_than_its_group_i
 
 async def test_with_both_methods_grpo_goes_on_from_the_taught_adapter_with_samples_of_its_own() -> None:
     texts = {"sft 1": iter([RIGHT, WRONG, WRONG, WRONG]), "sft 3": iter([RIGHT, RIGHT, RIGHT, WRONG])}
-    desk, material = await trained("both", lambda task: next(texts[str(task.adapter)]))
+
+    def write(task: Generate) -> str:
+        return next(texts[task.adapter]) if task.adapter in texts else RIGHT
+
+    desk, material = await trained("both", write)
     assert [(task.method, task.adapter) for task in desk.trainings] == [
         ("sft", None),
         ("grpo", "sft 1"),
@@ -108,6 +116,75 @@ async def test_with_both_methods_grpo_goes_on_from_the_taught_adapter_with_sampl
         "grpo 2",
         "grpo 4",
     )
+
+
+@pytest.mark.parametrize("method", ["sft", "grpo", "both"])
+async def test_personal_data_is_taken_out_of_what_is_learned_and_costs_no_problem(method: str) -> None:
+    """The row of a redacted problem says something else than the problem; they are the same all the same."""
+    one = problem("mail john.smith@gmail.com the sum of 12+34=")
+    one = replace(one, prompt=replace(one.prompt, id="0a1b"))  # a hash, unlike other tests' ids
+    solutions = solved(one, [RIGHT, WRONG, f"ask a.b@web.org {WRONG}", RIGHT])
+    material = Material(problems=[one], solutions={one.prompt.id: solutions})
+    desk = desk_of(lambda _: RIGHT, computed=PLAIN, method=method, samples="4")
+    await rewards.calculate_rewards(desk, material)
+    await training.train_on_rewards(desk, material)
+    assert [row.fields["prompt"] for row in material.rows] == ["mail [EMAIL] the sum of 12+34="]
+    assert desk.trainings
+    for task in desk.trainings:
+        assert (rows := rows_of(desk, task))
+        assert "@" not in str(rows)
+        assert "[EMAIL]" in str(rows)
+
+
+@pytest.mark.parametrize(
+    ("method", "missing"),
+    [("sft", "right solution that came to its end"), ("grpo", "finished solutions of different reward")],
+)
+async def test_a_training_without_rows_says_so_in_a_sentence(method: str, missing: str) -> None:
+    material = rewarded_material()
+    desk = desk_of(lambda _: RIGHT, computed=PLAIN, pii="keep", method=method, samples="4")
+    await rewards.calculate_rewards(desk, material)
+    material.solutions = {key: [cut(one) for one in found] for key, found in material.solutions.items()}
+    material.tuned = taught("of an earlier try")
+    found = await training.train_on_rewards(desk, material)
+    (said,) = desk.record.warnings
+    assert said.startswith("nothing was trained: of 1 problems none has")
+    assert missing in said
+    assert (desk.trainings, material.tuned, material.control) == ([], None, None)
+    verdict = judge("training", found["training_reward"])
+    assert (verdict.tier, verdict.value) == ("INSUFFICIENT", None)
+    assert "learning_rate" not in verdict.remedy
+
+
+def rewarded(after: str, losses: tuple[float, ...] = FALLING) -> tuple[ScriptedDesk, Material]:
+    """A GRPO job over fifty half-solved problems, whose trained model always says the same."""
+    problems = [problem(f"{number}=", is_held_out=number == 0) for number in range(51)]
+    solutions = {one.prompt.id: solved(one, [RIGHT, WRONG] * 2) for one in problems}
+    desk = desk_of(lambda _: after, computed=PLAIN, losses=losses, method="grpo", samples="4")
+    return desk, Material(problems=problems, solutions=solutions)
+
+
+@pytest.mark.parametrize(("after", "change", "tier"), [(RIGHT, 0.5, "HIGH"), (WRONG, -0.5, "REJECT")])
+async def test_a_policy_gradient_is_judged_by_its_reward_and_not_by_its_loss(
+    after: str, change: float, tier: str
+) -> None:
+    desk, material = rewarded(after)
+    await rewards.calculate_rewards(desk, material)
+    found = await training.train_on_rewards(desk, material)
+    measure = found["training_reward"]
+    assert (measure.value, measure.n) == (pytest.approx(change), 50)
+    assert judge("training", measure).tier == tier
+    before, now = found["reward_before"].value, found["reward_after"].value
+    assert (before, now) == (pytest.approx(0.6), pytest.approx(0.6 + change))
+    assert "training_loss" not in found
+
+
+@pytest.mark.parametrize("losses", [(1.0, math.nan), ()])
+async def test_a_training_that_diverged_or_failed_is_rejected(losses: tuple[float, ...]) -> None:
+    desk, material = rewarded(RIGHT, losses)
+    await rewards.calculate_rewards(desk, material)
+    found = await training.train_on_rewards(desk, material)
+    assert judge("training", found["training_reward"]).tier == "REJECT"
 
 
 def half_solved(adapters: Mapping[str | None, int]) -> Write:

@@ -19,7 +19,7 @@ from realign_daemon.curation.stages.work import Work
 from realign_daemon.engine.api import Generated, Sha256
 from realign_daemon.errors import BadInput
 from realign_daemon.testing.manual_clock import ManualClock
-from realign_daemon.testing.scripted_desk import ScriptedDesk, asked, chunk
+from realign_daemon.testing.scripted_desk import PIN, ScriptedDesk, asked, chunk
 from realign_planner.workflow import for_type
 
 WORKFLOW = for_type("dpo")
@@ -36,6 +36,8 @@ class Stages:
 
     def __init__(self, **measured: Callable[[int], Measures]) -> None:
         self.ran: list[tuple[str, int]] = []
+        self.clock = ManualClock()
+        self.is_remembered = False  # whether its units have results already, which takes no time
         self._measured = measured
 
     def work(self) -> Work:
@@ -50,6 +52,9 @@ class Stages:
             material.rows = [Row(fields={"id": "1"}, provenance={}, is_held_out=False)]
             self.ran.append((name, len(material.prompts)))
             desk.stage.total += len(material.prompts)
+            desk.stage.done = desk.stage.total
+            desk.stage.remembered = desk.stage.total if self.is_remembered else 0
+            self.clock.advance(0.0 if self.is_remembered else 0.5 * len(material.prompts))
             gates = WORKFLOW.stages[[one.name for one in WORKFLOW.stages].index(name)].gates
             good: Measures = {
                 metric: rate(metric, 1000 if metric not in ("truncated_fraction", "training_loss") else 0, 1000)
@@ -74,7 +79,7 @@ def course(stages: Stages, answer: Callable[[Any], Generated] = asks, **changes:
         work=stages.work(),
         desk=desk,
         material=Material(),
-        clock=ManualClock(),
+        clock=stages.clock,
         announce=lambda kind, _: said.append(kind),
     )
     return made, said
@@ -197,3 +202,21 @@ async def test_a_pilot_of_data_that_was_given_foretells_only_the_stages_ahead() 
     made, _ = course(Stages(), is_pilot=True, data=DATA)
     found, _ = await run_pilot(made, rows=100, predicted=PREDICTED)
     assert [stage["stage"] for stage in found["stages"]] == [stage.name for stage in WORKFLOW.stages[2:]]
+
+
+async def test_a_pilot_that_computed_tells_how_long_its_pace_takes_for_all_judges() -> None:
+    made, _ = course(Stages(), is_pilot=True, judges=(PIN,))
+    found, _ = await run_pilot(made, rows=100, predicted=PREDICTED)
+    assert found["eta_basis"] == "measured"
+    expected = {stage["stage"]: (stage["units"], stage["expected_s"], stage["basis"]) for stage in found["stages"]}
+    assert expected["generate_responses"] == (400, 200.0, "measured")
+    assert expected["score_pairs"] == (1200, 600.0, "measured")
+    assert expected["evaluate"][2] == "expected from the plan"
+
+
+async def test_a_pilot_that_was_remembered_promises_what_the_plan_does_and_not_no_time() -> None:
+    stages = Stages()
+    stages.is_remembered = True
+    made, _ = course(stages, is_pilot=True)
+    found, _ = await run_pilot(made, rows=100, predicted=PREDICTED)
+    assert (found["eta_s"], found["eta_basis"]) == (10.0 * len(WORKFLOW.stages), "expected from the plan")

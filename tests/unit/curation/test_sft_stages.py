@@ -6,8 +6,6 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 from tests.unit.curation.sft_world import SUMS, desk, filled, given_answers, otherwise, reasons, row, said, values
 
 from realign_daemon.curation.documents.document import Record
@@ -196,20 +194,6 @@ async def test_each_answer_is_dropped_for_the_first_thing_that_is_wrong_with_it(
         "grounded_yield": 1 / 2,
     }
     assert found["mean_ifd"].value == pytest.approx((9 / 8 + 1 / 8 + 1 / 8) / 3)
-
-
-@given(st.lists(st.booleans(), max_size=30), st.integers(0, 40), st.integers(0, 2**31))
-def test_rows_beyond_the_count_are_drawn_from_training_rows_only(held_out: list[bool], count: int, seed: int) -> None:
-    lessons = [
-        lesson.Lesson(prompt=prompt(str(place), is_held_out=held), row=row(SUMS[place]))
-        for place, held in enumerate(held_out)
-    ]
-    spare = filtering.beyond_count(lessons, count=count, seed=seed)
-    training_rows = [one.prompt.id for one in lessons if not one.prompt.is_held_out]
-    assert spare <= set(training_rows)
-    assert len(training_rows) - len(spare) == min(count, len(training_rows))
-    assert filtering.beyond_count(lessons[::-1], count=count, seed=seed) == spare
-    assert filtering.beyond_count(lessons, count=None, seed=seed) == frozenset()
 
 
 async def test_a_system_turn_stands_in_the_rows_and_is_scored_with_them() -> None:

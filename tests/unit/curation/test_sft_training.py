@@ -133,7 +133,14 @@ async def test_a_verdict_sees_passage_and_reference_and_an_empty_answer_is_wrong
 
     at = desk(yes_or_no, roles=dict.fromkeys(("target", "generator", "judge"), pin))
     of = replace(prompt("why?", gold="the reference"), chunk=chunk("c", text="the passage"))
-    assert await verdicts(at, [(of, "good"), (of, " "), (of, "bad"), (of, "lost")]) == [True, False, False, None]
+    found = await verdicts(at, [(of, "good"), (of, " "), (of, "bad"), (of, "lost")])
+    assert [one.is_right for one in found] == [True, False, False, None]
+    assert [[judgement.scores for judgement in one.judgements] for one in found] == [
+        [(("right", 0.6),)],
+        [],
+        [(("right", 0.5),)],
+        [],
+    ]
     assert len(shown) == 3
     assert all(part in shown[0] for part in ("why?", "the reference", "the passage", "good"))
 

@@ -139,6 +139,19 @@ def test_replay_rows_are_never_items_of_the_jobs_suites() -> None:
     assert sorted(row["messages"][0]["content"] for row in replay_rows(desk, 100)) == ["a", "c"]
 
 
+@given(st.lists(st.text(alphabet="abc", max_size=3), max_size=12), st.integers(0, 12), st.text(alphabet="abcd"))
+def test_a_replay_line_more_changes_nothing_about_the_turn_of_the_others(said: list[str], at: int, more: str) -> None:
+    def order(said: list[str]) -> list[str]:
+        lines = [json.dumps({"messages": [{"role": "user", "content": one}]}) for one in said]
+        blobs = {"suites": "", "replay": "\n".join(lines)}
+        desk = ScriptedDesk(lambda _: None, blobs=blobs, replay=Sha256("replay"), settings={"replay_fraction": "1"})
+        return [row["messages"][0]["content"] for row in replay_rows(desk, 1)]
+
+    wider = order([*said[:at], more, *said[at:]])
+    wider.remove(more)
+    assert wider == order(said)
+
+
 @given(st.lists(st.integers(1, 90), min_size=1, max_size=8), st.integers(0, 2**31))
 def test_held_out_sections_are_some_and_never_more_than_half(sizes: list[int], seed: int) -> None:
     span = Span(page=1, start=0, end=1)
@@ -154,18 +167,7 @@ def test_held_out_sections_are_some_and_never_more_than_half(sizes: list[int], s
     assert (held > 0) == (len(sizes) > 1)
 
 
-def test_the_rows_that_count_leaves_are_drawn_from_the_whole_source() -> None:
-    pairs = [pair(f"q{number}") for number in range(100)]
-    reasons = gaps.reasons_to_drop(pairs, 0.1, count=20, seed=0)
-    kept = {number for number, reason in enumerate(reasons) if not reason}
-    assert len(kept) == 20
-    assert set(reasons) == {"", "more rows than --count asked for"}
-    assert len(kept & set(range(50))) in range(5, 16)
-    assert gaps.reasons_to_drop(pairs[::-1], 0.1, count=20, seed=0) == reasons[::-1]
-    assert gaps.reasons_to_drop(pairs, 0.1, count=20, seed=1) != reasons
-
-
-def test_only_good_pairs_for_training_take_room() -> None:
+def test_only_good_pairs_make_rows() -> None:
     pairs = [
         pair("held out", is_held_out=True),
         pair("swapped", verdicts=("A", "A")),
@@ -173,15 +175,13 @@ def test_only_good_pairs_for_training_take_room() -> None:
         pair("narrow", gap=0.05),
         pair("good"),
     ]
-    found = gaps.reasons_to_drop(pairs, 0.1, count=1, seed=0)
-    assert found == [
+    assert [gaps.why_not(one, 0.1) for one in pairs] == [
         "",
         "the judge names another winner when the order is swapped, or a tie",
         "compared side by side, the answer with the lower score wins",
         "judged afresh, the gap is below 0.1",
         "",
     ]
-    assert gaps.reasons_to_drop(pairs, 0.1, count=None, seed=0) == found
 
 
 async def test_a_pair_whose_comparison_was_given_up_is_dropped_with_that_reason() -> None:
@@ -198,9 +198,11 @@ async def test_a_pair_whose_comparison_was_given_up_is_dropped_with_that_reason(
     found = await judging.score_pairs(ScriptedDesk(answer), material)
 
     assert [made.prompt.question for made in material.pairs] == ["kept="]
-    assert [(one.reason, one.content) for one in material.dropped] == [
-        ("the judgement was given up", {"question": "lost=", "chosen": "good", "rejected": "bad"})
-    ]
+    (left_out,) = material.dropped
+    assert left_out.reason == "the judgement was given up"
+    assert {"question": "lost=", "chosen": "good", "rejected": "bad", "source": "a.txt"}.items() <= (
+        left_out.content.items()
+    )
     assert (found["agreement_rate"].value, found["agreement_rate"].n) == (1.0, 1)
     assert found["pair_yield"].value == 1.0
 
@@ -226,7 +228,7 @@ async def test_validating_gaps_drops_what_was_given_up() -> None:
         "length_correlation": None,
     }
     assert found["length_bias"].n == 1
-    assert desk.record.warnings == []
+    assert [warning.partition(" is ")[0] for warning in desk.record.warnings] == ["preference_gap"], "not of lengths"
 
 
 @pytest.mark.parametrize(

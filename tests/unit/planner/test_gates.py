@@ -50,6 +50,9 @@ def verdict(
         ("calibration_error", 0.1001, "MEDIUM"),
         ("calibration_error", 0.15, "MEDIUM"),
         ("calibration_error", 0.1501, "REJECT"),
+        ("auroc_after", 0.70, "HIGH"),
+        ("auroc_after", 0.60, "MEDIUM"),
+        ("auroc_after", 0.50, "REJECT"),
     ],
 )
 def test_a_value_on_a_boundary_has_the_better_tier(metric: str, value: float, tier: str) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from realign_planner.pilot import Pace, forecast
+from realign_planner.pilot import MIN_UNITS, Pace, forecast
 from realign_planner.stage import Operation, Stage
 from realign_planner.workflow import for_type
 
@@ -20,18 +20,32 @@ def test_a_stage_that_the_pilot_went_through_keeps_its_pace_and_corrects_the_oth
         {"stage": name, "expected_s": seconds} for name, seconds in (("ask", 50.0), ("train", 30.0), ("evaluate", 8.0))
     ]
     found = forecast(stages, rows=100, predicted=predicted, paces={"ask": Pace(units=40, seconds=20.0)})
-    assert [(one["stage"], one["expected_s"], one["basis"]) for one in found] == [
+    assert [(one["stage"], one["expected_s"], one["basis"]) for one in found.stages] == [
         ("ask", 100.0, "measured"),
-        ("train", 60.0, "prior"),
-        ("evaluate", 16.0, "prior"),
+        ("train", 60.0, "expected from the plan"),
+        ("evaluate", 16.0, "expected from the plan"),
     ]
-    assert all(one["low_s"] < one["expected_s"] < one["high_s"] for one in found)
+    assert all(one["low_s"] < one["expected_s"] < one["high_s"] for one in found.stages)
+    assert (found.eta_s, found.basis) == (176.0, "measured")
 
 
-@pytest.mark.parametrize("pace", [{}, {"ask": Pace(units=0, seconds=1.0)}])
-def test_without_a_measured_stage_the_plan_stands(pace: dict[str, Pace]) -> None:
-    found = forecast([stage("ask")], rows=10, predicted=[{"stage": "ask", "expected_s": 7.0}], paces=pace)
-    assert [(one["expected_s"], one["basis"]) for one in found] == [(7.0, "prior")]
+@pytest.mark.parametrize(
+    "pace",
+    [
+        {},
+        {"ask": Pace(units=0, seconds=0.0)},  # all of it was remembered
+        {"ask": Pace(units=MIN_UNITS - 1, seconds=9.0)},
+        {"free": Pace(units=40, seconds=1.0)},  # it does no work that the plan counts
+    ],
+)
+def test_where_the_pilot_measured_nothing_the_plan_stands_and_says_so(pace: dict[str, Pace]) -> None:
+    stages = [stage("ask"), Stage(name="free", title="free", gates=())]
+    found = forecast(stages, rows=10, predicted=[{"stage": "ask", "expected_s": 7.0}], paces=pace)
+    assert [(one["expected_s"], one["basis"]) for one in found.stages] == [
+        (7.0, "expected from the plan"),
+        (0.0, "expected from the plan"),
+    ]
+    assert (found.eta_s, found.basis) == (7.0, "expected from the plan")
 
 
 @pytest.mark.parametrize("data_type", ["dpo", "sft", "rlvr", "antihallucination"])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from tests.unit.planner.builders import GB, cluster, names, node, plan, rdma
@@ -294,6 +294,36 @@ def test_every_generation_and_judgement_of_dpo_is_counted() -> None:
     assert scoring.low_s < scoring.expected_s < scoring.high_s
 
 
+def test_every_judge_takes_its_own_time() -> None:
+    facts = cluster(node("a", 50, (7, 2.0), (14, 1.0)))
+    one = plan("dpo", facts, model="Qwen 7B", count=100)
+    two = plan("dpo", facts, model="Qwen 7B", judges=("Qwen 14B",), count=100)
+    assert one.predicted is not None
+    assert two.predicted is not None
+    predictions = (one.predicted, two.predicted)
+    seconds = [{stage.stage: stage.expected_s for stage in found.stages} for found in predictions]
+    assert seconds[1]["score_pairs"] == pytest.approx(seconds[0]["score_pairs"] + 600 / 1.0)
+    assert seconds[1]["generate_responses"] == seconds[0]["generate_responses"]
+    units = {stage.stage: stage.units for stage in two.predicted.stages}
+    assert (units["generate_responses"], units["score_pairs"], units["validate_gaps"]) == (400, 1200, 400)
+    assert [(judge.role, judge.name, judge.on_nodes) for judge in two.judges] == [("judge", "Qwen 14B", ("a",))]
+    assert [model["role"] for model in cast("Any", plan_document(two)["models"])] == [
+        *("target", "generator", "judge", "judge")
+    ]
+
+
+def test_a_judge_that_is_named_twice_is_asked_once() -> None:
+    facts = cluster(node("a", 50, (7, 2.0)))
+    once = plan("dpo Qwen 7B", facts, judge="Qwen 7B", count=100)
+    assert plan("dpo Qwen 7B", facts, judge="Qwen 7B", judges=("Qwen 7B",), count=100) == once
+
+
+def test_a_judge_that_fits_nowhere_makes_a_plan_that_does_not_fit() -> None:
+    found = plan("dpo Qwen 7B", cluster(node("a", 50, (7, 2.0))), judges=("Qwen 72B",))
+    assert (found.fits, found.predicted) == (False, None)
+    assert any("judge Qwen 72B" in reason for reason in found.reasons)
+
+
 def test_a_job_ends_early_when_told_to() -> None:
     found = plan("dpo Qwen 7B", cluster(node("a", 50, (7, 2.0))), until="validate_gaps")
     assert found.predicted is not None
@@ -312,7 +342,7 @@ def test_training_counts_one_node_even_where_several_share_the_rest() -> None:
         for stage in found.stages
     }
     assert seconds["two", "score_pairs"] == seconds["one", "score_pairs"] / 2
-    assert seconds["one", "train_dpo"] - seconds["two", "train_dpo"] == 200 / 2.0 / 2  # only the scoring halves
+    assert seconds["one", "train_dpo"] - seconds["two", "train_dpo"] == 600 / 2.0 / 2  # all but the training halves
 
 
 def test_speeds_that_nobody_measured_are_called_a_prior() -> None:

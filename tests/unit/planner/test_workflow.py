@@ -76,6 +76,18 @@ def test_units_are_rounded_up_and_fixed_ones_do_not_grow() -> None:
     assert operation.tokens(2) == 1300
 
 
+@pytest.mark.parametrize("data_type", DATA_TYPES)
+def test_each_of_several_judges_is_asked_all_that_one_would_be_and_nobody_else_does_more(data_type: DataType) -> None:
+    def units(judges: int, *, of_judges: bool) -> int:
+        stages = for_type(data_type).judged_by(judges).stages
+        found = (one for stage in stages for one in stage.operations)
+        return sum(one.units(100) for one in found if (one.role == "judge") == of_judges)
+
+    assert for_type(data_type).judged_by(1) == for_type(data_type)
+    assert units(3, of_judges=True) == 3 * units(1, of_judges=True)
+    assert units(3, of_judges=False) == units(1, of_judges=False) > 0
+
+
 @pytest.mark.parametrize(
     ("text", "data_type"),
     [("DPO", "dpo"), ("srf", "sft"), ("Anti-Hallucination", "antihallucination"), (" rlvr ", "rlvr"), ("ppo", None)],

@@ -24,10 +24,11 @@ def hang(marker):
 def complain(): raise ValueError("no such table")
 def chatter(): os.write(1, b"a C library prints"); print("and Python too", flush=True); return "said"
 def strange(): return object()
+def long(): return bytes(65 * 1024 * 1024)
 def last_words(): sys.stderr.write("cannot go on\\n"); sys.stderr.flush(); os._exit(3)
 
 if __name__ == "__main__":
-    names = "echo process_id crash leave hang complain chatter strange last_words".split()
+    names = "echo process_id crash leave hang complain chatter strange long last_words".split()
     serve({name: f"{os.path.splitext(os.path.basename(__file__))[0]}:{name}" for name in names})
 """
 

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from realign_daemon.engine.frames import FrameError, pack_frame
+from realign_daemon.engine.frames import pack_frame
 from realign_daemon.worker.errors import WorkerDied, WorkerRefused, WorkerTimeout
 from realign_daemon.worker.supervisor import Worker
 
@@ -108,15 +108,40 @@ async def test_what_a_function_prints_does_not_break_its_answer(worker: Worker) 
     assert await worker.call("chatter", {}, timeout_s=CALM_S) == "said"
 
 
-async def test_an_answer_that_is_not_plain_data_is_refused(worker: Worker) -> None:
-    with pytest.raises(WorkerRefused, match="FrameError"):
-        await worker.call("strange", {}, timeout_s=CALM_S)
+@pytest.mark.parametrize("function", ["strange", "long"])
+async def test_an_answer_that_cannot_be_sent_is_refused_and_costs_no_child(worker: Worker, function: str) -> None:
+    before = await worker.call("process_id", {}, timeout_s=CALM_S)
+    with pytest.raises(WorkerRefused, match=f"{function} failed: its result cannot be sent"):
+        await worker.call(function, {}, timeout_s=CALM_S)
+    assert await worker.call("process_id", {}, timeout_s=CALM_S) == before
 
 
-async def test_arguments_that_are_not_plain_data_are_refused_before_a_child_starts(worker: Worker) -> None:
-    with pytest.raises(FrameError):
-        await worker.call("echo", {"value": object()}, timeout_s=CALM_S)
+@pytest.mark.parametrize("value", [object(), 2**80, bytes(65 * 1024 * 1024)])
+async def test_input_that_cannot_be_sent_is_refused_before_a_child_starts(worker: Worker, value: object) -> None:
+    with pytest.raises(WorkerRefused, match="echo failed: its input cannot be sent"):
+        await worker.call("echo", {"value": value}, timeout_s=CALM_S)
     assert worker.pid is None
+
+
+@pytest.mark.parametrize("said", [b"\xff\xff\xff\xff", b"\x00\x00\x00\x02\xc1\xc1", pack_frame([7])])
+async def test_a_child_that_talks_nonsense_is_killed_and_the_calls_behind_it_get_another(
+    command: tuple[str, ...], tmp_path: Path, said: bytes
+) -> None:
+    spoken = tmp_path / "spoken"
+    once = (
+        f"import os, sys, time\nif not os.path.exists({str(spoken)!r}):\n"
+        f"    open({str(spoken)!r}, 'w').close(); os.write(1, {said!r}); time.sleep(600)\n"
+        f"os.execv(sys.executable, {list(command)!r})"
+    )
+    worker = Worker(command=(sys.executable, "-c", once))
+    asked = [worker.call("echo", {"value": number}, timeout_s=CALM_S) for number in range(3)]
+    try:
+        first, *others = await asyncio.gather(*asked, return_exceptions=True)
+    finally:
+        await worker.close()
+    assert isinstance(first, WorkerDied)
+    assert "it sent what cannot be read" in str(first)
+    assert others == [1, 2]
 
 
 async def test_closing_ends_the_child(worker: Worker) -> None:

@@ -126,10 +126,10 @@ def _cut(sentence: _Part, chunking: Chunking) -> Iterator[_Part]:
         words = block.text[start:end].split(maxsplit=chunking.max_words)
         limit = end - len(words[-1]) if len(words) > chunking.max_words else end
         limit = min(limit, start + chunking.max_characters)
-        blank = block.text.rfind(" ", start, limit)
+        blank = max(block.text.rfind(" ", start, limit), block.text.rfind("\n", start, limit))
         stop = blank if blank > start else limit
         yield _Part(block, start, stop)
-        start = stop + (block.text[stop : stop + 1] == " ")
+        start = stop + (block.text[stop : stop + 1] in (" ", "\n"))
     if start < end:
         yield _Part(block, start, end)
 

@@ -101,7 +101,7 @@ class Run(NamedTuple):
 class Block:
     """A paragraph as a reader sees it: lines joined, words put together again, page headers gone.
 
-    Everything in `text` but the single blanks that join lines belongs to one of `runs`, which are in order.
+    Everything in `text` but the blanks and line ends that join its lines belongs to one of `runs`, which are in order.
     """
 
     section: int  # index into Document.sections; -1 before the first heading

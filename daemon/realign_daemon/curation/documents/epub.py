@@ -26,12 +26,16 @@ class _Package:
     """What a book's package file lists: the paths and types of its spine, and its tables of contents if any."""
 
     spine: tuple[tuple[str, str], ...]
+    aside: frozenset[int]  # indices of files that are not read in order, as notes and the cover (linear="no")
     navigation: str
     ncx: str
 
 
 def read_epub(data: bytes, name: str) -> Contents | DocumentError:
-    """The book's text, or why it cannot be used."""
+    """The book's text, or why it cannot be used.
+
+    Files of the spine that the book says are not read in order are left out, unless they are all that has text.
+    """
     try:
         return _read(Archive(data))
     except Unusable as error:
@@ -45,19 +49,25 @@ def _read(archive: Archive) -> Contents:
         for number, (path, kind) in enumerate(package.spine, start=1)
     )
     flows = [flow_of(page.text, page.number) for page in pages]
-    items = [list(flow.items) for flow in flows]
+    items = [[] if index in package.aside else list(flow.items) for index, flow in enumerate(flows)]
+    if not _have_text(items):
+        items = [list(flow.items) for flow in flows]
     pictures = tuple(
         page.number for page, flow in zip(pages, flows, strict=True) if not flow.items and _PICTURE.search(page.text)
     )
-    if not any(isinstance(item, Block) for page_items in items for item in page_items):
+    if not _have_text(items):
         kind, reason = ("scanned", "has pictures but no text") if pictures else ("empty", "has no text")
         raise Unusable(kind, f"{reason} on the {len(pages)} page(s) of its spine: use an edition with text")
     entries = _entries(archive, package)
     if entries:
         items = _by_outline(items, _places(entries, package, pages), max(entry.level for entry in entries))
     sections, blocks = numbered(item for page_items in items for item in page_items)
-    tables = sum(flow.tables for flow in flows)
+    tables = sum(flow.tables for flow, read in zip(flows, items, strict=True) if read)
     return Contents(pages=pages, sections=sections, blocks=blocks, tables=tables, pictures=pictures)
+
+
+def _have_text(items: Iterable[Iterable[Section | Block]]) -> bool:
+    return any(isinstance(item, Block) for page_items in items for item in page_items)
 
 
 def _package(archive: Archive) -> _Package:
@@ -68,13 +78,14 @@ def _package(archive: Archive) -> _Package:
     found = list(tags(archive.text(path)))
     manifest = {tag.attributes.get("id", ""): tag.attributes for tag in _named("item", found)}
     paths = {key: resolved(item.get("href", ""), path)[0] for key, item in manifest.items()}
-    listed = [tag.attributes.get("idref", "") for tag in _named("itemref", found)]
-    spine = tuple((paths[key], manifest[key].get("media-type", "")) for key in listed if key in manifest)
+    listed = [tag.attributes for tag in _named("itemref", found) if tag.attributes.get("idref") in manifest]
+    spine = tuple((paths[item["idref"]], manifest[item["idref"]].get("media-type", "")) for item in listed)
+    aside = frozenset(index for index, item in enumerate(listed) if item.get("linear", "").lower() == "no")
     if not spine:
         raise Unusable("damaged", "cannot be used: its spine lists no text, so it has no pages: export it again")
     ncx = [paths[key] for key, item in manifest.items() if item.get("media-type") == _NCX_TYPE]
     navigation = [paths[key] for key, item in manifest.items() if "nav" in item.get("properties", "").split()]
-    return _Package(spine=spine, navigation="".join(navigation[:1]), ncx="".join(ncx[:1]))
+    return _Package(spine=spine, aside=aside, navigation="".join(navigation[:1]), ncx="".join(ncx[:1]))
 
 
 def _named(name: str, found: Iterable[Tag]) -> Iterator[Tag]:

@@ -20,6 +20,7 @@ from realign_daemon.curation.documents.hypertext import flow_of, numbered
 from realign_daemon.curation.documents.jsonlines import read_jsonl
 from realign_daemon.curation.documents.kinds import kind_of
 from realign_daemon.curation.documents.lines import Line
+from realign_daemon.curation.documents.notes import with_notes
 from realign_daemon.curation.documents.paragraphs import sections_and_blocks
 from realign_daemon.curation.documents.pdf import read_pdf
 from realign_daemon.curation.documents.plaintext import read_text
@@ -99,7 +100,7 @@ def _of_lines(read: tuple[tuple[Page, ...], list[list[Line]]] | DocumentError) -
     if isinstance(read, DocumentError):
         return read
     pages, sheets = read
-    lines, tables = with_tables(without_running_lines(sheets))
+    lines, tables = with_tables(with_notes(without_running_lines(sheets)))
     sections, blocks = sections_and_blocks(lines)
     return Contents(pages=pages, sections=sections, blocks=blocks, tables=tables)
 

@@ -18,6 +18,7 @@ from realign_daemon.curation.documents.elements import (
     SECTIONING,
     VOIDS,
 )
+from realign_daemon.curation.documents.marks import is_mark
 from realign_daemon.curation.documents.markup import Tag, tags
 
 _MAY_HIDE = re.compile("hidden|none", re.IGNORECASE)
@@ -59,8 +60,8 @@ def flow_of(text: str, page: int) -> Flow:
     """The headings and paragraphs of a file that is the page of this number.
 
     Where the page has a main element with text, that is all that is read. Navigation, the site's header and footer,
-    asides, forms, scripts and what is hidden are left out. Line breaks are kept in preformatted text only. Of a formula
-    with its LaTeX beside it only the LaTeX is read.
+    asides, forms, scripts, references to notes, numbers of printed pages and what is hidden are left out. Line breaks
+    are kept in preformatted text only. Of a formula with its LaTeX beside it only the LaTeX is read.
     """
     if _MAIN.search(text):
         flow = _Reader(text, page, is_main_only=True).read()
@@ -151,7 +152,7 @@ class _Reader:
         if name == "math":
             end = self._text.find("</math", tag.end, tag.end + _MATH_WITHIN)
             return self._text.find(_TEX, tag.end, max(end, tag.end)) >= 0
-        return _MAY_HIDE.search(tag.raw_attributes) is not None and _hides(tag)
+        return is_mark(tag, self._text) or (_MAY_HIDE.search(tag.raw_attributes) is not None and _hides(tag))
 
     def _close(self, tag: Tag) -> None:
         name = tag.name.removeprefix("mml:").removeprefix("m:")

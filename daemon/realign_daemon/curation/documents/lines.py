@@ -25,6 +25,9 @@ class Line:
     level: int = 0  # heading level from 1; 0 = not a heading
     columns: tuple[float, ...] = ()  # where it goes on after wide gaps: equal in the rows of a table
     in_table: bool = False
+    as_written: bool = False  # code: its text begins with its indentation, and its end is kept
+    is_note: bool = False  # a footnote: the text of the page goes on before it, on the next page
+    top: float = 0.0  # upper edge of its first character, in points from the page's foot; 0 = unknown
     follows_gap: bool = False  # a line that is left out stands before it
 
 

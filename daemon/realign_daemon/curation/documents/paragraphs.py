@@ -15,13 +15,17 @@ SHORT_LINE_FRACTION = 0.85
 _SENTENCE_END = re.compile(r"""[.!?:;][)"'”’»]*$""")  # noqa: RUF001
 _LIST_ITEM = re.compile(r"[•◦▪*–-]\s")  # noqa: RUF001
 _NUMBERED_ITEM = re.compile(r"[0-9]{1,3}[.)]\s")
+_NOTE_MARK = re.compile(r"(?:[0-9]{1,3}|[*\u2020\u2021\u00a7]{1,3})[.)]?\s*(?=[^\W\d])")
 _BROKEN_WORD = re.compile(r"(?P<head>[^\W\d_]+)[-\u2010]$")
 _WORD = re.compile(r"[^\W\d_]+(?:-[^\W\d_]+)*")
 _UNBROKEN = re.compile(rf"[^{SOFT_HYPHEN}]+")
 
 
 def sections_and_blocks(pages: Sequence[Sequence[Line]]) -> tuple[tuple[Section, ...], tuple[Block, ...]]:
-    """The headings among the lines, and the paragraphs between them; a paragraph may go on over a page's end."""
+    """The headings among the lines, and the paragraphs between them.
+
+    A paragraph may go on over a page's end; the footnotes that stand there follow it.
+    """
     lines = [line for page in pages for line in page]
     vocabulary = {word.casefold() for line in lines for word in _WORD.findall(line.text)}
     body = [len(line.text) for line in lines if not line.level]
@@ -29,14 +33,19 @@ def sections_and_blocks(pages: Sequence[Sequence[Line]]) -> tuple[tuple[Section,
     sections: list[Section] = []
     blocks: list[Block] = []
     paragraph: list[Line] = []
+    notes: list[Line] = []
 
     def end_paragraph() -> None:
-        if paragraph:
-            blocks.append(_joined(paragraph, len(sections) - 1, vocabulary))
-            paragraph.clear()
+        found = [paragraph, *_parted(notes)]
+        blocks.extend(_joined(part, len(sections) - 1, vocabulary) for part in found if part)
+        paragraph.clear()
+        notes.clear()
 
     previous: Line | None = None
     for line in lines:
+        if line.is_note:
+            notes.append(line)
+            continue
         if line.level:
             end_paragraph()
             if previous is not None and _continues_heading(previous, line):
@@ -54,6 +63,16 @@ def sections_and_blocks(pages: Sequence[Sequence[Line]]) -> tuple[tuple[Section,
     return tuple(sections), tuple(blocks)
 
 
+def _parted(notes: Sequence[Line]) -> list[list[Line]]:
+    """Footnotes one by one; the lines that a page begins with, and those that a mark begins, begin one."""
+    found: list[list[Line]] = []
+    for line in notes:
+        if not found or line.page != found[-1][-1].page or _NOTE_MARK.match(line.text):
+            found.append([])
+        found[-1].append(line)
+    return found
+
+
 def _continues_heading(previous: Line, line: Line) -> bool:
     """Whether a heading was set in two lines. Only a PDF's type sizes can tell."""
     return (previous.page, previous.level, previous.font_size) == (line.page, line.level, line.font_size) and (
@@ -62,6 +81,10 @@ def _continues_heading(previous: Line, line: Line) -> bool:
 
 
 def _starts_paragraph(previous: Line, line: Line, full_length: float) -> bool:
+    if (line.in_table, line.as_written) != (previous.in_table, previous.as_written):
+        return True
+    if line.as_written or line.in_table:
+        return line.blank_before and line.page == previous.page
     ends_sentence = _SENTENCE_END.search(previous.text) is not None
     # A sentence may end in a number that stands at the start of a line.
     if _LIST_ITEM.match(line.text) or (ends_sentence and _NUMBERED_ITEM.match(line.text)):
@@ -89,14 +112,19 @@ def _joined(lines: Sequence[Line], section: int, vocabulary: set[str]) -> Block:
 def _ending(line: Line, following: Line | None, vocabulary: set[str]) -> tuple[str, str]:
     """What stays of a line's text, and what joins it to the next: a blank, or nothing inside a broken word.
 
+    The rows of a table and the lines of code stay apart.
+
     A word broken at a hyphen is one word, unless only its hyphenated form is used elsewhere in the document.
     """
     swallowed = "-" if line.hyphenated else ""  # the hyphen that pdfium took for a broken word's
     if following is None or line.text.endswith(SOFT_HYPHEN):
         return line.text, swallowed
+    if line.as_written:
+        return line.text, "\n"
+    blank = "\n" if line.in_table else " "
     head, tail = _BROKEN_WORD.search(line.text + swallowed), _WORD.match(following.text)
     if head is None or tail is None or not tail.group()[0].islower():
-        return line.text, swallowed or " "
+        return line.text, swallowed or blank
     first, second = head["head"].casefold(), tail.group().casefold()
     if f"{first}-{second}" in vocabulary and first + second not in vocabulary:
         return line.text, swallowed

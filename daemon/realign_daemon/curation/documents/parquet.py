@@ -16,7 +16,7 @@ from realign_daemon.curation.documents.document import DocumentError
 from realign_daemon.curation.documents.records import Numbered
 
 BATCH_ROWS = 1024
-# More than can go through the worker's pipe at once; it bounds what a small file may unpack to.
+# It bounds what a small file may unpack to: in Python's own values it is several times as much.
 MAX_UNPACKED_BYTES = 256 * 1024 * 1024
 
 

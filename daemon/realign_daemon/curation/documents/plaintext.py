@@ -10,11 +10,9 @@ from dataclasses import replace
 from realign_daemon.curation.documents.decoding import decode_utf8
 from realign_daemon.curation.documents.document import DocumentError, Page
 from realign_daemon.curation.documents.lines import Line, lines_of
+from realign_daemon.curation.documents.markdown import markdown_lines
 
-_ATX_HEADING = re.compile(r"(?P<marks>#{1,6})\s+(?P<title>.*?)\s*#*")
-_UNDERLINE = re.compile(r"=+|-{3,}")
 _FORM_FEED = re.compile("\f")
-_FENCE = re.compile(r"```|~~~")
 _CHAPTER = re.compile(
     r"(?:chapter|part|book|section|appendix)\s+(?:[0-9]{1,3}|[ivxlc]{1,7}|[a-z])\b.{0,80}", re.IGNORECASE
 )
@@ -28,30 +26,12 @@ def read_text(data: bytes, name: str, *, markdown: bool) -> tuple[tuple[Page, ..
     text = decode_utf8(data, name)
     if isinstance(text, DocumentError):
         return text
-    lines = lines_of(text, page=1)
-    headed = _markdown_headings(lines) if markdown else chapter_headings(lines)
+    headed = markdown_lines(text) if markdown else chapter_headings(lines_of(text, page=1))
     feeds = [feed.start() for feed in _FORM_FEED.finditer(text)]
     sheets: list[list[Line]] = [[] for _ in range(len(feeds) + 1)]
     for line in headed:
         sheets[bisect(feeds, line.start)].append(line)
     return (Page(number=1, text=text),), sheets
-
-
-def _markdown_headings(lines: Sequence[Line]) -> list[Line]:
-    headed: list[Line] = []
-    in_code = False
-    for line in lines:
-        if _FENCE.match(line.text):
-            in_code = not in_code
-        atx = None if in_code else _ATX_HEADING.fullmatch(line.text)
-        if atx is not None and atx["title"]:
-            start = line.start + atx.start("title")
-            headed.append(replace(line, start=start, text=atx["title"], level=len(atx["marks"])))
-        elif not in_code and not line.blank_before and _UNDERLINE.fullmatch(line.text) and headed[-1].blank_before:
-            headed[-1] = replace(headed[-1], level=1 if line.text[0] == "=" else 2)
-        else:
-            headed.append(line)
-    return headed
 
 
 def chapter_headings(lines: Sequence[Line]) -> list[Line]:

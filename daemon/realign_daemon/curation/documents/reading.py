@@ -1,4 +1,4 @@
-"""Reading: what the daemon keeps of a source, and the call that gets it from the worker child.
+"""Reading: what the daemon keeps of a source, and the calls that get it from the worker child.
 
 This module is imported by the daemon's own process, so it must not import a parser; `entry.py` is the other side.
 """
@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Protocol, cast
+from typing import Any, Protocol, cast
 
 import cattrs
 
@@ -15,7 +15,8 @@ from realign_daemon.curation.documents.chunks import Chunking
 from realign_daemon.curation.documents.document import Chunk, DocumentError, Record
 
 # Replies are kept for ever: a number that is raised whenever files are read in another way leaves the old ones behind.
-FUNCTION = "documents.read.2"
+READ = "documents.read.3"
+PIECE = "documents.piece.3"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,15 +52,22 @@ class Calls(Protocol):
 async def read_document(
     worker: Calls, path: Path, name: str, chunking: Chunking, *, timeout_s: float
 ) -> Reading | DocumentError:
-    """The file's reading, or why it cannot be used. `name` is what people call it.
+    """The file's reading, or why it cannot be used. `name` is what people call it; the deadline is that of each call.
+
+    A long text comes in pieces of some MiB, so that no message is too long and the daemon can do other things between.
 
     Raises:
-        WorkerDied, WorkerTimeout: the file crashed or stalled its parser.
+        WorkerError: the file crashed or stalled its parser.
     """
     arguments: dict[str, object] = {"path": str(path), "name": name, "chunking": asdict(chunking)}
-    reply = await worker.call(FUNCTION, arguments, timeout_s=timeout_s)
+    reply = cast("dict[str, Any]", await worker.call(READ, arguments, timeout_s=timeout_s))
     shape = cast("type[Reading | DocumentError]", Reading | DocumentError)  # cattrs takes unions, its stubs do not
     reading = cattrs.structure(reply, shape)
-    if isinstance(reading, Reading) and reading.records:
-        return replace(reading, chunks=tuple(record.chunk for record in reading.records))
-    return reading
+    if isinstance(reading, DocumentError):
+        return reading
+    chunks, records = list(reading.chunks), list(reading.records)
+    for number in range(1, reply["pieces"]):
+        piece = cast("dict[str, Any]", await worker.call(PIECE, {**arguments, "number": number}, timeout_s=timeout_s))
+        chunks += cattrs.structure(piece["chunks"], list[Chunk])
+        records += cattrs.structure(piece["records"], list[Record])
+    return replace(reading, chunks=tuple(chunks or (record.chunk for record in records)), records=tuple(records))

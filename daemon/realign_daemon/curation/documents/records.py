@@ -75,7 +75,12 @@ def _text(value: object) -> str:
 
 
 def _text_field(record: Mapping[str, object]) -> str | None:
-    return next((key for key in TEXT_FIELDS if isinstance(record.get(key, 0), str | None)), None)
+    """The field that holds a record's text: one that says something, else one that is empty, if there is any."""
+    named = sorted(
+        (key for key in record if key.lower() in TEXT_FIELDS), key=lambda key: TEXT_FIELDS.index(key.lower())
+    )
+    texts = [key for key in named if isinstance(record[key], str | None)]
+    return next((key for key in texts if record[key]), texts[0] if texts else None)
 
 
 def _whole(page: Page) -> Block:

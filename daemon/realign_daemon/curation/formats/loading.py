@@ -45,20 +45,27 @@ DPOTrainer(model="...", train_dataset=rows["train"]).train()
 
 `mlx_lm.lora` trains on conversations and does not read preferences.""",
     "rlvr": """\
-With TRL, whose reward functions get the other columns by name:
+With TRL, whose reward functions get the other columns by name. `prompt` is the bare problem; what the target was
+asked, and `pass_rate` is about, is the conversation `asked_as` in `provenance.jsonl`:
 
 ```python
+import json
 from datasets import load_dataset
+from math_verify import parse, verify
 from trl import GRPOTrainer
 
-def reward(completions, answer, **columns):
-    return [float(turns[-1]["content"].strip().endswith(right)) for turns, right in zip(completions, answer)]
+folder = "path/to/this/folder"
+asked = {row["id"]: row["asked_as"] for row in map(json.loads, open(f"{folder}/provenance.jsonl"))}
 
-rows = load_dataset("path/to/this/folder").map(lambda row: {"prompt": [{"role": "user", "content": row["prompt"]}]})
+def reward(completions, answer, **columns):
+    said = [turns[-1]["content"] for turns in completions]
+    return [float(verify(parse(f"${right}$"), parse(text))) for text, right in zip(said, answer)]
+
+rows = load_dataset(folder).map(lambda row: {"prompt": asked[row["id"]]})
 GRPOTrainer(model="...", reward_funcs=reward, train_dataset=rows["train"]).train()
 ```
 
-This reward is the simplest there is; one that compares values (`math-verify`) accepts more right answers.
+This reward is for numbers and formulas; rows with `tests` want them run, and other words compared as words.
 `mlx_lm.lora` trains on conversations and does not read problems.""",
     "sft": _CONVERSATIONS,
     "antihallucination": _CONVERSATIONS,

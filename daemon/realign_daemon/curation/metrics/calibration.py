@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Sequence
+from collections import Counter, defaultdict
+from collections.abc import Hashable, Sequence
 from statistics import fmean
 
 from realign_daemon.curation.metrics.preference import ranks
@@ -37,6 +37,18 @@ def calibration_error(confidences: Sequence[float], correct: Sequence[bool], *, 
         error += abs(sum(members) - sum(accuracy[confidence] for confidence in members)) / n
         start = end
     return error
+
+
+def effective_size(subjects: Sequence[Hashable]) -> float:
+    """How many independent answers so many are worth in a calibration error; `subjects` names what each one says.
+
+    Answers that say the same to the same question share confidence and worth, so that a repeated one adds weight and no
+    evidence: w answers of each subject count for (sum of w)^2 / (sum of w^2) (Kish, Survey Sampling, 1965). That lies
+    between the number of questions and that of subjects where all questions have as many answers. It says how far off
+    a perfectly calibrated model looks; the number of subjects would promise too much.
+    """
+    counts = Counter(subjects).values()
+    return sum(counts) ** 2 / sum(count * count for count in counts) if counts else 0.0
 
 
 def brier_score(confidences: Sequence[float], correct: Sequence[bool]) -> float:

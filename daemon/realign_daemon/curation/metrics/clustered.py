@@ -55,6 +55,26 @@ def bootstrap_calibration(
     return _interval(_calibration_error, _Answers.of(confidences, correct, questions), seed, resamples)
 
 
+def bootstrap_clustered_mean(
+    values: Sequence[float], questions: Sequence[str], seed: int, resamples: int = RESAMPLES
+) -> dict[str, float]:
+    """`low` and `high` of the mean of `values`, of which `questions` names for each what it belongs to.
+
+    Raises:
+        ValueError: no values, or not as many questions.
+    """
+    if not len(values) == len(questions) > 0:
+        raise ValueError(
+            f"{len(values)} values of {len(questions)} questions cannot be resampled; give as many of each"
+        )
+    _, asked = np.unique(np.asarray(questions), return_inverse=True)
+    sizes = np.bincount(asked)
+    sums = np.bincount(asked, weights=np.asarray(values, dtype=float))
+    chance = np.random.default_rng(seed)
+    draws = (chance.integers(len(sizes), size=len(sizes)) for _ in range(resamples))
+    return _percentiles(np.array([sums[drawn].sum() / sizes[drawn].sum() for drawn in draws]))
+
+
 class _Answers(NamedTuple):
     """Distinct confidences in ascending order; of each answer the place of its confidence, its worth, its question."""
 
@@ -88,7 +108,11 @@ def _interval(statistic: Statistic, answers: _Answers, seed: int, resamples: int
     found = found[~np.isnan(found)]
     if not len(found):
         raise ValueError(f"{len(hits)} answer(s) to {count} question(s) have no figure to resample")
-    low, high = np.quantile(found, [(1 - CONFIDENCE) / 2, (1 + CONFIDENCE) / 2])
+    return _percentiles(found)
+
+
+def _percentiles(figures: Floats) -> dict[str, float]:
+    low, high = np.quantile(figures, [(1 - CONFIDENCE) / 2, (1 + CONFIDENCE) / 2])
     return {"low": float(low), "high": float(high)}
 
 

@@ -23,14 +23,13 @@ def expected_score(probabilities: Sequence[float]) -> float:
     return weighted / sum(probabilities)
 
 
-def expected_quality(aspects: Sequence[Sequence[float]]) -> float:
+def quality_of(scores: Sequence[float]) -> float:
     """Quality on 1..10: the mean of the aspects' expected digits, 1..5 mapped linearly to 1..10.
 
     Raises:
-        ValueError: no aspects, or as expected_score.
+        ValueError: there are none.
     """
-    if not aspects:
+    if not scores:
         raise ValueError("a quality needs one aspect at least")
-    mean = fmean(expected_score(probabilities) for probabilities in aspects)
-    steps = (mean - LOWEST_DIGIT) / (HIGHEST_DIGIT - LOWEST_DIGIT)
+    steps = (fmean(scores) - LOWEST_DIGIT) / (HIGHEST_DIGIT - LOWEST_DIGIT)
     return LOWEST_QUALITY + steps * (HIGHEST_QUALITY - LOWEST_QUALITY)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
+from statistics import fmean
 
 from realign_daemon.curation.selftest.checks import Gate
 from realign_daemon.curation.selftest.defect import Defect
@@ -18,7 +19,7 @@ from realign_planner.thresholds import threshold
 NO_PROBES = "no question was put to the target"
 ONE_KIND = "all answers are right, or none is"
 WRONG = "the seventh of them"
-QUESTIONS = 60  # whose confidences are spoiled, with two answers each: thrice the gate's least number
+QUESTIONS = 120  # whose confidences are spoiled: more than the gate's least number even if half are twins of the others
 
 
 def of_probing(stage: str) -> tuple[Defect, ...]:
@@ -40,12 +41,19 @@ def of_confidence(stage: str) -> tuple[Defect, ...]:
     )
 
 
-def of_calibration(stage: str) -> Defect:
+def of_calibration(stage: str) -> tuple[Defect, ...]:
     """Of the stage that fits a scale to confidence; the whole, since few answers look worse than they are."""
-    return Defect(
-        name="confidence that is far off",
-        check=Gate(stage=stage, name="calibration_error", whole=True),
-        plant=_far_off,
+    return (
+        Defect(
+            name="confidence that is far off",
+            check=Gate(stage=stage, name="calibration_error", whole=True),
+            plant=_far_off,
+        ),
+        Defect(
+            name="a scale that makes all confidence the same",
+            check=Gate(stage=stage, name="auroc_after", whole=True),
+            plant=_levelled,
+        ),
     )
 
 
@@ -93,7 +101,8 @@ def _constant(trial: Trial) -> str:
     """Two answers in the same words to each question, and all of them thought as likely."""
     probes = [_saying(probe, [replace(probe.attempts[0], probability=0.5)] * 2) for probe in _asked(trial)]
     least = threshold("auroc", trial.desk.spec.gate_settings).min_n
-    return _confident(trial, probes) or ("" if 2 * len(probes) >= least else "the gate asks for more answers")
+    questions = len({probe.question.pair for probe in probes})
+    return _confident(trial, probes) or ("" if questions >= least else "the gate asks for more questions")
 
 
 def _inverted(trial: Trial) -> str:
@@ -145,10 +154,20 @@ def _saying(probe: Probe, answers: Sequence[Answer]) -> Probe:
 
 
 def _far_off(trial: Trial) -> str:
-    """A scale with one chance for every confidence: none where most answers are right, certainty where most are not."""
+    """None for every confidence where most answers are right, certainty where most are not."""
+    return _scaled(trial, lambda correct: float(sum(correct) < len(correct) / 2))
+
+
+def _levelled(trial: Trial) -> str:
+    """The share of right answers for every confidence: well calibrated, and of no use."""
+    return _scaled(trial, fmean)
+
+
+def _scaled(trial: Trial, chance: Callable[[Sequence[bool]], float]) -> str:
+    """Has the scale give one chance for every confidence, which follows from the answers that it is fitted on."""
 
     def fitted(correct: Sequence[bool], **_: object) -> dict[str, object]:
-        return {"confidences": [0.5], "chances": [float(sum(correct) < len(correct) / 2)]}
+        return {"method": "isotonic", "confidences": [0.5], "chances": [chance(correct)]}
 
     trial.desk.functions["calibration.fit"] = fitted
     return "" if trial.desk.tuned else NOT_TRAINED
@@ -170,10 +189,10 @@ def _behaving(trial: Trial, *, before: str | None, after: str) -> str:
     tuned = trial.desk.tuned
     if tuned is None:
         return NOT_TRAINED
-    template = load(trial.desk.pin("target").templates).template("response")
+    template = load(trial.desk.pin("target").templates).template("short_answer")
 
     def answers(task: Task, known: Result | None) -> Result | None:
-        if isinstance(task, Generate) and isinstance(known, Generated) and is_of(task, "response"):
+        if isinstance(task, Generate) and isinstance(known, Generated) and is_of(task, "short_answer"):
             text = after if task.adapter == tuned.adapter else before
             return known if text is None else replace(known, text=answer_of(template, text), finish_reason="stop")
         if isinstance(task, Fill) and known is None and is_of(task, "verdict"):

@@ -142,7 +142,7 @@ def _inverted(trial: Trial) -> str:
 
 def _poor_after(trial: Trial) -> str:
     """Poor answers of the tuned model, which the judge has never seen and calls so."""
-    return _answering_poorly(trial, lambda task: everywhere(task, 0) if is_of(task, "rubric") else None)
+    return _answering_poorly(trial, lambda task: everywhere(task, 0) if is_of(task, judging.AGAIN) else None)
 
 
 def _losing(trial: Trial) -> str:

@@ -10,7 +10,7 @@ from realign_daemon.curation.selftest.checks import Drops, Gate
 from realign_daemon.curation.selftest.defect import Check, Defect, Plant
 from realign_daemon.curation.selftest.outputs import NO_PROMPTS
 from realign_daemon.curation.selftest.sayings import is_of
-from realign_daemon.curation.selftest.training import NOT_TRAINED
+from realign_daemon.curation.selftest.training import NOT_TRAINED, diverging
 from realign_daemon.curation.selftest.trial import Trial
 from realign_daemon.curation.stages.measures import Measures
 from realign_daemon.curation.stages.rlvr import extraction, rewards
@@ -62,8 +62,7 @@ class Band(Check):
     async def fires(self, trial: Trial) -> str:
         """How many were dropped."""
         problems = sound(trial.material)
-        verified = {key: [one.is_correct for one in found] for key, found in (await _verified(trial)).items()}
-        reasons = rewards.reasons_to_drop(problems, verified, count=None, seed=trial.desk.spec.seed)
+        reasons = rewards.reasons_to_drop(problems, await _verified(trial))
         wanted = set(trial.planted)
         kept = wanted or {str(row.provenance.get("question")) for row in trial.material.rows}
         caught = {
@@ -111,6 +110,15 @@ def of_rewards(stage: str) -> tuple[Defect, ...]:
             check=FalsePositives(stage=stage, name="verifier_false_positives", whole=True),
             plant=_accepting,
         ),
+    )
+
+
+def of_rewarded_training(stage: str) -> tuple[Defect, ...]:
+    """Of the stage that trains on rewards."""
+    reward = Gate(stage=stage, name="training_reward", whole=True)
+    return (
+        Defect(name="a training that diverges", check=reward, plant=diverging),
+        Defect(name="a model that earns less", check=reward, plant=_unsolving),
     )
 
 
@@ -217,7 +225,7 @@ def _verifier(trial: Trial, accepts: Callable[[str], bool]) -> None:
     def verdicts(items: Sequence[Mapping[str, str]], **_: object) -> list[Verdict]:
         return ["correct" if accepts(item.get("answer", item.get("program", ""))) else "wrong" for item in items]
 
-    trial.desk.functions |= {"verify.math": verdicts, "verify.code": verdicts}
+    trial.desk.functions |= {"verify.math.2": verdicts, "verify.code": verdicts}
 
 
 def _learnable(trial: Trial) -> list[Problem]:

@@ -20,7 +20,14 @@ from realign_daemon.curation.selftest.antihallucination import (
 )
 from realign_daemon.curation.selftest.defect import Check, Defect
 from realign_daemon.curation.selftest.preference import of_contest, of_judges, of_pairs, of_preference_training
-from realign_daemon.curation.selftest.rlvr import of_control, of_gain, of_problems, of_rewards, of_verification
+from realign_daemon.curation.selftest.rlvr import (
+    of_control,
+    of_gain,
+    of_problems,
+    of_rewarded_training,
+    of_rewards,
+    of_verification,
+)
 from realign_daemon.curation.selftest.rows import of_rows
 from realign_daemon.curation.selftest.sft import of_answers, of_deployment, of_form, of_knowledge, of_learning
 from realign_daemon.curation.selftest.sources import of_sources
@@ -68,7 +75,7 @@ DEFECTS: Final[Mapping[DataType, Sequence[Defect]]] = {
         of_verification("verification"),
         *of_rewards("reward_calculation"),
         *of_rows("reward_calculation"),
-        *of_training("training"),
+        *of_rewarded_training("training"),
         of_control("validation"),
         of_gain("evaluation"),
         forgetting("evaluation"),
@@ -79,7 +86,7 @@ DEFECTS: Final[Mapping[DataType, Sequence[Defect]]] = {
         *of_confidence("confidence_scoring"),
         *of_rows("confidence_scoring"),
         *of_training("training"),
-        of_calibration("calibration"),
+        *of_calibration("calibration"),
         *of_refusing("validation"),
         of_behaviour("evaluation"),
         forgetting("evaluation"),

@@ -20,7 +20,7 @@ def of_training(stage: str) -> tuple[Defect, ...]:
     """Of a stage that trains."""
     loss = Gate(stage=stage, name="training_loss")
     return (
-        Defect(name="a training that diverges", check=loss, plant=_diverging),
+        Defect(name="a training that diverges", check=loss, plant=diverging),
         Defect(name="a loss that rises", check=loss, plant=_rising),
     )
 
@@ -42,7 +42,8 @@ def trained_as(trial: Trial, **figures: object) -> str:
     return "" if trial.desk.tuned else NOT_TRAINED
 
 
-def _diverging(trial: Trial) -> str:
+def diverging(trial: Trial) -> str:
+    """Has the loss of every training end as no number."""
     return trained_as(trial, step_losses=(1.0,) * STEPS + (math.nan,))
 
 

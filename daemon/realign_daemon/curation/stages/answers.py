@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Literal
@@ -10,7 +10,7 @@ from typing import Literal
 from realign_daemon.curation.desk import Desk
 from realign_daemon.curation.material import Material, Prompt, Response
 from realign_daemon.curation.pairs import normalise
-from realign_daemon.curation.stages.measures import Measures, rate
+from realign_daemon.curation.stages.measures import Measures, rate, share
 from realign_daemon.curation.templates import load
 from realign_daemon.engine.api import Generate, Sha256
 from realign_daemon.work.units import seed_for
@@ -26,18 +26,25 @@ async def generate_responses(desk: Desk, material: Material) -> Measures:
     material.responses = await sample(
         desk, material.prompts, role="target", kind="response", temperatures=temperatures, adapter=material.adapter
     )
-    asked = len(material.prompts) * len(temperatures)
-    valid = [response for response in material.responses if normalise(response.text) and not response.is_truncated]
-    by_prompt: dict[str, set[str]] = defaultdict(set)
-    for response in valid:
-        by_prompt[response.prompt.id].add(normalise(response.text))
-    several = sum(len(texts) > 1 for texts in by_prompt.values())
-    truncated = sum(response.is_truncated for response in material.responses)
+    return sampling(material.responses, [prompt.id for prompt in material.prompts], len(temperatures))
+
+
+def sampling(responses: Sequence[Response], prompt_ids: Sequence[str], samples: int) -> Measures:
+    """How the samples came out of which each prompt was asked for so many.
+
+    valid_fraction, of those that are neither empty nor cut off, truncated_fraction, and distinct_fraction: the share of
+    prompts whose valid samples are not all the same, the least that a preference or a reward needs.
+    """
+    texts: dict[str, list[str]] = defaultdict(list)
+    for response in responses:
+        if normalise(response.text) and not response.is_truncated:
+            texts[response.prompt.id].append(normalise(response.text))
+    truncated = Counter(response.prompt.id for response in responses if response.is_truncated)
+    several = sum(len({*texts[prompt_id]}) > 1 for prompt_id in prompt_ids)
     return {
-        "valid_fraction": rate("valid_fraction", len(valid), asked),
-        "truncated_fraction": rate("truncated_fraction", truncated, asked),
-        # A prompt is distinct when its samples are not all the same: the least that a preference needs.
-        "distinct_fraction": rate("distinct_fraction", several, len(material.prompts)),
+        "valid_fraction": share("valid_fraction", [(len(texts[one]), samples) for one in prompt_ids]),
+        "truncated_fraction": share("truncated_fraction", [(truncated[one], samples) for one in prompt_ids]),
+        "distinct_fraction": rate("distinct_fraction", several, len(prompt_ids)),
     }
 
 

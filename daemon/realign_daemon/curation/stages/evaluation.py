@@ -29,20 +29,25 @@ async def evaluate(desk: Desk, material: Material) -> Measures:
 
 
 async def quality_change(desk: Desk, material: Material) -> Measure:
-    """task_metric: mean change of judged quality (1..10) from the baseline's answers to the tuned model's."""
+    """task_metric: mean change of judged quality (1..10) from the baseline's answers to the tuned model's.
+
+    Whoever picked the pairs would say no more than that the model learned to please them, so another rubric grades, and
+    of several judges those beside the first.
+    """
     if material.tuned is None:
         return Measure(metric="task_metric", value=None, n=0)
+    judges = [pin for pin in desk.judges if pin.model != desk.pin("judge").model] or desk.judges
+    judging.warn_of_echoes(desk, judges, metric="task_metric")
     before, after = await _answers(desk, material)
     desk.say("rating held-out answers before and after")
-    rated_before = {
-        rated.response.prompt.id: rated.quality
-        for rated in await judging.rate_responses(desk, list(before.values()), template="rubric")
-    }
-    rated_after = {
-        rated.response.prompt.id: rated.quality
-        for rated in await judging.rate_responses(desk, list(after.values()), template="rubric")
-    }
-    changes = [rated_after[key] - rated_before[key] for key in sorted(rated_before.keys() & rated_after.keys())]
+    qualities = [
+        {
+            rated.response.prompt.id: rated.quality
+            for rated in await judging.rate_responses(desk, list(given.values()), template=judging.AGAIN, judges=judges)
+        }
+        for given in (before, after)
+    ]
+    changes = [qualities[1][key] - qualities[0][key] for key in sorted(qualities[0].keys() & qualities[1].keys())]
     return await measures.mean(desk, "task_metric", changes)
 
 

@@ -19,8 +19,7 @@ from realign_daemon.curation.metrics.preference import (
 from realign_daemon.curation.stages import judging, measures
 from realign_daemon.curation.stages.hygiene import clean_rows
 from realign_daemon.curation.stages.measures import Measures, exact
-from realign_daemon.curation.stages.rows import preference_row
-from realign_daemon.work.units import seed_for
+from realign_daemon.curation.stages.rows import preference_row, within_count
 from realign_planner.thresholds import Tiered, threshold
 
 LOWER_WINS = "compared side by side, the answer with the lower score wins"
@@ -34,25 +33,28 @@ async def validate_gaps(desk: Desk, material: Material) -> Measures:
     share of pairs with at least the HIGH gap), repetition_stability (the share whose better answer still is it),
     length_bias (the share whose longer answer was chosen) and length_correlation (of gap and difference in length).
     """
+    judging.warn_of_echoes(desk, desk.judges, metric="preference_gap")
     desk.say(f"judging {len(material.pairs)} pairs afresh")
     both = [rated.response for pair in material.pairs for rated in (pair.chosen, pair.rejected)]
     fresh = {
-        (rated.response.prompt.id, rated.response.text): rated.quality
-        for rated in await judging.rate_responses(desk, both, template="rubric_again")
+        (rated.response.prompt.id, rated.response.text): rated
+        for rated in await judging.rate_responses(desk, both, template=judging.AGAIN)
     }
     judged: list[Pair] = []
     for pair in material.pairs:
-        qualities = [fresh.get((pair.prompt.id, rated.response.text)) for rated in (pair.chosen, pair.rejected)]
-        if qualities[0] is not None and qualities[1] is not None:
-            judged.append(replace(pair, gap=preference_gap(qualities[0], qualities[1])))
+        chosen, rejected = (fresh.get((pair.prompt.id, rated.response.text)) for rated in (pair.chosen, pair.rejected))
+        if chosen is not None and rejected is not None:
+            gap = preference_gap(chosen.quality, rejected.quality)
+            judged.append(replace(pair, gap=gap, afresh=(chosen, rejected)))
         else:
             judging.drop_pair(material, "validate_gaps", judging.GIVEN_UP, pair.chosen, pair.rejected)
     material.pairs = judged
     gaps = [pair.gap for pair in judged if pair.gap is not None]
     limits = threshold("preference_gap", desk.spec.gate_settings)
     assert isinstance(limits, Tiered), "the preference gap has tiers"
-    kept = _keep(material, judged, reasons_to_drop(judged, limits.medium, count=desk.spec.count, seed=desk.spec.seed))
-    material.rows = await clean_rows(desk, material, [preference_row(desk, pair) for pair in kept])
+    good = _keep(material, judged, limits.medium)
+    rows = await clean_rows(desk, material, [preference_row(desk, pair) for pair in good])
+    material.rows = within_count(desk, material, rows)
     material.show(desk.stage.name, [row.fields for row in material.rows])
     lengths = _lengths(judged)
     return {
@@ -76,26 +78,6 @@ def watch_lengths(desk: Desk, pairs: Sequence[Pair]) -> float | None:
     return bias
 
 
-def reasons_to_drop(pairs: Sequence[Pair], least_gap: float, *, count: int | None, seed: int) -> list[str]:
-    """Why each pair is not trained on, in their order; empty for one that is kept.
-
-    Of the good pairs `count` at most are for training, drawn by hash: the first in order would all stand at the
-    beginning of the sources. Held-out pairs take no room.
-    """
-    reasons = [_why_not(pair, least_gap) for pair in pairs]
-    good = [
-        pair.prompt.id
-        for pair, reason in zip(pairs, reasons, strict=True)
-        if not reason and not pair.prompt.is_held_out
-    ]
-    drawn = sorted(good, key=lambda prompt_id: seed_for(seed, prompt_id, 0))
-    spare = frozenset(drawn[len(drawn) if count is None else count :])
-    return [
-        "more rows than --count asked for" if pair.prompt.id in spare else reason
-        for pair, reason in zip(pairs, reasons, strict=True)
-    ]
-
-
 def _lengths(pairs: Sequence[Pair]) -> list[tuple[int, int]]:
     return [(len(pair.chosen.response.text), len(pair.rejected.response.text)) for pair in pairs]
 
@@ -104,11 +86,11 @@ def _differing(pairs: Sequence[Pair]) -> list[tuple[int, int]]:
     return [(chosen, rejected) for chosen, rejected in _lengths(pairs) if chosen != rejected]
 
 
-def _keep(material: Material, pairs: Sequence[Pair], reasons: Sequence[str]) -> list[Pair]:
-    """The pairs without a reason to drop them; each other one is noted with its own."""
+def _keep(material: Material, pairs: Sequence[Pair], least_gap: float) -> list[Pair]:
+    """The pairs that there is nothing against; each other one is noted with the reason."""
     kept: list[Pair] = []
-    for pair, reason in zip(pairs, reasons, strict=True):
-        if reason:
+    for pair in pairs:
+        if reason := why_not(pair, least_gap):
             gap = None if pair.gap is None else round(pair.gap, 4)
             judging.drop_pair(material, "validate_gaps", reason, pair.chosen, pair.rejected, gap=gap)
         else:
@@ -116,7 +98,8 @@ def _keep(material: Material, pairs: Sequence[Pair], reasons: Sequence[str]) -> 
     return kept
 
 
-def _why_not(pair: Pair, least_gap: float) -> str:
+def why_not(pair: Pair, least_gap: float) -> str:
+    """Why a pair is not worth training on; empty where it is."""
     if not pair.comparison.is_consistent:
         return "the judge names another winner when the order is swapped, or a tie"
     if pair.comparison.win_score == 0:

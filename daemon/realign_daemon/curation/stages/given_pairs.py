@@ -26,7 +26,8 @@ async def take_pairs(desk: Desk, material: Material) -> str:
     for prompt in material.prompts:
         chosen, rejected = (_response(desk, prompt, by_chunk[prompt.chunk.id], side) for side in ("chosen", "rejected"))
         if chosen is None or rejected is None or normalise(chosen.text) == normalise(rejected.text):
-            material.drop(desk.stage.name, "the record has no two different answers", question=prompt.question)
+            reason = "the record has no two different answers"
+            material.drop(desk.stage.name, reason, chunk=prompt.chunk, question=prompt.question)
         else:
             material.given.append(GivenPair(prompt=prompt, chosen=chosen, rejected=rejected))
     material.prompts = [pair.prompt for pair in material.given]

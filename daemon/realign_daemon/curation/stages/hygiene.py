@@ -11,6 +11,7 @@ from realign_daemon.curation.desk import Desk
 from realign_daemon.curation.export import row_id
 from realign_daemon.curation.hygiene.redaction import redact, strings, with_strings
 from realign_daemon.curation.material import Dropped, Material, Prompt, Row
+from realign_daemon.curation.place import spot
 
 # Jaccard similarity of Lee et al. 2022 (arXiv 2107.06499), theirs of runs of five words in web pages.
 NEAR_DUPLICATE = 0.8
@@ -38,7 +39,9 @@ async def clean_prompts(desk: Desk, material: Material, prompts: Sequence[Prompt
     clean: list[Prompt] = []
     for prompt, overlap in zip(prompts, await _overlaps(desk, [one.question for one in prompts]), strict=True):
         if overlap >= CONTAMINATED:
-            material.drop(desk.stage.name, LEAKS, question=prompt.question, overlap=round(overlap, 4))
+            material.drop(
+                desk.stage.name, LEAKS, chunk=prompt.chunk, question=prompt.question, overlap=round(overlap, 4)
+            )
         else:
             clean.append(prompt)
     kept: list[Prompt] = []
@@ -47,7 +50,13 @@ async def clean_prompts(desk: Desk, material: Material, prompts: Sequence[Prompt
         if other < 0:
             kept.append(prompt)
         else:
-            material.drop(desk.stage.name, REPEATS, question=prompt.question, repeats=clean[other].question)
+            material.drop(
+                desk.stage.name,
+                REPEATS,
+                chunk=prompt.chunk,
+                question=prompt.question,
+                repeats=clean[other].question,
+            )
     return kept
 
 
@@ -98,7 +107,7 @@ async def _without_personal_data(desk: Desk, material: Material, rows: Sequence[
         if not kinds:
             kept.append(replace(row, provenance=provenance))
         elif setting == "drop" or not _is_of_use(row.fields, fields):
-            _drop(desk, material, PERSONAL, renamed, kinds=kinds)
+            _drop(desk, material, PERSONAL, replace(row, fields=renamed), kinds=kinds)
         else:
             kept.append(replace(row, fields=renamed, provenance={**provenance, "redacted": kinds}))
     return kept
@@ -127,7 +136,7 @@ async def _in_one_language(desk: Desk, material: Material, rows: Sequence[Row]) 
         return list(rows)
     for row, language in zip(rows, sure, strict=True):
         if language not in {usual, ""}:
-            _drop(desk, material, FOREIGN, row.fields, found_language=language)
+            _drop(desk, material, FOREIGN, row, found_language=language)
     return [row for row, language in zip(rows, sure, strict=True) if language in {usual, ""}]
 
 
@@ -137,7 +146,7 @@ async def _uncontaminated(desk: Desk, material: Material, rows: Sequence[Row]) -
         if overlap < CONTAMINATED:
             kept.append(row)
         else:
-            _drop(desk, material, LEAKS, row.fields, overlap=round(overlap, 4))
+            _drop(desk, material, LEAKS, row, overlap=round(overlap, 4))
     return kept
 
 
@@ -152,7 +161,7 @@ async def _without_repeats(desk: Desk, material: Material, rows: Sequence[Row]) 
         if other < 0:
             kept.append(row)
         else:
-            _drop(desk, material, REPEATS, row.fields, repeats=rows[other].fields["id"])
+            _drop(desk, material, REPEATS, row, repeats=rows[other].fields["id"])
     return kept
 
 
@@ -202,8 +211,9 @@ async def _repeated(
     return repeated
 
 
-def _drop(desk: Desk, material: Material, reason: str, fields: Mapping[str, Any], **evidence: object) -> None:
-    material.drop(desk.stage.name, reason, **{**fields, **evidence})
+def _drop(desk: Desk, material: Material, reason: str, row: Row, **evidence: object) -> None:
+    content: dict[str, Any] = {**row.fields, **evidence, **spot(row.provenance)}
+    material.drop(desk.stage.name, reason, **content)
 
 
 def _question(row: Row) -> str:

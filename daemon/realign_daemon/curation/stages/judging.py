@@ -6,19 +6,20 @@ from collections import Counter, defaultdict
 from collections.abc import Sequence
 from itertools import combinations
 from statistics import fmean
-from typing import cast
+from typing import Final, cast
 
 from realign_daemon.curation.desk import Desk
+from realign_daemon.curation.judgement import Choice, Rating, rating
 from realign_daemon.curation.material import Comparison, Material, Pair, Prompt, Rated, Response
 from realign_daemon.curation.metrics.preference import Verdict, cohens_kappa, pair_yield, share_equal
-from realign_daemon.curation.metrics.quality import expected_quality
 from realign_daemon.curation.pairs import best_and_worst
 from realign_daemon.curation.spec import ModelPin
 from realign_daemon.curation.stages.measures import Measures, exact, rate
 from realign_daemon.curation.templates import Template, load
-from realign_daemon.engine.api import Fill
+from realign_daemon.engine.api import Fill, Filled
 
 GIVEN_UP = "the judgement was given up"
+AGAIN: Final = "rubric_again"  # the same aspects, asked for in another way
 ALIKE = "the prompt has no two different responses"
 
 Versus = tuple[Prompt, str, str]  # a prompt and two answers to it
@@ -62,6 +63,7 @@ def drop_pair(material: Material, stage: str, reason: str, chosen: Rated, reject
     material.drop(
         stage,
         reason,
+        chunk=chosen.response.prompt.chunk,
         question=chosen.response.prompt.question,
         chosen=chosen.response.text,
         rejected=rejected.response.text,
@@ -69,18 +71,33 @@ def drop_pair(material: Material, stage: str, reason: str, chosen: Rated, reject
     )
 
 
-async def rate_responses(desk: Desk, responses: Sequence[Response], *, template: str) -> list[Rated]:
+async def rate_responses(
+    desk: Desk, responses: Sequence[Response], *, template: str, judges: Sequence[ModelPin] = ()
+) -> list[Rated]:
     """The quality of each response, 1..10; responses whose judgement was given up by a judge are left out.
 
-    A rubric's aspects each weigh the same, and so does each judge; an aspect's value is the expectation over the
-    probabilities of its digits (G-Eval, arXiv 2303.16634), so equal digits still differ.
+    A rubric's aspects each weigh the same, and so does each judge, which are all of the job's unless some are named; an
+    aspect's value is the expectation over the probabilities of its digits (G-Eval, arXiv 2303.16634), so equal digits
+    still differ.
     """
-    columns = [await _rate(desk, pin, responses, template) for pin in desk.judges]
-    return [
-        Rated(response=response, quality=fmean(quality for quality in qualities if quality is not None))
-        for response, *qualities in zip(responses, *columns, strict=True)
-        if None not in qualities
-    ]
+    columns = [await rated_by(desk, pin, responses, template=template) for pin in judges or desk.judges]
+    found: list[Rated] = []
+    for response, *judged in zip(responses, *columns, strict=True):
+        said = tuple(one for one in judged if one is not None)
+        if len(said) == len(judged):
+            found.append(Rated(response=response, quality=fmean(one.quality for one in said), judgements=said))
+    return found
+
+
+def warn_of_echoes(desk: Desk, judges: Sequence[ModelPin], *, metric: str) -> None:
+    """Warns where a judge's second look is its first: it has one way to grade, so the metric is not judged afresh."""
+    for name in dict.fromkeys(pin.templates for pin in judges):
+        first, second = (load(name).template(one) for one in ("rubric", AGAIN))
+        if (first.messages, first.form) == (second.messages, second.form):
+            desk.warn(
+                f"{metric} is judged as the pairs were picked, not afresh, so it flatters: the template set {name!r} "
+                "knows one way to grade"
+            )
 
 
 async def compare(desk: Desk, contests: Sequence[Versus]) -> list[Comparison | None]:
@@ -93,9 +110,14 @@ async def compare_by_each(desk: Desk, contests: Sequence[Versus]) -> list[list[C
     return [await _compare(desk, pin, contests) for pin in desk.judges]
 
 
-async def _rate(desk: Desk, pin: ModelPin, responses: Sequence[Response], template: str) -> list[float | None]:
-    results = await desk.fill_by(pin, rubric_tasks(pin, responses, load(pin.templates).template(template)))
-    return [None if result is None else expected_quality(result.probabilities) for result in results]
+async def rated_by(desk: Desk, pin: ModelPin, responses: Sequence[Response], *, template: str) -> list[Rating | None]:
+    """One judge's word on each response, by a rubric; None where it was given up."""
+    tasks = rubric_tasks(pin, responses, load(pin.templates).template(template))
+    results = await desk.fill_by(pin, tasks)
+    return [
+        None if result is None else rating(pin, task, result, desk.made(task))
+        for task, result in zip(tasks, results, strict=True)
+    ]
 
 
 def rubric_tasks(pin: ModelPin, responses: Sequence[Response], rubric: Template) -> list[Fill]:
@@ -128,13 +150,15 @@ async def _compare(desk: Desk, pin: ModelPin, contests: Sequence[Versus]) -> lis
     results = await desk.fill_by(pin, tasks)
     choices = cast("tuple[Verdict, ...]", template.form[-1].choices)  # every set's compare.toml has these
 
-    def winner(probabilities: tuple[float, ...]) -> Verdict:
-        return choices[max(range(len(choices)), key=probabilities.__getitem__)]
+    def said(task: Fill, result: Filled) -> Choice:
+        odds = result.probabilities[-1]
+        winner = choices[max(range(len(choices)), key=odds.__getitem__)]
+        return Choice(judge=pin, template=task.template, made=desk.made(task), winner=winner)
 
-    winners: list[Verdict | None] = [None if result is None else winner(result.probabilities[-1]) for result in results]
+    found = [None if result is None else said(task, result) for task, result in zip(tasks, results, strict=True)]
     return [
-        None if first is None or second is None else Comparison(first_shown_first=first, first_shown_second=second)
-        for first, second in zip(winners[::2], winners[1::2], strict=True)
+        None if first is None or second is None else _in_both_orders([(first, second)])
+        for first, second in zip(found[::2], found[1::2], strict=True)
     ]
 
 
@@ -142,21 +166,24 @@ def _together(by_judge: Sequence[Sequence[Comparison | None]]) -> list[Compariso
     """What most judges say in each order; None where one judge's word is missing."""
     together: list[Comparison | None] = []
     for said in zip(*by_judge, strict=True):
-        known = [comparison for comparison in said if comparison is not None]
-        together.append(
-            None
-            if len(known) < len(said)
-            else Comparison(
-                first_shown_first=_most([comparison.first_shown_first for comparison in known]),
-                first_shown_second=_most([comparison.first_shown_second for comparison in known]),
-            )
-        )
+        known = [orders for comparison in said if comparison is not None for orders in comparison.judgements]
+        together.append(None if len(known) < len(said) else _in_both_orders(known))
     return together
 
 
-def _most(verdicts: Sequence[Verdict]) -> Verdict:
+def _in_both_orders(judgements: Sequence[tuple[Choice, Choice]]) -> Comparison:
+    shown_first, shown_second = zip(*judgements, strict=True)
+    return Comparison(
+        first_shown_first=_most(shown_first),
+        first_shown_second=_most(shown_second),
+        judgements=tuple(judgements),
+    )
+
+
+def _most(judgements: Sequence[Choice]) -> Verdict:
     """The verdict that more judges give than any other; a tie where there is none."""
-    (first, votes), *others = Counter(verdicts).most_common()
+    winners: list[Verdict] = [one.winner for one in judgements]
+    (first, votes), *others = Counter(winners).most_common()
     return "T" if others and others[0][1] == votes else first
 
 
@@ -196,7 +223,7 @@ def _sampled(desk: Desk, material: Material) -> list[tuple[Rated, Rated]]:
     for prompt in material.prompts:
         found = best_and_worst(material.rated.get(prompt.id, []))
         if found is None:
-            material.drop(desk.stage.name, ALIKE, question=prompt.question)
+            material.drop(desk.stage.name, ALIKE, chunk=prompt.chunk, question=prompt.question)
         else:
             candidates.append(found)
     return candidates

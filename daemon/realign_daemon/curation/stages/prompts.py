@@ -7,6 +7,7 @@ import json
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any, NamedTuple, cast
 
 from realign_daemon.curation.desk import PILOT_ITEMS, Desk
@@ -14,7 +15,7 @@ from realign_daemon.curation.documents.document import Chunk, Record
 from realign_daemon.curation.fields import value_of
 from realign_daemon.curation.material import Material, Prompt
 from realign_daemon.curation.pairs import normalise
-from realign_daemon.curation.stages.hygiene import clean_prompts
+from realign_daemon.curation.stages.hygiene import clean_prompts, redacted
 from realign_daemon.curation.templates import Template, TemplateSet, leans_on_the_text, load
 from realign_daemon.engine.api import Generate
 from realign_daemon.work.units import seed_for
@@ -24,6 +25,7 @@ HELD_OUT_LIMIT = 1.5 * HELD_OUT_FRACTION  # a section that would go beyond is pa
 PROMPTS_PER_ROW = 3  # about a third of the prompts gives a training row, after held-out sections and dropped pairs
 HELD_OUT_PROMPTS = 100  # the win rate's gate wants as many comparisons
 WIDEN_FRACTION = 0.5  # of the prompts there are: how many more an undecided gate asks for
+EARLIER = "the data set to append to has the question already"
 
 Section = tuple[str, str]
 Drawn = tuple[str, str]  # a question, and its true answer where the model was asked for that, too
@@ -93,7 +95,11 @@ def held_out_sections(chunks: Sequence[Chunk], seed: int) -> frozenset[Section]:
 
 
 def spread(chunks: Sequence[Chunk], wanted: int | None) -> list[Chunk]:
-    """At most `wanted` chunks in their order, evenly over each source; every source has its part, one at least."""
+    """At most `wanted` chunks in their order, evenly over each source; every source has its part, one at least.
+
+    Of each stretch of a source the one with the least hash is drawn: an even step would see only one kind of record in
+    a file that repeats a pattern.
+    """
     if wanted is None or wanted >= len(chunks):
         return list(chunks)
     by_source: dict[str, list[Chunk]] = defaultdict(list)
@@ -103,18 +109,15 @@ def spread(chunks: Sequence[Chunk], wanted: int | None) -> list[Chunk]:
     left, chunks_left = wanted, len(chunks)
     for of_source in sorted(by_source.values(), key=len):  # the smallest first: what it cannot use goes to the others
         part = min(len(of_source), max(1, round(left * len(of_source) / chunks_left)), left)
-        chosen += [of_source[index * len(of_source) // part] for index in range(part)]
+        edges = [index * len(of_source) // max(part, 1) for index in range(part + 1)]
+        chosen += [min(of_source[low:high], key=_lot) for low, high in pairwise(edges)]
         left, chunks_left = left - part, chunks_left - len(of_source)
     order = {chunk.id: place for place, chunk in enumerate(chunks)}
     return sorted(chosen, key=lambda chunk: order[chunk.id])
 
 
-def earlier_questions(desk: Desk) -> set[str]:
-    """The questions of the rows that the job appends to, normalised: none of them is asked again."""
-    if desk.spec.earlier is None:
-        return set()
-    rows = (json.loads(line) for line in desk.blobs.read(desk.spec.earlier).splitlines())
-    return {normalise(question_of(row)) for row in rows}
+def _lot(chunk: Chunk) -> bytes:
+    return hashlib.sha256(chunk.id.encode()).digest()
 
 
 def question_of(row: Mapping[str, Any]) -> str:
@@ -132,12 +135,27 @@ async def _questions(
     """The questions of the chosen chunks, those of records first; the others among them stay unasked."""
     ids = {chunk.id for chunk in chosen}
     material.unasked = [chunk for chunk in among if chunk.id not in ids]
-    seen = earlier_questions(desk) | {normalise(prompt.question) for prompt in material.prompts}
+    seen = {normalise(prompt.question) for prompt in material.prompts}
     records = [record for record in material.records if record.chunk.id in ids]
     given = _given(desk, material, records, seen)
     of_records = {record.chunk.id for record in records}
     chunks = [chunk for chunk in chosen if chunk.id not in of_records]
-    return given + await _ask(desk, material, asking, chunks, seen=seen)
+    return await _unlike_earlier(desk, material, given + await _ask(desk, material, asking, chunks, seen=seen))
+
+
+async def _unlike_earlier(desk: Desk, material: Material, found: list[_Found]) -> list[_Found]:
+    """Those that no row of the job to append to asks; both sides without personal data, as it is taken out of rows."""
+    if desk.spec.earlier is None:
+        return found
+    rows = (json.loads(line) for line in desk.blobs.read(desk.spec.earlier).splitlines())
+    earlier = {normalise(question) for question, _ in await redacted(desk, [question_of(row) for row in rows])}
+    kept: list[_Found] = []
+    for one, (question, _) in zip(found, await redacted(desk, [one.question for one in found]), strict=True):
+        if normalise(question) not in earlier:
+            kept.append(one)
+        else:
+            material.drop(desk.stage.name, EARLIER, chunk=one.chunk, question=one.question)
+    return kept
 
 
 def _given(desk: Desk, material: Material, records: Sequence[Record], seen: set[str]) -> list[_Found]:
@@ -148,7 +166,7 @@ def _given(desk: Desk, material: Material, records: Sequence[Record], seen: set[
         if not question or normalise(question) in seen:
             reason = "the question is there already" if question else "the record has no question"
             said = {"question": question} if question else {"columns": ", ".join(record.fields)}
-            material.drop(desk.stage.name, reason, source=record.chunk.source, line=record.line, **said)
+            material.drop(desk.stage.name, reason, chunk=record.chunk, **said)
             continue
         seen.add(normalise(question))
         gold = value_of("answer", record.fields, desk.spec.columns)
@@ -169,7 +187,7 @@ async def _ask(
         question, gold = ("", "") if answer is None else asking.read(templates.template(asking.template), answer.text)
         reason = "the unit was given up" if answer is None else _why_not(question, seen, templates)
         if reason:
-            material.drop(desk.stage.name, reason, question=question, source=chunk.source, page=chunk.page)
+            material.drop(desk.stage.name, reason, chunk=chunk, question=question)
         else:
             seen.add(normalise(question))
             kept.append(_Found(question=question, gold=gold, chunk=chunk, task=task))

@@ -17,6 +17,7 @@ PLACEHOLDERS: Final[dict[str, frozenset[str]]] = {
     "question": frozenset({"chunk"}),
     "answer": frozenset({"question", "chunk"}),  # with the source at hand
     "response": frozenset({"question"}),  # from the question alone, as the trained model will be asked
+    "short_answer": frozenset({"question"}),  # the same in a few words, or that it does not know
     "rubric": frozenset({"question", "response", "chunk"}),
     "rubric_again": frozenset({"question", "response", "chunk"}),  # a second look at the same, in another order
     "compare": frozenset({"question", "first", "second", "chunk"}),

@@ -16,6 +16,7 @@ from realign_daemon.curation.verify.result import Checkability, Result
 from realign_daemon.curation.verify.text import answer_type, same_text
 
 TIMEOUT_S = 5.0
+MATHEMATICS = frozenset({"number", "expression"})  # kinds of golds
 RUNS = 3  # see "verifiability" in the metrics: three runs agree
 _pool_lock = threading.Lock()
 
@@ -30,12 +31,21 @@ class MathItem(TypedDict):
 def verify_math(items: Sequence[MathItem], timeout_s: float = TIMEOUT_S) -> list[Result]:
     """The result for each item, in order; the deadline is for each. Right only beyond doubt, see math_compare.py.
 
+    Golds that are words or the letter of a choice are compared as such.
+
     Raises:
         NoMathChecker: the checking process does not start.
     """
+    mathematics = [item for item in items if answer_type(item["gold"]) in MATHEMATICS]
     with _pool_lock:
         pool = _pool()
-    return pool.check_all([(_short(item["answer"]), _short(item["gold"])) for item in items], timeout_s=timeout_s)
+    checked = iter(
+        pool.check_all([(_short(item["answer"]), _short(item["gold"])) for item in mathematics], timeout_s=timeout_s)
+    )
+    return [
+        next(checked) if answer_type(item["gold"]) in MATHEMATICS else _compared(item["answer"], item["gold"])
+        for item in items
+    ]
 
 
 def checkable(golds: Sequence[str], timeout_s: float = TIMEOUT_S) -> list[Checkability]:
@@ -47,7 +57,7 @@ def checkable(golds: Sequence[str], timeout_s: float = TIMEOUT_S) -> list[Checka
     Raises:
         NoMathChecker: the checking process does not start.
     """
-    mathematics = [gold for gold in dict.fromkeys(golds) if answer_type(gold) in {"number", "expression"}]
+    mathematics = [gold for gold in dict.fromkeys(golds) if answer_type(gold) in MATHEMATICS]
     pairs = [(_short(answer), _short(gold)) for gold in mathematics for answer in (gold, *wrong_golds(gold))]
     with ThreadPoolExecutor(RUNS) as threads:
         runs = list(threads.map(partial(_run, pairs, timeout_s), range(RUNS)))
@@ -65,19 +75,25 @@ def _run(pairs: Sequence[tuple[str, str]], timeout_s: float, seed: int) -> list[
 
 def _verdict(gold: str, results: dict[tuple[str, str], tuple[Result, ...]]) -> Checkability:
     kind = answer_type(gold)
-    if kind == "code" or not final_answer(gold):
-        return {"checkable": False, "reason": "tests are checked by running them" if kind == "code" else "it is empty"}
+    if kind == "code":
+        return {"checkable": False, "reason": "tests are checked by running them"}
+    if not final_answer(gold):
+        return {"checkable": False, "reason": "it is empty"}
     for answer in (gold, *wrong_golds(gold)):
-        if kind in {"choice", "text"}:
-            found: tuple[Result, ...] = ("correct" if same_text(answer, gold) else "wrong",)
-        else:
-            found = results[_short(answer), _short(gold)]
+        found = results[_short(answer), _short(gold)] if kind in MATHEMATICS else (_compared(answer, gold),)
         expected = "correct" if answer == gold else "wrong"
         if len(set(found)) > 1:
             return {"checkable": False, "reason": f"{len(found)} runs disagree on {answer!r}: {', '.join(found)}"}
         if found[0] != expected:
             return {"checkable": False, "reason": f"{answer!r} should be {expected} and is {found[0]}"}
     return {"checkable": True, "reason": ""}
+
+
+def _compared(answer: str, gold: str) -> Result:
+    """The result for a gold that is no mathematics."""
+    if answer_type(gold) not in {"choice", "text"}:
+        return "gold_unparseable"
+    return "correct" if same_text(answer, gold) else "wrong"
 
 
 def _short(text: str) -> str:

@@ -12,7 +12,7 @@ from realign_daemon.curation.verify.final import final_answer
 from realign_daemon.curation.verify.quantity import Quantity
 from realign_daemon.curation.verify.shape import read_shape
 
-AnswerType = Literal["number", "expression", "choice", "text", "code"]
+AnswerType = Literal["number", "expression", "choice", "text", "code", "unreadable"]
 
 CHOICES = string.ascii_uppercase[:10]
 _CHOICE = re.compile(rf"(?:(?:option|choice)\s+)?[(\[]?(?P<letter>[{CHOICES}])[)\]]?[.:)]?", re.IGNORECASE)
@@ -20,6 +20,8 @@ _TEXT_COMMAND = re.compile(r"\\(?:text|textbf|textit|mathrm|mbox|operatorname)\s
 # Not the signs that are part of a name: "C" is not "C++".
 _OUTER = ".,;:!?\"'()[]\N{LEFT DOUBLE QUOTATION MARK}\N{RIGHT DOUBLE QUOTATION MARK}\N{RIGHT SINGLE QUOTATION MARK}"
 _ARTICLES = frozenset({"a", "an", "the"})
+# What words do not have, the commands of _TEXT_COMMAND apart: markup of a formula, or a relation without its end.
+_BROKEN_FORMULA = re.compile(r"\\[A-Za-z]|[{}^]|[=<>]$")
 _CODE = re.compile(r"^(?:from\s+\w+\s+)?import\s|^\s*(?:def|class)\s+\w+|^\s*assert\s", re.MULTILINE)
 
 
@@ -50,7 +52,8 @@ def answer_type(gold: str) -> AnswerType:
     """What kind of answer the gold one is, which says how answers are checked.
 
     code: tests, to run programs against. choice: one capital letter A to J, as those of options are. number: written
-    out, with or without unit. expression: other mathematics (formulas, pairs, intervals, equations). text: the rest.
+    out, with or without unit. expression: other mathematics (formulas, pairs, intervals, equations). text: words.
+    unreadable: neither, such as a formula that breaks off or signs alone.
     """
     if _CODE.search(gold) or _is_cases(gold):
         return "code"
@@ -59,7 +62,9 @@ def answer_type(gold: str) -> AnswerType:
         return "choice"
     shape = read_shape(answer)
     if shape is None:
-        return "text"
+        plain = _TEXT_COMMAND.sub(r"\1", answer)
+        is_words = normalised(plain) != "" and not _BROKEN_FORMULA.search(plain)
+        return "text" if is_words else "unreadable"
     return "number" if isinstance(shape, Quantity) else "expression"
 
 

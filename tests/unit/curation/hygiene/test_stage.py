@@ -20,6 +20,7 @@ from realign_daemon.worker.registry import FUNCTIONS, resolve
 QUESTION = "How does a plant turn the light of the sun into sugar that it can store?"
 NEARLY = "How does a plant turn the light of the sun into sugar that it can use?"
 OTHER = "Why do ships of steel float on water although steel is heavier than water is?"
+IN_THE_SOURCE = {"source": "a.txt", "section": "", "page": 1, "spans": [{"page": 1, "start": 0, "end": 1}]}
 ANSWER = "Its leaves take in light and carbon dioxide, and cells with chlorophyll make sugar of them."
 
 
@@ -86,16 +87,15 @@ async def kept_prompts(at: Desk, material: Material, *prompts: Prompt) -> list[s
 async def test_the_first_of_two_prompts_that_are_nearly_the_same_stays_and_the_other_names_it() -> None:
     material = Material()
     assert await kept_prompts(desk(), material, prompt(QUESTION), prompt(OTHER), prompt(NEARLY)) == [QUESTION, OTHER]
-    assert material.dropped == [
-        Dropped(stage="filter", reason="it repeats another one", content={"question": NEARLY, "repeats": QUESTION})
-    ]
+    repeated = {"question": NEARLY, "repeats": QUESTION, **IN_THE_SOURCE}
+    assert material.dropped == [Dropped(stage="filter", reason="it repeats another one", content=repeated)]
 
 
 async def test_a_held_out_prompt_stays_wherever_it_stands() -> None:
     material = Material()
     found = await kept_prompts(desk(), material, prompt(QUESTION), prompt(OTHER), prompt(NEARLY, held_out=True))
     assert found == [OTHER, NEARLY]
-    assert material.dropped[0].content == {"question": QUESTION, "repeats": NEARLY}
+    assert material.dropped[0].content == {"question": QUESTION, "repeats": NEARLY, **IN_THE_SOURCE}
 
 
 async def test_the_setting_says_how_alike_prompts_may_be() -> None:

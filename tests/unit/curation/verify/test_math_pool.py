@@ -68,9 +68,9 @@ async def test_the_worker_child_verifies_by_name() -> None:
     worker = Worker()
     try:
         items = [{"answer": "\\boxed{0.5}", "gold": "1/2"}, {"answer": "5", "gold": "?"}]
-        results = await worker.call("verify.math", {"items": items, "timeout_s": 5.0}, timeout_s=60.0)
+        results = await worker.call("verify.math.2", {"items": items, "timeout_s": 5.0}, timeout_s=60.0)
         assert results == ["correct", "gold_unparseable"]
-        verdicts = await worker.call("verify.checkable", {"golds": ["7"], "timeout_s": 5.0}, timeout_s=60.0)
+        verdicts = await worker.call("verify.checkable.2", {"golds": ["7"], "timeout_s": 5.0}, timeout_s=60.0)
         assert verdicts == [{"checkable": True, "reason": ""}]
     finally:
         await worker.close()

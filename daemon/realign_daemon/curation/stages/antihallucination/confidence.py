@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from realign_daemon.curation.desk import Desk
 from realign_daemon.curation.material import Material
 from realign_daemon.curation.metrics.calibration import auroc
+from realign_daemon.curation.pairs import normalise
 from realign_daemon.curation.stages.antihallucination.agreement import agreement
 from realign_daemon.curation.stages.antihallucination.probe import CONFIDENCES, Answer, Confidence, Probe
 from realign_daemon.curation.stages.antihallucination.refusals import make_rows
@@ -16,12 +17,16 @@ from realign_daemon.curation.templates import load
 from realign_daemon.engine.api import Fill, Sha256
 from realign_planner.gates import Measure
 
+AUROC_PLACES = 3  # probabilities are no finer (asking.PROBABILITY_PLACES): a smaller difference may be rounding
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Attempt:
     """An answer that claims something, whether that is right, and how sure the target is of it, 0..1 for each kind."""
 
     prompt_id: str
+    pair: str  # of the question
+    text: str  # normalised
     is_right: bool
     confidence: dict[Confidence, float]
 
@@ -38,7 +43,7 @@ async def confidence_scoring(desk: Desk, material: Material) -> Measures:
     figures, best = aurocs(found), best_confidence(found)
     await make_rows(desk, material)
     material.show(desk.stage.name, [{**row.fields, **row.provenance["probe"]} for row in material.rows])
-    measures: Measures = {"auroc": await _auroc(desk, found, best, figures[best])}
+    measures: Measures = {"auroc": await discrimination(desk, "auroc", found, [one.confidence[best] for one in found])}
     for kind in CONFIDENCES:
         measures |= exact(f"auroc_{kind}", figures[kind], len(found))
     return measures
@@ -55,6 +60,8 @@ async def attempts(desk: Desk, probes: Sequence[Probe], *, adapter: Sha256 | Non
     return [
         Attempt(
             prompt_id=probe.prompt.id,
+            pair=probe.question.pair,
+            text=normalise(answer.text),
             is_right=answer.outcome == "right",
             confidence={"probability": answer.probability, "p_true": p_true, "agreement": agreement(probe, answer)},
         )
@@ -70,9 +77,25 @@ def aurocs(found: Sequence[Attempt]) -> dict[Confidence, float | None]:
 
 
 def best_confidence(found: Sequence[Attempt]) -> Confidence:
-    """The one with the highest AUROC; the first where none has any."""
+    """The one with the highest AUROC, to AUROC_PLACES; the first of equals, and where none has any."""
     figures = aurocs(found)
-    return max(CONFIDENCES, key=lambda kind: figures[kind] or 0.0)
+    return max(CONFIDENCES, key=lambda kind: round(figures[kind] or 0.0, AUROC_PLACES))
+
+
+async def discrimination(desk: Desk, metric: str, found: Sequence[Attempt], confidences: Sequence[float]) -> Measure:
+    """The AUROC with the bootstrap interval over questions, each with its twin, whose answers err together.
+
+    n counts those, not the answers.
+    """
+    correct, pairs = [attempt.is_right for attempt in found], [attempt.pair for attempt in found]
+    value, n = auroc(confidences, correct), len({*pairs})
+    if value is None:
+        return Measure(metric=metric, value=None, n=n)
+    interval = await desk.compute(
+        "intervals.bootstrap_auroc",
+        {"confidences": list(confidences), "correct": correct, "questions": pairs, "seed": desk.spec.seed},
+    )
+    return Measure(metric=metric, value=value, low=interval["low"], high=interval["high"], n=n)
 
 
 async def _p_true(
@@ -92,19 +115,3 @@ async def _p_true(
     ]
     results = await desk.fill("target", tasks)
     return [None if result is None else result.probabilities[-1][-1] for result in results]
-
-
-async def _auroc(desk: Desk, found: Sequence[Attempt], kind: Confidence, value: float | None) -> Measure:
-    """With the bootstrap interval over questions, whose answers err together."""
-    if value is None:
-        return Measure(metric="auroc", value=None, n=len(found))
-    interval = await desk.compute(
-        "intervals.bootstrap_auroc",
-        {
-            "confidences": [attempt.confidence[kind] for attempt in found],
-            "correct": [attempt.is_right for attempt in found],
-            "questions": [attempt.prompt_id for attempt in found],
-            "seed": desk.spec.seed,
-        },
-    )
-    return Measure(metric="auroc", value=value, low=interval["low"], high=interval["high"], n=len(found))

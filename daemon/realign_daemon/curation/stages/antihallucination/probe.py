@@ -6,14 +6,16 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, get_args
 
 if TYPE_CHECKING:  # Material holds probes, and a probe holds a prompt
+    from realign_daemon.curation.judgement import Rating
     from realign_daemon.curation.material import Prompt
     from realign_daemon.curation.metrics.answering import Outcome
     from realign_daemon.engine.api import Generate
 
 Origin = Literal["source", "absent_name", "false_premise"]
 Knowledge = Literal["known", "unknown", "unsure"]
-# probability: that the model gives to its answer. p_true: that it gives to the answer being right, when asked (Kadavath
-# et al., arXiv 2207.05221). agreement: the share of its samples that say the same (Wang et al., arXiv 2203.11171).
+# probability: that the model gives to a token of its answer, on average. p_true: that it gives to the answer being
+# right, when asked (Kadavath et al., arXiv 2207.05221). agreement: the share of its samples that say the same (Wang et
+# al., arXiv 2203.11171).
 Confidence = Literal["probability", "p_true", "agreement"]
 CONFIDENCES: tuple[Confidence, ...] = get_args(Confidence)
 
@@ -29,6 +31,11 @@ class Question:
     origin: Origin = "source"
     twin: str = ""  # id of the answerable prompt
 
+    @property
+    def pair(self) -> str:
+        """The same for a question and its twin, which are alike in passage and wording and so err together."""
+        return self.twin or self.prompt.id
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Answer:
@@ -36,8 +43,9 @@ class Answer:
 
     text: str
     outcome: Outcome
-    probability: float  # that the model gives to the whole of it, 0..1
+    probability: float  # that the model gives to one of its tokens, 0..1; equal texts to one question have the same
     task: Generate
+    judgements: tuple[Rating, ...] = ()  # none where a reference or its own words decided
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -12,7 +12,7 @@ from realign_daemon.curation.stages import grounding, prompts, suites
 from realign_daemon.curation.stages.antihallucination.asking import ask
 from realign_daemon.curation.stages.antihallucination.probe import Probe, Question
 from realign_daemon.curation.stages.antihallucination.twins import make_twins
-from realign_daemon.curation.stages.measures import Measures, exact, rate
+from realign_daemon.curation.stages.measures import Measures, exact, rate, share
 from realign_daemon.curation.stages.prompts import Asking, Drawn
 from realign_daemon.curation.templates import Template, load
 
@@ -44,11 +44,7 @@ async def refusal_data_generation(desk: Desk, material: Material) -> Measures:
     material.show(desk.stage.name, [shown(probe) for probe in material.probes])
     return {
         **measures,
-        "valid_fraction": rate(
-            "valid_fraction",
-            sum(len(probe.answers) for probe in material.probes),
-            sum(probe.asked for probe in material.probes),
-        ),
+        "valid_fraction": share("valid_fraction", [(len(probe.answers), probe.asked) for probe in material.probes]),
         **exact("known_fraction", counts["known"] / asked if asked else None, asked),
         **exact("unknown_fraction", counts["unknown"] / asked if asked else None, asked),
     }
@@ -81,8 +77,9 @@ async def uncertainty_calibration(desk: Desk, material: Material) -> Measures:
 async def probe_prompts(desk: Desk, material: Material) -> None:
     """Sets material.probes to those of all prompts and of the twins of the known ones; what was probed stays.
 
-    A twin that the target gives a right answer to, or only useless ones, is dropped. So are the probes of prompts that
-    are gone: a later one that is held out may have taken the place of one that is nearly the same.
+    Twins stay whatever the target says to them: chosen by that, held-out ones would look worse before the training than
+    they are, and any other draw better. Which of them make rows is for make_rows. The probes of prompts that are gone
+    go, too: a later one that is held out may have taken the place of one that is nearly the same.
     """
     asked_for = {prompt.id for prompt in material.prompts}
     material.probes = [one for one in material.probes if (one.question.twin or one.prompt.id) in asked_for]
@@ -90,12 +87,7 @@ async def probe_prompts(desk: Desk, material: Material) -> None:
     fresh = [Question(prompt=prompt) for prompt in material.prompts if prompt.id not in probed]
     found = await ask(desk, fresh, adapter=None)
     twins = await make_twins(desk, material, [probe.prompt for probe in found if probe.knowledge == "known"])
-    asked = await ask(desk, twins, adapter=None)
-    for probe in asked:
-        if probe.knowledge != "unknown":
-            why = "the target has a right answer, or none that can be used, to a question that was meant to have none"
-            material.drop(FIRST_STAGE, why, **shown(probe))
-    material.probes = [*material.probes, *found, *(probe for probe in asked if probe.knowledge == "unknown")]
+    material.probes = [*material.probes, *found, *await ask(desk, twins, adapter=None)]
 
 
 def _counts(probes: Sequence[Probe]) -> Counter[str]:

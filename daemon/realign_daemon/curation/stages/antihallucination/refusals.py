@@ -7,46 +7,38 @@ from math import ceil
 from typing import Literal
 
 from realign_daemon.curation.desk import Desk
-from realign_daemon.curation.material import Material, Prompt, Row
+from realign_daemon.curation.drops import without_dropped
+from realign_daemon.curation.judgement import evidence
+from realign_daemon.curation.material import Material, Row
 from realign_daemon.curation.stages.antihallucination.agreement import usual
+from realign_daemon.curation.stages.antihallucination.parts import Part, parts_of
 from realign_daemon.curation.stages.antihallucination.probe import Probe
 from realign_daemon.curation.stages.hygiene import clean_rows
-from realign_daemon.curation.stages.rows import judged_by, made, row
+from realign_daemon.curation.stages.rows import made, row
 from realign_daemon.curation.templates import load
 from realign_daemon.work.units import seed_for
 
 Label = Literal["answer", "abstain"]
-Part = Literal["training", "scaling", "test"]
 
-# Of the held-out questions, those that nothing but the scale of the confidences is fitted on. Own choice.
-SCALING_FRACTION = 1 / 3
 # Answers for each refusal at most: more dilute what is to be learned, fewer teach to refuse always. On the pocket model
 # (2026-11-23, three seeds) two left 0 to 2.5 % of the known questions refused and 71 % and more of the unknown ones.
 ANSWERS_EACH = 2
 
 
-def part_of(prompt: Prompt, *, seed: int) -> Part:
-    """Where a question is used: to train, to fit the scale of the confidences, or to measure what came of it all.
-
-    A twin is where its answerable question is, since both have the same passage.
-    """
-    if not prompt.is_held_out:
-        return "training"
-    return "scaling" if seed_for(seed, prompt.chunk.id, 1) / 2**31 < SCALING_FRACTION else "test"
-
-
 async def make_rows(desk: Desk, material: Material) -> None:
     """Sets material.rows. What teaches nothing clear, or outweighs the other kind of rows, is dropped with a reason."""
-    parts: dict[Part, list[Probe]] = {"training": [], "test": []}
+    parts = parts_of(material.probes, seed=desk.spec.seed)
+    wanted: dict[Part, list[Probe]] = {"training": [], "test": []}
     for probe in material.probes:
-        part = part_of(probe.prompt, seed=desk.spec.seed)
+        part = parts.of(probe.prompt)
         reason = _why_not(probe, part, is_paired=desk.spec.choice("method", "sft") == "dpo")
         if reason:
             _drop(desk, material, probe, reason)
         else:
-            parts[part].append(probe)
+            wanted[part].append(probe)
     kept: list[Probe] = []
-    for part, probes in parts.items():
+    for part, found in wanted.items():
+        probes = _not_dropped(desk, material, found)
         chosen = balanced(probes, count=desk.spec.count if part == "training" else None, seed=desk.spec.seed)
         names = {probe.prompt.id for probe in chosen}
         for probe in probes:
@@ -54,6 +46,15 @@ async def make_rows(desk: Desk, material: Material) -> None:
                 _drop(desk, material, probe, "there are too many of its kind, answers or refusals, beside the others")
         kept += chosen
     material.rows = await clean_rows(desk, material, [_row(desk, probe) for probe in kept])
+
+
+def _not_dropped(desk: Desk, material: Material, probes: Sequence[Probe]) -> list[Probe]:
+    """The probes whose rows nobody dropped by hand: those give their room to others."""
+    made_of = [_row(desk, probe) for probe in probes]
+    kept, dropped = without_dropped(made_of, desk.spec.drops, stage=desk.stage.name)
+    material.dropped.extend(dropped)
+    names = {one.fields["id"] for one in kept}
+    return [probe for probe, one in zip(probes, made_of, strict=True) if one.fields["id"] in names]
 
 
 def balanced(probes: Sequence[Probe], *, count: int | None, seed: int) -> list[Probe]:
@@ -87,6 +88,8 @@ def _why_not(probe: Probe, part: Part, *, is_paired: bool) -> str:
         return ""
     if not probe.is_answered:
         return "most answers to the question are empty, cut off or were given up"
+    if probe.question.twin:
+        return "the target has a right answer to a question that was meant to have none"
     return "the target is right now and then, so the question is neither known nor unknown"
 
 
@@ -103,6 +106,7 @@ def _row(desk: Desk, probe: Probe) -> Row:
     if desk.spec.choice("method", "sft") == "dpo" and own is not None:
         fields["rejected"] = words if is_known else own.text
     outcomes = [answer.outcome for answer in probe.answers]
+    judged = {answer.text: answer.judgements for answer in probe.answers if answer.judgements}
     return row(
         desk,
         probe.prompt,
@@ -116,7 +120,7 @@ def _row(desk: Desk, probe: Probe) -> Row:
             "wrong": outcomes.count("wrong"),
             "asked": probe.asked,
         },
-        judge=judged_by(desk, "verdict"),
+        judge={"models": evidence(({"of": text}, one) for text in judged for one in judged[text])} if judged else None,
     )
 
 
@@ -124,6 +128,7 @@ def _drop(desk: Desk, material: Material, probe: Probe, reason: str) -> None:
     material.drop(
         desk.stage.name,
         reason,
+        chunk=probe.prompt.chunk,
         question=probe.prompt.question,
         origin=probe.question.origin,
         answers=[answer.text for answer in probe.answers],

@@ -5,12 +5,15 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from dataclasses import replace
+from importlib.metadata import version
 from typing import Any
 
 from realign_daemon.curation.desk import Desk
 from realign_daemon.curation.stages.rlvr.problem import Problem
 from realign_daemon.curation.verify.result import Checkability, Result
 from realign_daemon.errors import BadInput
+
+BY_MATHEMATICS = ("number", "expression")  # other answers are compared as words
 
 # A comparison takes milliseconds; one that runs this long has met an expression made to be slow.
 MATH_TIMEOUT_S = 2.0
@@ -22,7 +25,7 @@ MATH_BATCH, CODE_BATCH = 250, 50
 
 async def verdicts(desk: Desk, pairs: Sequence[tuple[str, str]]) -> list[Result]:
     """What comparing gives for each answer and gold."""
-    return await _math(desk, "verify.math", "items", [{"answer": answer, "gold": gold} for answer, gold in pairs])
+    return await _math(desk, "verify.math.2", "items", [{"answer": answer, "gold": gold} for answer, gold in pairs])
 
 
 async def program_verdicts(desk: Desk, pairs: Sequence[tuple[str, str]]) -> list[Result]:
@@ -35,7 +38,7 @@ async def checkability(desk: Desk, problems: Sequence[Problem]) -> dict[str, Che
     math = [problem for problem in problems if not problem.is_code]
     code = [problem for problem in problems if problem.is_code]
     found: list[Checkability] = [
-        *await _math(desk, "verify.checkable", "golds", [problem.prompt.gold for problem in math]),
+        *await _math(desk, "verify.checkable.2", "golds", [problem.prompt.gold for problem in math]),
         *await _code(
             desk, "verify.code_checkable", [{"reference": one.prompt.gold, "tests": one.tests} for one in code]
         ),
@@ -59,6 +62,14 @@ async def require_sandbox(desk: Desk) -> None:
             "install a sandbox, or leave the problems with tests out"
         )
         raise BadInput(message)
+
+
+async def checker_of(desk: Desk, problem: Problem) -> str:
+    """What checks answers to the problem, by name and version."""
+    if problem.is_code:
+        found = await desk.compute("verify.sandbox", {"asked_by": desk.spec.job_id})
+        return f"tests under {found['kind'] or 'no sandbox'}"
+    return f"math-verify {version('math-verify')}" if problem.answer_type in BY_MATHEMATICS else "the same words"
 
 
 async def _math(desk: Desk, function: str, argument: str, items: Sequence[Any]) -> list[Any]:

@@ -69,6 +69,4 @@ def sound(material: Material) -> list[Problem]:
 def note_unused(material: Material, stage: str, problem: Problem, reason: str) -> None:
     """Notes that a problem goes no further, and why."""
     prompt = problem.prompt
-    material.drop(
-        stage, reason, question=prompt.question, answer=prompt.gold, source=prompt.chunk.source, page=prompt.chunk.page
-    )
+    material.drop(stage, reason, chunk=prompt.chunk, question=prompt.question, answer=prompt.gold)

@@ -2,25 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from statistics import fmean
 
 from realign_daemon.curation.desk import Desk
 from realign_daemon.curation.material import Material
 from realign_daemon.curation.metrics.answering import carries_gradient
 from realign_daemon.curation.stages import hygiene
-from realign_daemon.curation.stages.measures import Measures, exact, rate
+from realign_daemon.curation.stages.measures import Measures, exact, share
 from realign_daemon.curation.stages.rlvr import checking
-from realign_daemon.curation.stages.rlvr.problem import Problem, note_unused, sound
+from realign_daemon.curation.stages.rlvr.problem import Problem, Solution, note_unused, sound
 from realign_daemon.curation.stages.rlvr.problem_rows import problem_row
+from realign_daemon.curation.stages.rows import within_count
 from realign_daemon.curation.verify.perturb import certainly_differ, further_wrong_golds
 from realign_daemon.work.units import seed_for
 from realign_planner.gates import Measure
 
-# Of each problem; own choice: from some fifty problems on enough for an interval that lies below the gate's 1 %.
+# Of each problem; own choice. What decides is the number of problems: wrong answers to one are accepted together.
 TWICE_WRONG, OTHERS = 6, 3
 
 SOLVED, UNSOLVED = "every sample solves it", "no sample solves it"
+CUT_OFF = "each sample that solves it was cut off at the token limit"
 
 
 async def calculate_rewards(desk: Desk, material: Material) -> Measures:
@@ -32,13 +35,18 @@ async def calculate_rewards(desk: Desk, material: Material) -> Measures:
     problems = sound(material)
     verified = {key: [one.is_correct for one in found] for key, found in material.solutions.items()}
     sampled = [problem for problem in problems if problem.prompt.id in verified]
-    reasons = reasons_to_drop(problems, verified, count=desk.spec.count, seed=desk.spec.seed)
+    reasons = reasons_to_drop(problems, material.solutions)
     for problem, reason in zip(problems, reasons, strict=True):
         if reason:
             note_unused(material, desk.stage.name, problem, reason)
     kept = [problem for problem, reason in zip(problems, reasons, strict=True) if not reason]
-    rows = [problem_row(desk, problem, material.solutions[problem.prompt.id]) for problem in kept]
-    material.rows = await hygiene.clean_rows(desk, material, rows)
+    rows = [
+        problem_row(
+            desk, problem, material.solutions[problem.prompt.id], checker=await checking.checker_of(desk, problem)
+        )
+        for problem in kept
+    ]
+    material.rows = within_count(desk, material, await hygiene.clean_rows(desk, material, rows))
     material.show(desk.stage.name, [row.fields for row in material.rows])
     rates = [fmean(verified[problem.prompt.id]) for problem in sampled]
     in_band = sum(carries_gradient(verified[problem.prompt.id]) for problem in sampled)
@@ -49,25 +57,9 @@ async def calculate_rewards(desk: Desk, material: Material) -> Measures:
     }
 
 
-def reasons_to_drop(
-    problems: Sequence[Problem], verified: dict[str, list[bool]], *, count: int | None, seed: int
-) -> list[str]:
-    """Why each problem makes no row, in their order; empty for one that does.
-
-    Of the good ones `count` at most are for training, drawn by hash; held-out ones take no room.
-    """
-    reasons = [_why_not(problem, verified.get(problem.prompt.id, [])) for problem in problems]
-    good = [
-        problem.prompt.id
-        for problem, reason in zip(problems, reasons, strict=True)
-        if not reason and not problem.prompt.is_held_out
-    ]
-    drawn = sorted(good, key=lambda prompt_id: seed_for(seed, prompt_id, 0))
-    spare = frozenset(drawn[len(drawn) if count is None else count :])
-    return [
-        "more rows than --count asked for" if problem.prompt.id in spare else reason
-        for problem, reason in zip(problems, reasons, strict=True)
-    ]
+def reasons_to_drop(problems: Sequence[Problem], solutions: Mapping[str, Sequence[Solution]]) -> list[str]:
+    """Why each problem makes no row, in their order; empty for one that does. Solutions are by prompt id."""
+    return [_why_not(problem, solutions.get(problem.prompt.id, ())) for problem in problems]
 
 
 async def false_positives(desk: Desk, problems: Sequence[Problem]) -> Measure:
@@ -80,28 +72,35 @@ async def false_positives(desk: Desk, problems: Sequence[Problem]) -> Measure:
     drawn = sorted(problems, key=lambda problem: seed_for(desk.spec.seed, problem.prompt.id, 0))
     pairs = [(one, other) for step in range(1, OTHERS + 1) for one, other in zip(drawn, drawn[step:], strict=False)]
     planted = [
-        (wrong, problem.prompt.gold)
+        (problem, wrong)
         for problem in drawn
         if not problem.is_code
         for wrong in further_wrong_golds(problem.prompt.gold)[:TWICE_WRONG]
     ]
     planted += [
-        (other.prompt.gold, one.prompt.gold)
+        (one, other.prompt.gold)
         for one, other in pairs
         if not (one.is_code or other.is_code) and certainly_differ(one.prompt.gold, other.prompt.gold)
     ]
     programs = [
-        (other.prompt.gold, one.tests)
-        for one, other in pairs
-        if one.is_code and other.is_code and other.tests != one.tests
+        (one, other.prompt.gold) for one, other in pairs if one.is_code and other.is_code and other.tests != one.tests
     ]
-    results = [*await checking.verdicts(desk, planted), *await checking.program_verdicts(desk, programs)]
-    return rate("verifier_false_positives", results.count("correct"), len(results))
+    results = [
+        *await checking.verdicts(desk, [(wrong, problem.prompt.gold) for problem, wrong in planted]),
+        *await checking.program_verdicts(desk, [(wrong, problem.tests) for problem, wrong in programs]),
+    ]
+    tried = list(zip((problem.prompt.id for problem, _ in (*planted, *programs)), results, strict=True))
+    accepted = Counter(prompt_id for prompt_id, result in tried if result == "correct")
+    times = Counter(prompt_id for prompt_id, _ in tried)
+    return share("verifier_false_positives", [(accepted[prompt_id], of) for prompt_id, of in times.items()])
 
 
-def _why_not(problem: Problem, verified: Sequence[bool]) -> str:
+def _why_not(problem: Problem, solutions: Sequence[Solution]) -> str:
+    verified = [one.is_correct for one in solutions]
     if not verified:
         return "all of its samples were given up"
-    if problem.prompt.is_held_out or carries_gradient(verified):
+    if problem.prompt.is_held_out:
         return ""
-    return SOLVED if all(verified) else UNSOLVED
+    if not carries_gradient(verified):
+        return SOLVED if all(verified) else UNSOLVED
+    return "" if any(one.is_correct and not one.response.is_truncated for one in solutions) else CUT_OFF

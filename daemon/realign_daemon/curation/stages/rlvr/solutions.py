@@ -7,8 +7,8 @@ from dataclasses import replace
 
 from realign_daemon.curation.desk import Desk
 from realign_daemon.curation.material import Material, Response
-from realign_daemon.curation.pairs import normalise
-from realign_daemon.curation.stages.measures import Measures, rate
+from realign_daemon.curation.stages.answers import sampling
+from realign_daemon.curation.stages.measures import Measures
 from realign_daemon.curation.stages.rlvr import extraction
 from realign_daemon.curation.stages.rlvr.problem import Problem, sound
 from realign_daemon.curation.templates import Template, load
@@ -28,16 +28,7 @@ async def generate_solutions(desk: Desk, material: Material) -> Measures:
     material.show(
         desk.stage.name, [{"problem": one.prompt.question, "solution": one.text} for one in material.responses]
     )
-    valid = [one for one in material.responses if normalise(one.text) and not one.is_truncated]
-    texts: dict[str, set[str]] = {}
-    for response in valid:
-        texts.setdefault(response.prompt.id, set()).add(normalise(response.text))
-    asked = samples * len(problems)
-    return {
-        "valid_fraction": rate("valid_fraction", len(valid), asked),
-        "truncated_fraction": rate("truncated_fraction", sum(one.is_truncated for one in material.responses), asked),
-        "distinct_fraction": rate("distinct_fraction", sum(len(one) > 1 for one in texts.values()), len(problems)),
-    }
+    return sampling(material.responses, [problem.prompt.id for problem in problems], samples)
 
 
 def samples_wanted(desk: Desk) -> int:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from realign_daemon.curation.desk import Desk
 from realign_daemon.curation.material import Material, Row
+from realign_daemon.curation.place import spot
 from realign_daemon.curation.stages.judging import GIVEN_UP
 from realign_daemon.curation.stages.measures import Measures, exact
 from realign_daemon.curation.stages.sft.conversation import turns
@@ -26,7 +27,7 @@ async def format_conversion(desk: Desk, material: Material) -> Measures:
     for row, found in zip(material.rows, rendered, strict=True):
         seen: dict[str, object] = {"messages": row.fields["messages"], **_tokens(found)}
         if reason := _why_not(found, limit):
-            material.drop(desk.stage.name, reason, **seen)
+            material.drop(desk.stage.name, reason, **seen, **spot(row.provenance))
         else:
             kept.append(row)
             shown.append(seen)

@@ -73,7 +73,7 @@ async def _answered(desk: Desk, prompts: Sequence[Prompt], *, adapter: Sha256 | 
     found = iter(
         await verdicts(desk, [(prompt, text) for prompt, text in zip(prompts, texts, strict=True) if text is not None])
     )
-    return [("", None) if text is None else (text, next(found)) for text in texts]
+    return [("", None) if text is None else (text, next(found).is_right) for text in texts]
 
 
 def _share(metric: str, rights: Sequence[float]) -> Measures:

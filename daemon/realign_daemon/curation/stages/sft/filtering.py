@@ -7,15 +7,15 @@ from dataclasses import replace
 from statistics import fmean
 
 from realign_daemon.curation.desk import Desk
+from realign_daemon.curation.judgement import evidence
 from realign_daemon.curation.material import Material, Response, Row
 from realign_daemon.curation.stages import hygiene, measures
 from realign_daemon.curation.stages.judging import GIVEN_UP
 from realign_daemon.curation.stages.measures import Measures, exact
-from realign_daemon.curation.stages.rows import judged_by, made, row
+from realign_daemon.curation.stages.rows import made, row, within_count
 from realign_daemon.curation.stages.sft.conversation import opening
 from realign_daemon.curation.stages.sft.lesson import Lesson, judged, measured
 from realign_daemon.curation.stages.sft.preparation import answer_prompts, is_whole
-from realign_daemon.work.units import seed_for
 from realign_planner.thresholds import Tiered, threshold
 
 # Above it the question makes its own answer less likely (arXiv 2308.12032).
@@ -50,12 +50,9 @@ async def quality_filter(desk: Desk, material: Material) -> Measures:
     difficulties = [lesson.difficulty for lesson in scored if lesson.difficulty is not None]
     fitting = _keep(desk, material, scored, _mismatched)
     grounded = _keep(desk, material, fitting, _ungrounded)
-    spare = beyond_count(grounded, count=desk.spec.count, seed=desk.spec.seed)
-    kept = _keep(
-        desk, material, grounded, lambda one: "more rows than --count asked for" if one.prompt.id in spare else ""
-    )
-    material.rows = [_with_evidence(desk, lesson) for lesson in kept]
-    material.show(desk.stage.name, [_shown(lesson) for lesson in kept])
+    material.rows = within_count(desk, material, [_with_evidence(lesson) for lesson in grounded])
+    kept = {one.fields["id"] for one in material.rows}
+    material.show(desk.stage.name, [_shown(lesson) for lesson in grounded if lesson.row.fields["id"] in kept])
     return {
         "quality_score": await measures.mean(desk, "quality_score", qualities),
         **_share("quality_yield", len(good), len(lessons)),
@@ -63,13 +60,6 @@ async def quality_filter(desk: Desk, material: Material) -> Measures:
         **_share("ifd_yield", len(fitting), len(scored)),
         **_share("grounded_yield", len(grounded), len(fitting)),
     }
-
-
-def beyond_count(lessons: Sequence[Lesson], *, count: int | None, seed: int) -> frozenset[str]:
-    """The prompts of training rows beyond `count`, drawn by hash; held-out rows take no room."""
-    training = [lesson.prompt.id for lesson in lessons if not lesson.prompt.is_held_out]
-    drawn = sorted(training, key=lambda prompt_id: seed_for(seed, prompt_id, 0))
-    return frozenset(drawn[len(drawn) if count is None else count :])
 
 
 async def _clean(desk: Desk, material: Material) -> list[Lesson]:
@@ -100,7 +90,7 @@ def _keep(desk: Desk, material: Material, lessons: Sequence[Lesson], why_not: Ca
     kept: list[Lesson] = []
     for lesson in lessons:
         if reason := why_not(lesson):
-            material.drop(desk.stage.name, reason, **_shown(lesson))
+            material.drop(desk.stage.name, reason, chunk=lesson.prompt.chunk, **_shown(lesson))
         else:
             kept.append(lesson)
     return kept
@@ -134,10 +124,11 @@ def _shown(lesson: Lesson) -> dict[str, object]:
     }
 
 
-def _with_evidence(desk: Desk, lesson: Lesson) -> Row:
+def _with_evidence(lesson: Lesson) -> Row:
     shown = _shown(lesson)
-    judge = judged_by(desk, "rubric") | {name: shown[name] for name in ("quality", "groundedness")}
-    return replace(lesson.row, provenance={**lesson.row.provenance, "judge": judge, "ifd": shown["ifd"]})
+    found = {name: shown[name] for name in ("quality", "groundedness")}
+    found["models"] = evidence(({"of": "answer"}, one) for one in lesson.judgements)
+    return replace(lesson.row, provenance={**lesson.row.provenance, "judge": found, "ifd": shown["ifd"]})
 
 
 def _share(metric: str, hits: int, n: int) -> Measures:

@@ -7,11 +7,11 @@ from dataclasses import dataclass, replace
 from statistics import fmean
 
 from realign_daemon.curation.desk import Desk
+from realign_daemon.curation.judgement import Rating
 from realign_daemon.curation.material import Prompt, Response, Row
 from realign_daemon.curation.metrics.learning import instruction_following_difficulty
-from realign_daemon.curation.metrics.quality import expected_quality, expected_score
 from realign_daemon.curation.spec import ModelPin
-from realign_daemon.curation.stages.judging import rubric_tasks
+from realign_daemon.curation.stages.judging import rated_by
 from realign_daemon.curation.stages.sft.conversation import turns
 from realign_daemon.curation.templates import Template, load
 from realign_daemon.engine.api import Message, Score, Scored
@@ -26,6 +26,7 @@ class Lesson:
     quality: float | None = None  # 1..10
     groundedness: float | None = None  # 1..5
     difficulty: float | None = None  # IFD
+    judgements: tuple[Rating, ...] = ()
 
     @property
     def opening(self) -> tuple[Message, ...]:
@@ -46,18 +47,18 @@ async def judged(desk: Desk, lessons: Sequence[Lesson]) -> list[Lesson]:
     by_judge = [await _ratings(desk, pin, lessons) for pin in desk.judges]
     found: list[Lesson] = []
     for lesson, *ratings in zip(lessons, *by_judge, strict=True):
-        known = [rating for rating in ratings if rating is not None]
+        known = tuple(rating for rating in ratings if rating is not None)
         if len(known) < len(ratings):
             found.append(lesson)
         else:
-            quality, groundedness = map(fmean, zip(*known, strict=True))
-            found.append(replace(lesson, quality=quality, groundedness=groundedness))
+            quality = fmean(one.quality for one in known)
+            groundedness = fmean(_groundedness(one) for one in known)
+            found.append(replace(lesson, quality=quality, groundedness=groundedness, judgements=known))
     return found
 
 
-async def _ratings(desk: Desk, pin: ModelPin, lessons: Sequence[Lesson]) -> list[tuple[float, float] | None]:
-    """One judge's quality and groundedness of each lesson."""
-    rubric = load(pin.templates).template("rubric")
+async def _ratings(desk: Desk, pin: ModelPin, lessons: Sequence[Lesson]) -> list[Rating | None]:
+    """One judge's word on each lesson."""
     responses = [
         Response(
             prompt=replace(lesson.prompt, question=lesson.opening[-1].content),
@@ -67,11 +68,12 @@ async def _ratings(desk: Desk, pin: ModelPin, lessons: Sequence[Lesson]) -> list
         )
         for lesson in lessons
     ]
-    slot = groundedness_slot(rubric)
-    return [
-        None if found is None else (expected_quality(found.probabilities), expected_score(found.probabilities[slot]))
-        for found in await desk.fill_by(pin, rubric_tasks(pin, responses, rubric))
-    ]
+    return await rated_by(desk, pin, responses, template="rubric")
+
+
+def _groundedness(judged: Rating) -> float:
+    rubric = load(judged.judge.templates).template("rubric")
+    return judged.scores[groundedness_slot(rubric)][1]
 
 
 def groundedness_slot(rubric: Template) -> int:

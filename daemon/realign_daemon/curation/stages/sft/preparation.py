@@ -29,7 +29,7 @@ async def data_prep(desk: Desk, material: Material) -> Measures:
     for prompt in material.prompts:
         if prompt.id not in whole:
             reason = "its answer is empty, cut at the token limit, or was given up"
-            material.drop(desk.stage.name, reason, question=prompt.question)
+            material.drop(desk.stage.name, reason, chunk=prompt.chunk, question=prompt.question)
     material.show(
         desk.stage.name,
         [{"question": response.prompt.question, "answer": response.text} for response in material.responses],
@@ -62,7 +62,7 @@ async def take_answers(desk: Desk, material: Material) -> str:
     await prompts.draw_prompts(desk, material)
     for prompt in material.prompts:
         if not prompt.gold:
-            material.drop(desk.stage.name, "the record has no answer", question=prompt.question)
+            material.drop(desk.stage.name, "the record has no answer", chunk=prompt.chunk, question=prompt.question)
     material.prompts = [prompt for prompt in material.prompts if prompt.gold]
     material.suites_before = await suites.run(desk, adapter=None)
     await answer_prompts(desk, material)
