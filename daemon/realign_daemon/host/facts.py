@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import platform
 import re
-import subprocess
 import sys
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,7 +12,8 @@ from typing import cast
 
 import psutil
 
-_COMMAND_TIMEOUT_S = 5.0
+from realign_daemon.host.program import output_of
+
 _SYSCTL_NAMES = ("machdep.cpu.brand_string", "hw.memsize", "hw.physicalcpu", "iogpu.wired_limit_mb")
 # Metal's recommendedMaxWorkingSetSize, as llama.cpp prints it on people's machines: two thirds up to 32 GB (22906 MB
 # of 32 GB; newer systems say 26800), three quarters from 36 GB (28991 MB of 36 GB).
@@ -85,7 +85,7 @@ def macos_usable_bytes(memory_bytes: int, wired_limit_mb: int) -> int:
 
 
 def _read_macos() -> HostFacts:
-    values = parse_sysctl(_run("sysctl", *_SYSCTL_NAMES))
+    values = parse_sysctl(output_of("sysctl", *_SYSCTL_NAMES))
     memory_bytes = int(values.get("hw.memsize") or psutil.virtual_memory().total)
     return HostFacts(
         chip=values.get("machdep.cpu.brand_string", platform.machine()),
@@ -93,18 +93,9 @@ def _read_macos() -> HostFacts:
         memory_bytes=memory_bytes,
         usable_bytes=macos_usable_bytes(memory_bytes, int(values.get("iogpu.wired_limit_mb") or 0)),
         cpu_cores=int(values.get("hw.physicalcpu") or os.cpu_count() or 1),
-        gpu_cores=parse_gpu_cores(_run("ioreg", "-rc", "AGXAccelerator", "-d1")),
+        gpu_cores=parse_gpu_cores(output_of("ioreg", "-rc", "AGXAccelerator", "-d1")),
         portable=_has_battery(),
     )
-
-
-def _run(*command: str) -> str:
-    """What a program prints; what it does not know is missing there, so its exit status says nothing."""
-    try:
-        done = subprocess.run(command, capture_output=True, text=True, timeout=_COMMAND_TIMEOUT_S, check=False)
-    except (OSError, subprocess.TimeoutExpired):
-        return ""
-    return done.stdout
 
 
 def _text(path: Path) -> str:

@@ -17,25 +17,30 @@ from realign_daemon.engine.errors import EngineError
 from realign_daemon.engine.models import LocalModels
 from realign_daemon.errors import NotFound
 from realign_daemon.host.benchmark import Benchmarks
+from realign_daemon.host.disk_room import replicas_room_bytes, work_floor_bytes
 from realign_daemon.host.facts import HostFacts, free_bytes, read_facts
-from realign_daemon.host.power import Power, read_power
+from realign_daemon.host.login import somebody_is_logged_in
+from realign_daemon.host.pause import Pause
+from realign_daemon.host.policy import Situation, memory_shortage, reason_to_refuse, reserved_bytes
+from realign_daemon.host.power import read_power
+from realign_daemon.host.pressure import Pressure, read_pressure
+from realign_daemon.host.sleep import SleepWatch
 
 log = structlog.get_logger()
 
 REFRESH_S = 1.0
 MODELS_EVERY_S = 30.0  # how soon a model that was downloaded by hand is noticed
 UNMEASURED_SLOTS = 8  # enough to fill small batches, little enough for any memory
-# Below it a node takes no new work: the ledger must always be able to commit.
-DISK_FLOOR_BYTES = 2 * 1024**3
+OWNER_EVERY_S = 10.0  # how soon it is noticed that somebody logs in or memory runs short: programs are asked for it
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Now:
     """What changes while the daemon runs."""
 
-    power: Power
-    free_bytes: int
+    situation: Situation
     disk_free_bytes: int
+    disk_total_bytes: int
 
 
 class Machine:
@@ -51,6 +56,8 @@ class Machine:
         models: LocalModels,
         benchmarks: Benchmarks,
         clock: Clock,
+        pause: Pause,
+        sleep: SleepWatch,
         is_working: Callable[[], bool],
     ) -> None:
         """`is_working` says whether the engine has units: it is not measured, and not loaded anew, under them."""
@@ -61,10 +68,16 @@ class Machine:
         self._local_models = models
         self._benchmarks = benchmarks
         self._clock = clock
+        self._pause = pause
+        self._sleep = sleep
         self._is_working = is_working
         self._measuring = asyncio.Lock()
         self._host: HostFacts
         self._now: _Now
+        self._user_active = False
+        self._pressure: Pressure = "unknown"
+        self._owner_at_s = float("-inf")
+        self._was_short = False
         self._models: dict[str, LocalModel] = {}
         self._models_at_s = float("-inf")
 
@@ -82,7 +95,12 @@ class Machine:
             self._models_at_s = self._clock.continuous()
 
     async def measure_at_start(self) -> None:
-        """Measures the machine and its standard model, unless it was done before. Failing is no reason to stop."""
+        """Measures the machine and its standard model, unless it was done before, once its owner lets it work.
+
+        Failing is no reason to stop.
+        """
+        while self._owner_objects():
+            await self._clock.sleep(REFRESH_S)
         try:
             await self.measure(self._config.benchmark.model)
         except (EngineError, NotFound) as error:
@@ -112,15 +130,33 @@ class Machine:
 
     def reason_to_refuse(self) -> str:
         """Why this node takes no work just now; empty when it does."""
-        floor = self._config.power.battery_floor_fraction
-        power = self._now.power
+        if reason := self._owner_objects():
+            return reason
         if self._measuring.locked():
             return "it is measuring itself"
-        if power.source == "battery" and power.battery_fraction is not None and power.battery_fraction <= floor:
-            return f"it runs on a battery that is {power.battery_fraction:.0%} full"
-        if self._now.disk_free_bytes < DISK_FLOOR_BYTES:
+        if self._now.disk_free_bytes < work_floor_bytes(self._now.disk_total_bytes):
             return f"its disk has only {self._now.disk_free_bytes / 1e9:.1f} GB left"
         return ""
+
+    def reason_to_rest(self) -> str:
+        """See steward.Host."""
+        if self._pause.is_on:
+            return "the node is paused"
+        return memory_shortage(self._now.situation, self._config.power)
+
+    @property
+    def on_mains(self) -> bool:
+        """See steward.Host."""
+        return self._now.situation.power.source != "battery"
+
+    def spare_bytes(self) -> int:
+        """Memory that a model may take now: what is free, less what is kept for whoever is logged in."""
+        return max(0, free_bytes() - reserved_bytes(self._now.situation, self._config.power))
+
+    @property
+    def replicas_room_bytes(self) -> int:
+        """What other nodes' results and files may take of this disk; none when it is not above 0."""
+        return replicas_room_bytes(self._now.disk_free_bytes)
 
     def slots(self, model: LocalModel) -> int:
         """Units in flight that fill the engine: the measured peak batch size."""
@@ -129,7 +165,7 @@ class Machine:
 
     def facts(self) -> NodeFacts:
         """This node as the cluster should know it."""
-        host, now = self._host, self._now
+        host, now, situation = self._host, self._now, self._now.situation
         return NodeFacts(
             node_id=self._node_id,
             name=self._config.node.name,
@@ -137,18 +173,28 @@ class Machine:
             chip=host.chip,
             os=host.os,
             memory_bytes=host.memory_bytes,
-            usable_bytes=host.usable_bytes,
-            free_bytes=now.free_bytes,
+            usable_bytes=min(host.usable_bytes, host.memory_bytes - reserved_bytes(situation, self._config.power)),
+            free_bytes=situation.free_bytes,
             cpu_cores=host.cpu_cores,
             gpu_cores=host.gpu_cores,
             portable=host.portable,
-            power=now.power,
+            power=situation.power,
             duty_fraction=self._config.engine.duty_fraction,
             benchmark=self._benchmark(),
             engine=self._engine.status(),
             models=tuple(_known(model) for model in self._models.values()),
+            paused=self._pause.is_on,
             disk_free_bytes=now.disk_free_bytes,
+            user_active=situation.user_active,
+            refusal=self.reason_to_refuse(),
+            pause_left_s=self._pause.left_s,
+            last_sleep=self._sleep.last,
         )
+
+    def _owner_objects(self) -> str:
+        if self._pause.is_on:
+            return "its owner has paused it"
+        return reason_to_refuse(self._now.situation, self._config.power)
 
     def _benchmark(self) -> HostBenchmark | None:
         compute = self._benchmarks.known_compute()
@@ -182,11 +228,20 @@ class Machine:
         )
 
     def _look(self) -> _Now:
-        return _Now(
+        if self._clock.continuous() - self._owner_at_s >= OWNER_EVERY_S:
+            self._user_active, self._pressure = somebody_is_logged_in(), read_pressure()
+            self._owner_at_s = self._clock.continuous()
+        situation = Situation(
             power=read_power(),
+            memory_bytes=self._host.memory_bytes,
             free_bytes=free_bytes(),
-            disk_free_bytes=shutil.disk_usage(self._config.node.data_dir).free,
+            pressure=self._pressure,
+            user_active=self._user_active,
+            was_short=self._was_short,
         )
+        self._was_short = bool(memory_shortage(situation, self._config.power))
+        disk = shutil.disk_usage(self._config.node.data_dir)
+        return _Now(situation=situation, disk_free_bytes=disk.free, disk_total_bytes=disk.total)
 
 
 def _known(model: LocalModel) -> KnownModel:

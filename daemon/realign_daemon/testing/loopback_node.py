@@ -11,7 +11,7 @@ from pathlib import Path
 from realign_daemon.clock import SystemClock
 from realign_daemon.cluster.addresses import Address
 from realign_daemon.cluster.beats import JobDigest
-from realign_daemon.cluster.discovery import Announcement, Discovery, own_addresses
+from realign_daemon.cluster.discovery import Announcement, Discovery, own_addresses, tag_mark
 from realign_daemon.cluster.facts import NodeFacts
 from realign_daemon.cluster.identity import load_identity
 from realign_daemon.cluster.state import StateFile
@@ -67,7 +67,7 @@ async def loopback_node(
     def addresses() -> tuple[Address, ...]:
         return own_addresses(server.address)
 
-    announcement = Announcement(node=identity.node, name=own_facts.name, tag=tag)
+    announcement = Announcement(node=identity.node, name=own_facts.name, marks=(tag_mark(tag),))
     view = ClusterView(
         identity=identity,
         tag=tag,
@@ -77,7 +77,7 @@ async def loopback_node(
         self_facts=lambda: own_facts,
         jobs=lambda: jobs,
         static_peers=peers,
-        discovery=Discovery(announcement, addresses=addresses, timing=timing) if discovery else None,
+        discovery=Discovery(lambda: announcement, addresses=addresses, timing=timing) if discovery else None,
         timing=timing,
     )
 

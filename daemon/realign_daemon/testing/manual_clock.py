@@ -15,6 +15,7 @@ class ManualClock:
     def __init__(self, *, continuous_s: float = 1000.0, unix_s: float = 1_800_000_000.0) -> None:
         """Both in seconds."""
         self._continuous_s = continuous_s
+        self._slept_s = 0.0
         self._unix_s = unix_s
         self._order = itertools.count()
         self._sleepers: list[tuple[float, int, asyncio.Future[None]]] = []
@@ -22,6 +23,10 @@ class ManualClock:
     def continuous(self) -> float:
         """See Clock."""
         return self._continuous_s
+
+    def awake(self) -> float:
+        """See Clock."""
+        return self._continuous_s - self._slept_s
 
     def unix(self) -> float:
         """See Clock."""
@@ -44,6 +49,16 @@ class ManualClock:
             _, _, woken = heapq.heappop(self._sleepers)
             if not woken.done():
                 woken.set_result(None)
+
+    def sleep_through(self, seconds: float) -> None:
+        """Moves on as while the machine sleeps: sleepers sleep so much longer."""
+        self._slept_s += seconds
+        self._sleepers = [(due_s + seconds, order, woken) for due_s, order, woken in self._sleepers]
+        self.advance(seconds)
+
+    def set_unix(self, unix_s: float) -> None:
+        """Sets the wall clock, as people and time servers do."""
+        self._unix_s = unix_s
 
     async def run_for(self, seconds: float) -> None:
         """Moves on from sleeper to sleeper, each at its own moment, and lets what they wake run; then to the end."""

@@ -28,7 +28,13 @@ BACKOFF_GROWTH = 1.6  # gRPC's connection back-off
 Metadata = grpc.aio.Metadata | Sequence[tuple[str, str | bytes]]
 
 
-def open_channel(host: Host, address: Address | str, *, certificate: bytes | None = None) -> grpc.aio.Channel:
+def open_channel(
+    host: Host,
+    address: Address | str,
+    expects: str | None = None,  # noqa: ARG001 - there is no TLS here to prove who answers
+    *,
+    certificate: bytes | None = None,
+) -> grpc.aio.Channel:
     """A channel from the host's process that connects at its first call, and shows servers the certificate (PEM)."""
     return cast("grpc.aio.Channel", MemoryChannel(host, Address.parse(str(address)), certificate))
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 
 from realign_daemon.testing.virtual_loop import VirtualLoop
+from realign_daemon.testing.virtual_process import CURRENT
 
 UNIX_S = 1_800_000_000.0  # when every simulation begins
 
@@ -21,6 +22,11 @@ class VirtualClock:
     def continuous(self) -> float:
         """See Clock."""
         return self._loop.time() + self._continuous_skew_s
+
+    def awake(self) -> float:
+        """See Clock. Of the process that asks."""
+        process = CURRENT.get()
+        return self._loop.time() - (process.slept_s if process else 0.0)
 
     def unix(self) -> float:
         """See Clock."""

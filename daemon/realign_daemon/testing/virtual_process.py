@@ -48,6 +48,8 @@ class VirtualProcess:
         self.context = contextvars.copy_context()
         self.context.run(CURRENT.set, self)
         self._loop = loop
+        self.slept_s = 0.0  # how long the machine slept under it, up to its last resume
+        self._is_asleep = False
         self._stopped_at_s = 0.0
         self._timers: list[tuple[float, int, Any]] = []
         self._remains: list[asyncio.Task[Any]] = []
@@ -66,6 +68,7 @@ class VirtualProcess:
         """As stop, but as when the machine sleeps: its timers stand still, too."""
         if self.is_running:
             self.stop()
+            self._is_asleep = True
             self._timers = self._loop.take_timers(self)
 
     def resume(self) -> None:
@@ -73,6 +76,9 @@ class VirtualProcess:
         if self.is_running or self.is_dead:
             return
         self.is_running = True
+        if self._is_asleep:
+            self.slept_s += self._loop.time() - self._stopped_at_s
+            self._is_asleep = False
         self._loop.put_timers(self._timers, later_s=self._loop.time() - self._stopped_at_s)
         self._loop.run_soon(self.held)
         self._timers, self.held = [], []
