@@ -27,7 +27,7 @@ demo: $(NODE)
 
 test: $(DEV) check
 	$(BIN)/pytest -n auto --maxprocesses 4 tests/unit
-	$(BIN)/pytest tests/contract tests/sim tests/e2e
+	$(BIN)/pytest tests/contract tests/sim tests/fuzz tests/e2e
 
 e2e: $(DEV)
 	$(BIN)/pytest -m long -n 2 tests/e2e
@@ -42,6 +42,7 @@ check: $(DEV)
 bench: $(DEV)
 	$(BIN)/python bench/work_overhead.py
 	$(BIN)/python bench/status_cold_start.py
+	$(BIN)/python bench/failover.py
 
 proto: $(DEV)
 	$(BIN)/python proto/generate.py

@@ -15,4 +15,5 @@ def no_user_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None
         if name.startswith("REALIGN_"):
             monkeypatch.delenv(name)
     monkeypatch.setenv("REALIGN_DATA_DIR", str(tmp_path / "home"))
+    monkeypatch.setenv("REALIGN_CLIENT_DIR", str(tmp_path / "client"))
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")

@@ -8,50 +8,52 @@ async with connect() as client:
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Iterable, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
-from types import MappingProxyType
 from typing import Any, TypeVar
 
 import grpc
 import grpc.aio
 
+from realign_client.channels import open_channel
 from realign_client.endpoint import find_endpoint
 from realign_client.errors import error_of_call
 from realign_client.outputs import receive
 from realign_client.sources import SourceFile, pieces
+from realign_client.trust_calls import TrustCalls
+from realign_client.uploads import Progress, upload
 from realign_proto.v1 import curation_pb2 as pb
-from realign_proto.v1 import status_pb2
+from realign_proto.v1 import facts_pb2, host_pb2, housekeeping_pb2, status_pb2
 from realign_proto.v1.curation_pb2_grpc import CurationStub
+from realign_proto.v1.files_pb2_grpc import FilesStub
+from realign_proto.v1.host_pb2_grpc import HostStub
+from realign_proto.v1.housekeeping_pb2_grpc import HousekeepingStub
 from realign_proto.v1.status_pb2_grpc import StatusStub
 
 CALL_TIMEOUT_S = 35.0  # a node gives the job's home 30 s when it passes a call on
-SUBMIT_TIMEOUT_S = 900.0  # uploads over a slow network, and the daemon parses before it answers
+SUBMIT_TIMEOUT_S = 2100.0  # a node gives the job's home 1800 s to fetch the sources and to parse them
 BENCH_TIMEOUT_S = 900.0
 FETCH_TIMEOUT_S = 3600.0
-
-# A laptop that fell asleep closes nothing: pings find out within seconds that a watched node is gone.
-CHANNEL_OPTIONS = MappingProxyType(
-    {
-        "grpc.keepalive_time_ms": 10_000,
-        "grpc.keepalive_timeout_ms": 5_000,
-        "grpc.http2.ping_timeout_ms": 5_000,
-        "grpc.max_reconnect_backoff_ms": 2_000,
-        "grpc.enable_http_proxy": 0,  # nodes are on this network; a proxy for the web has no business between them
-        "grpc.max_receive_message_length": 64 * 1024 * 1024,  # a list of jobs carries their specs and summaries
-    }
-)
+GARBAGE_TIMEOUT_S = 1300.0  # a node sweeps for up to 600 s, then gives the others as long
 
 T = TypeVar("T")
 
 
 @asynccontextmanager
 async def connect(endpoint: str | None = None) -> AsyncGenerator[Client]:
-    """A client of the daemon at `endpoint`, or of the nearest one; see `find_endpoint` for the order and the errors."""
+    """A client of the daemon at `endpoint`, or of the nearest one; see `find_endpoint` for the order and the errors.
+
+    Over TCP it shows the certificate that `cluster join` has left, if there is one, and renews it in time.
+    """
     target = find_endpoint(endpoint)
-    async with grpc.aio.insecure_channel(target, options=list(CHANNEL_OPTIONS.items())) as channel:
-        yield Client(channel, target)
+    async with open_channel(target) as channel:
+        client = Client(channel, target)
+        if not target.startswith("unix:"):
+            from realign_client.enrolment import renew
+
+            await renew(client.trust)
+        yield client
 
 
 class Client:
@@ -59,16 +61,36 @@ class Client:
 
     def __init__(self, channel: grpc.aio.Channel, target: str) -> None:
         self.target = target
+        self.trust = TrustCalls(channel, target)
         self._curation = CurationStub(channel)
         self._status = StatusStub(channel)
+        self._files = FilesStub(channel)
+        self._host = HostStub(channel)
+        self._housekeeping = HousekeepingStub(channel)
 
-    async def submit(self, request: pb.JobRequest, files: Sequence[SourceFile] = ()) -> pb.SubmitReply:
-        """Takes the request and the bytes of files to the cluster; files that it does not announce become sources."""
+    async def submit(
+        self,
+        request: pb.JobRequest,
+        files: Sequence[SourceFile] = (),
+        *,
+        progress: Progress = lambda _there, _all: None,
+    ) -> pb.SubmitReply:
+        """Takes the request and the bytes of files to the cluster; files that it does not announce become sources.
+
+        Bytes that the daemon has are not sent, and an upload that breaks goes on where it stopped, now or next time.
+        """
         announced = pb.JobRequest()
         announced.CopyFrom(request)
-        known = {one.sha256 for one in (*request.sources, *request.eval_sets, request.data)}
-        announced.sources.extend(file.announcement() for file in files if file.sha256 not in known)
-        parts = _submission(announced, pieces(files))
+        known = {(one.name, one.sha256) for one in (*request.sources, *request.eval_sets, request.data)}
+        announced.sources.extend(file.announcement() for file in files if (file.name, file.sha256) not in known)
+        sent = [file for file in files if file.path]
+        try:
+            await upload(self._files, sent, progress)
+            sent = []
+        except grpc.aio.AioRpcError as failure:
+            if failure.code() is not grpc.StatusCode.UNIMPLEMENTED:  # an older daemon takes the bytes with the submit
+                raise error_of_call(failure, self.target) from failure
+        parts = _submission(announced, sent)
         return await self._answer(self._curation.Submit(parts, timeout=SUBMIT_TIMEOUT_S))
 
     async def plan(self, request: pb.JobRequest) -> pb.PlanReply:
@@ -80,7 +102,7 @@ class Client:
         return await self._answer(self._curation.GetJob(pb.JobRef(job_id=job_id), timeout=CALL_TIMEOUT_S))
 
     async def jobs(self) -> tuple[pb.Job, ...]:
-        """The jobs of every node that can be reached, oldest first."""
+        """The jobs of every node that can be reached, oldest first, without specs, plans, pilots and summaries."""
         return tuple((await self._answer(self._curation.ListJobs(pb.ListJobsRequest(), timeout=CALL_TIMEOUT_S))).jobs)
 
     def watch(self, job_id: str) -> AsyncIterator[pb.JobEvent]:
@@ -117,7 +139,7 @@ class Client:
         return await self._answer(self._curation.DropRows(request, timeout=CALL_TIMEOUT_S))
 
     async def fetch(self, job_id: str, folder: Path) -> tuple[Path, ...]:
-        """Writes every output file of the job below `folder`, each checked against its hash."""
+        """Writes every output file of the job below `folder`, all of them checked, or none. See `receive`."""
         call = self._curation.FetchOutput(pb.JobRef(job_id=job_id), timeout=FETCH_TIMEOUT_S)
         return await receive(self._events(call), folder)
 
@@ -128,6 +150,34 @@ class Client:
     def bench(self, request: status_pb2.BenchRequest) -> AsyncIterator[status_pb2.BenchEvent]:
         """Measures the daemon's machine: what it is doing, and in the last event the figures."""
         return self._events(self._status.Bench(request, timeout=BENCH_TIMEOUT_S))
+
+    async def pause_node(self, seconds: float | None = None) -> facts_pb2.NodeFacts:
+        """Has the daemon take no work, for so long or until it is resumed; the node's facts afterwards."""
+        request = host_pb2.PauseNodeRequest(seconds=seconds)
+        return await self._answer(self._host.PauseNode(request, timeout=CALL_TIMEOUT_S))
+
+    async def resume_node(self) -> facts_pb2.NodeFacts:
+        """Has the daemon take work again; the node's facts afterwards."""
+        return await self._answer(self._host.ResumeNode(host_pb2.ResumeNodeRequest(), timeout=CALL_TIMEOUT_S))
+
+    async def output_files(self, job_id: str) -> pb.FileList:
+        """The job, and what lies in its output folder on its home."""
+        return await self._answer(self._curation.ListOutput(pb.JobRef(job_id=job_id), timeout=CALL_TIMEOUT_S))
+
+    async def remove(self, job_id: str) -> pb.RemovedJob:
+        """Removes an ended job for good; its results stay until they are garbage."""
+        return await self._answer(self._curation.RemoveJob(pb.JobRef(job_id=job_id), timeout=CALL_TIMEOUT_S))
+
+    async def garbage(self, keep_s: float, *, is_for_real: bool) -> housekeeping_pb2.Garbage:
+        """What no job refers to and is older than that, on every node; removed, or only looked at."""
+        call = self._housekeeping.CollectGarbage if is_for_real else self._housekeeping.FindGarbage
+        request = housekeeping_pb2.GarbageRequest(keep_s=keep_s)
+        return await self._answer(call(request, timeout=GARBAGE_TIMEOUT_S))
+
+    async def description(self) -> housekeeping_pb2.Description:
+        """What a bug report says of the node."""
+        request = housekeeping_pb2.DescribeNodeRequest()
+        return await self._answer(self._housekeeping.DescribeNode(request, timeout=CALL_TIMEOUT_S))
 
     async def _answer(self, call: Awaitable[T]) -> T:
         try:
@@ -145,7 +195,8 @@ class Client:
             call.cancel()
 
 
-async def _submission(request: pb.JobRequest, parts: Iterable[pb.SourceBytes]) -> AsyncIterator[pb.SubmitRequest]:
+async def _submission(request: pb.JobRequest, files: Sequence[SourceFile]) -> AsyncIterator[pb.SubmitRequest]:
     yield pb.SubmitRequest(request=request)
-    for part in parts:
-        yield pb.SubmitRequest(bytes=part)
+    for file in {file.sha256: file for file in files}.values():
+        for part in pieces(file):
+            yield pb.SubmitRequest(bytes=pb.SourceBytes(sha256=part.sha256, data=part.data))

@@ -1,10 +1,12 @@
-"""Bonjour: a daemon of this user's cluster that announces itself, on this machine or on the network around it."""
+"""Bonjour: daemons that announce themselves, on this machine or on the network around it. Only hints."""
 
 from __future__ import annotations
 
 import hashlib
 import os
 import threading
+from collections.abc import Callable
+from typing import TypeVar
 
 from zeroconf import InterfaceChoice, IPVersion, ServiceBrowser, ServiceInfo, ServiceStateChange, Zeroconf
 
@@ -14,22 +16,59 @@ SERVICE_TYPE = "_realign._tcp.local."
 TAG_VARIABLE = "REALIGN_CLUSTER_TAG"
 BROWSE_TIMEOUT_S = 2.0
 RESOLVE_TIMEOUT_MS = 1000
+MARK_BYTES = 8  # of the SHA-256 of a tag or an authority, hex: what daemons announce instead
+
+T = TypeVar("T")
 
 
-def browse(timeout_s: float = BROWSE_TIMEOUT_S) -> str | None:
-    """HOST:PORT of the first daemon that shows up under this user's cluster tag; None when the time is over."""
+def own_marks() -> frozenset[str]:
+    """What daemons of this user announce who are in no cluster."""
     tag = os.environ.get(TAG_VARIABLE) or f"user-{os.getuid()}"
-    # Daemons announce the first 8 bytes of the tag's SHA-256, hex, not the tag.
-    wanted = hashlib.sha256(tag.encode()).digest()[:8].hex().encode()
-    found: list[str] = []
+    return frozenset({mark(hashlib.sha256(tag.encode()).digest())})
+
+
+def mark(digest: bytes) -> str:
+    """What is announced of a digest."""
+    return digest[:MARK_BYTES].hex()
+
+
+def browse(marks: frozenset[str], timeout_s: float = BROWSE_TIMEOUT_S) -> str | None:
+    """HOST:PORT of the first daemon that shows up with one of these marks; None when the time is over."""
+
+    def read(info: ServiceInfo) -> str | None:
+        targets = (f"{host}:{info.port}" for host in info.parsed_addresses(IPVersion.V4Only))
+        return next((target for target in targets if accepts(target)), None) if _marks(info) & marks else None
+
+    return _first(read, timeout_s)
+
+
+def find_join(authority_sha256: bytes, timeout_s: float = BROWSE_TIMEOUT_S) -> tuple[str, ...]:
+    """HOST:PORT where those ask who have an invitation of this authority; empty when nobody says so in time."""
+
+    def read(info: ServiceInfo) -> tuple[str, ...] | None:
+        port = (info.properties.get(b"join") or b"").decode(errors="replace")
+        if mark(authority_sha256) not in _marks(info) or not port.isdecimal():
+            return None
+        return tuple(f"{host}:{port}" for host in info.parsed_addresses(IPVersion.V4Only))
+
+    return _first(read, timeout_s) or ()
+
+
+def _marks(info: ServiceInfo) -> set[str]:
+    return set((info.properties.get(b"tag") or b"").decode(errors="replace").split(","))
+
+
+def _first(read: Callable[[ServiceInfo], T | None], timeout_s: float) -> T | None:
+    """What is read out of the first announcement that has it."""
+    found: list[T] = []
     done = threading.Event()
 
     def on_change(zeroconf: Zeroconf, service_type: str, name: str, state_change: ServiceStateChange) -> None:
-        if state_change is not ServiceStateChange.Added or done.is_set():
+        if state_change is ServiceStateChange.Removed or done.is_set():
             return
         info = zeroconf.get_service_info(service_type, name, RESOLVE_TIMEOUT_MS)
-        if info is not None and info.port and info.properties.get(b"tag") == wanted and (address := _address(info)):
-            found.append(address)
+        if info is not None and info.port and (value := read(info)):
+            found.append(value)
             done.set()
 
     try:
@@ -42,8 +81,3 @@ def browse(timeout_s: float = BROWSE_TIMEOUT_S) -> str | None:
     finally:
         zeroconf.close()
     return found[0] if found else None
-
-
-def _address(info: ServiceInfo) -> str | None:
-    targets = (f"{host}:{info.port}" for host in info.parsed_addresses(IPVersion.V4Only))
-    return next((target for target in targets if accepts(target)), None)

@@ -28,12 +28,17 @@ COMMANDS = MappingProxyType(
         "resume": ("jobs", "resume"),
         "retry": ("jobs", "retry"),
         "fetch": ("jobs", "fetch"),
+        "rm": ("housekeeping", "rm"),
         "sample": ("data", "sample"),
         "why": ("data", "why"),
         "drop": ("data", "drop"),
         "status": ("status", "status"),
         "nodes": ("status", "nodes"),
         "bench": ("status", "bench"),
+        "cluster": ("cluster", "app"),
+        "gc": ("housekeeping", "gc"),
+        "report": ("housekeeping", "report"),
+        "node": ("node", "app"),
         "daemon": ("daemon", "app"),
     }
 )

@@ -42,6 +42,14 @@ class Credentials:
         """As gRPC takes them."""
         return grpc.ssl_channel_credentials(self.authorities_pem, self.key_pem, self.certificate_pem)
 
+    @property
+    def marks(self) -> frozenset[str]:
+        """What nodes of the cluster announce of it by Bonjour, one of these at least; see bonjour.mark."""
+        from realign_client.bonjour import mark
+
+        found = x509.load_pem_x509_certificates(self.authorities_pem)
+        return frozenset(mark(hashlib.sha256(one.public_bytes(serialization.Encoding.DER)).digest()) for one in found)
+
     def refusal(self, now_unix_s: float) -> str | None:
         """Why no node will accept them at this moment; None when they are good. TLS itself would not say."""
         certificate = x509.load_pem_x509_certificate(self.certificate_pem)

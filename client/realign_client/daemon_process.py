@@ -14,6 +14,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from realign_client.endpoint import socket_of
 from realign_client.errors import LocalFailure
 from realign_client.reach import accepts
 
@@ -92,6 +93,11 @@ class DaemonProcess:
         raise LocalFailure(
             f"the daemon in {self.data_dir} did not answer within {READY_TIMEOUT_S:.0f} s:\n{self.last_words()}"
         )
+
+    @property
+    def socket(self) -> str:
+        """How this client reaches it, whatever cluster this client belongs to. Once it is ready."""
+        return socket_of(self.data_dir)
 
     def last_words(self) -> str:
         """The last lines of its log, and of what it said outside of it."""

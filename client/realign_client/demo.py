@@ -54,7 +54,11 @@ async def run_demo(output: Path, *, tell: Tell, style: Style) -> DemoResult:
     require_node_install()
     # A tag of its own: no other cluster of this machine or network takes part, not even another demo.
     # Both nodes share this machine's cores: measured at the same time, each would measure the other's noise.
-    environment = {"REALIGN_CLUSTER_TAG": f"demo-{secrets.token_hex(4)}", "REALIGN_BENCHMARK__ON_START": "false"}
+    environment = {
+        "REALIGN_CLUSTER_TAG": f"demo-{secrets.token_hex(4)}",
+        "REALIGN_BENCHMARK__ON_START": "false",
+        "REALIGN_POWER__USER_FREE_FRACTION": "0",  # who runs a demo waits for it, and its model is tiny
+    }
     with tempfile.TemporaryDirectory(prefix="realign-demo-") as folder, ExitStack() as daemons:
         nodes: dict[str, DaemonProcess] = {}
 
@@ -81,8 +85,9 @@ async def run_demo(output: Path, *, tell: Tell, style: Style) -> DemoResult:
 
 
 async def _have_met(nodes: dict[str, DaemonProcess]) -> bool:
-    async with connect(nodes[LEFT].wait_until_ready()) as left:
-        nodes[RIGHT].wait_until_ready()
+    for node in nodes.values():
+        node.wait_until_ready()
+    async with connect(nodes[LEFT].socket) as left:
         try:
             await _until([left], _have_all(len(nodes)), MEET_TIMEOUT_S)
         except TimeoutError:
@@ -110,8 +115,9 @@ async def _work(nodes: dict[str, DaemonProcess], output: Path, *, tell: Tell, st
 @asynccontextmanager
 async def _settled(nodes: dict[str, DaemonProcess], tell: Tell) -> AsyncGenerator[tuple[Client, status_pb2.NodeStatus]]:
     """A client of the node that does not lead, once both are measured and agree on who does."""
-    addresses = {name: node.wait_until_ready() for name, node in nodes.items()}
-    async with connect(addresses[LEFT]) as left, connect(addresses[RIGHT]) as right:
+    for node in nodes.values():
+        node.wait_until_ready()
+    async with connect(nodes[LEFT].socket) as left, connect(nodes[RIGHT].socket) as right:
         seen, _ = await _until([left, right], _have_all(len(nodes)), SETTLE_TIMEOUT_S)
         for member in seen.members:
             tell(f"{member.name} is {member.state} at {', '.join(member.addresses)}")

@@ -12,6 +12,7 @@ from realign_client.reach import accepts
 ENDPOINT_VARIABLE = "REALIGN_ENDPOINT"
 DATA_DIR_VARIABLE = "REALIGN_DATA_DIR"
 HIGHEST_PORT = 65535
+MOST_TRIED = 4  # of the addresses that are known of a cluster: each that is gone takes half a second
 
 
 def data_dir() -> Path:
@@ -37,10 +38,12 @@ def parse_endpoint(text: str) -> str:
 
 
 def find_endpoint(named: str | None = None) -> str:
-    """The target to dial: the one named, else in the environment, else this user's daemon, else one on the network.
+    """The target to dial: the one named, else in the environment, else this user's daemon, else one of the cluster.
 
-    A named one is not tried here. A local one counts when something accepts a connection at it, so that the socket
-    of a daemon that was killed is passed over. The network is browsed for two seconds at most.
+    A named one is not tried here. Others count when something accepts a connection there, so that the socket of a
+    daemon that was killed is passed over. Of the cluster that this client has joined the nodes are tried where they
+    were last known; then the network is browsed for two seconds at most, for that cluster or else for a daemon of this
+    user that is in none.
 
     Raises:
         BadUsage: the name is no endpoint.
@@ -53,9 +56,14 @@ def find_endpoint(named: str | None = None) -> str:
     for candidate in _local(folder):
         if accepts(candidate):
             return candidate
-    from realign_client.bonjour import browse
+    from realign_client.bonjour import browse, own_marks
+    from realign_client.credentials import load_credentials
 
-    if found := browse():
+    credentials = load_credentials()
+    for candidate in credentials.addresses[:MOST_TRIED] if credentials else ():
+        if accepts(candidate):
+            return candidate
+    if found := browse(credentials.marks if credentials else own_marks()):
         return found
     raise NoCluster(
         f"no daemon answers in {folder} and none was found on the network; start one with `realignctl daemon start` "
@@ -63,12 +71,17 @@ def find_endpoint(named: str | None = None) -> str:
     )
 
 
+def socket_of(folder: Path) -> str:
+    """The socket of the daemon that runs on a data directory.
+
+    A socket's path holds about a hundred bytes; below a deep folder the daemon puts it elsewhere and says where.
+    """
+    return parse_endpoint(_first_line(folder / "socket") or str(folder / "realignd.sock"))
+
+
 def _local(folder: Path) -> Iterator[str]:
     """Where this user's daemon may listen, nearest first."""
-    yield f"unix:{folder / 'realignd.sock'}"
-    # A socket's path holds about a hundred bytes; below a deep folder the daemon puts it elsewhere and says where.
-    if moved := _first_line(folder / "socket"):
-        yield parse_endpoint(moved)
+    yield socket_of(folder)
     if address := _first_line(folder / "endpoint"):
         yield parse_endpoint(address)
 

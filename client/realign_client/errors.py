@@ -20,6 +20,8 @@ from types import MappingProxyType
 import grpc
 import grpc.aio
 
+from realign_proto.handshake import explain_handshake
+
 EXIT_KEY = "realign-exit"  # trailing metadata in which a daemon puts the exit code
 INTERRUPTED = 130  # what a shell expects of a program that Ctrl-C ended
 
@@ -92,6 +94,9 @@ def error_of_call(failure: grpc.aio.AioRpcError, target: str) -> ClientError:
         return refused(details, int(text))
     match failure.code():
         case grpc.StatusCode.UNAVAILABLE:
+            explained = None if target.startswith("unix:") else explain_handshake(failure.details() or "")
+            if explained is not None:
+                return NoCluster(f"{target}: {explained}")
             return NoCluster(f"no daemon answers at {target}; start one with `realignctl daemon start` or `realignd`")
         case grpc.StatusCode.DEADLINE_EXCEEDED:
             return NoCluster(f"the daemon at {target} did not answer in time; see `realignctl daemon logs` there")

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, cast
 
 from realign_client.errors import BadUsage
+from realign_client.sources import SHARED
 from realign_client.wish import Wish
 from realign_proto.v1 import curation_pb2 as pb
 
@@ -78,8 +79,8 @@ def gather(given: Wish, spec: str | None) -> JobFile:
 
 
 def _beside(job_file: Path, name: str) -> str:
-    """The path of a file that is named relative to the job file."""
-    return str(job_file.parent / Path(name).expanduser())
+    """The path of a file that is named relative to the job file; a file of a share is where it is."""
+    return name if name.startswith(SHARED) else str(job_file.parent / Path(name).expanduser())
 
 
 def _frozen(document: Mapping[str, Any]) -> JobFile:
@@ -88,7 +89,7 @@ def _frozen(document: Mapping[str, Any]) -> JobFile:
     further = cast("list[Mapping[str, Any]]", document.get("judges") or [])
     judging = [roles["judge"]] if "judge" in roles else []
     names["judges"] = tuple(str(pin["name"]) for pin in (*judging, *further))
-    names |= {key: document[key] for key in ("count", "seed", "until") if document.get(key)}
+    names |= {key: document[key] for key in ("count", "seed", "until") if document.get(key) is not None}
     names |= {key: tuple(document[key]) for key in ("nodes", "exclude_nodes") if document.get(key)}
     sources = cast("list[Mapping[str, Any]]", document.get("sources") or [])
     return JobFile(

@@ -14,7 +14,7 @@ FOLDER = "local"  # below the data directory: results are kept, so that the next
 
 @contextmanager
 def embedded_daemon() -> Generator[str]:
-    """The address of a daemon that lives as long as the context.
+    """The socket of a daemon that lives as long as the context.
 
     Raises:
         LocalFailure: only the client is installed, or the daemon does not start.
@@ -22,4 +22,5 @@ def embedded_daemon() -> Generator[str]:
     require_node_install()
     with DaemonProcess(data_dir() / FOLDER, "--no-discovery", "--listen", "127.0.0.1:0") as daemon:
         note("starting a daemon for this job")
-        yield daemon.wait_until_ready()
+        daemon.wait_until_ready()
+        yield daemon.socket

@@ -19,6 +19,7 @@ Endpoint = Annotated[
     ),
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON on stdout and nothing else.")]
+Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
 JobId = Annotated[str, typer.Argument(metavar="JOB", help="The job's id, or the beginning of it.")]
 Output = Annotated[str | None, typer.Option("--output", metavar="DIR", help="Folder for the files of the job.")]
 
@@ -32,7 +33,8 @@ Sources = Annotated[
     typer.Option(
         "--source",
         metavar="PATH",
-        help="A .pdf, .epub, .html, .md, .txt, .jsonl or .parquet file, or a folder of them. Repeatable.",
+        help="A .pdf, .epub, .html, .md, .txt, .jsonl or .parquet file, or a folder of them; share:NAME/PATH and "
+        "node:NODE/NAME/PATH name a file that a node offers under [shares]. Repeatable.",
     ),
 ]
 DataTypeName = Annotated[

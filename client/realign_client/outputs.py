@@ -1,18 +1,20 @@
-"""Output: the files that a job wrote, received into a folder of this machine and checked against their hashes."""
+"""Output: the files that a job wrote, received into a folder of this machine: all of them right, or none."""
 
 from __future__ import annotations
 
 import hashlib
 import json
 import os
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 from typing import BinaryIO
 
 from realign_client.errors import BadUsage, Damaged
 from realign_proto.v1 import curation_pb2 as pb
 
-PART_SUFFIX = ".part"  # a file bears it until its hash was found right
+PART_SUFFIX = ".part"  # a file bears it until all of them were found right
+SUMS = "SHA256SUMS"
+SHOWN_NAMES = 3  # of files that are wrong
 
 
 def check_folder(folder: Path) -> None:
@@ -25,31 +27,47 @@ def check_folder(folder: Path) -> None:
 async def receive(chunks: AsyncIterator[pb.FileChunk], folder: Path) -> tuple[Path, ...]:
     """Writes the files below `folder` and returns their paths in the order in which they came.
 
-    A file appears under its name only when it is whole and right; one that was there before is replaced then. The
-    path in summary.json is made that of the folder here.
+    Files appear under their names only when all of them are whole and right; what was there before is replaced then.
+    The path in summary.json is made that of the folder here.
 
     Raises:
-        Damaged: a file is not what its hash says, ends early, or would lie outside the folder.
+        Damaged: a file is not what its hash or SHA256SUMS says, ends early, or would lie outside the folder.
         OSError: this machine cannot write it.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    written: list[Path] = []
-    current: _Arriving | None = None
+    files: list[_Arriving] = []
     try:
         async for chunk in chunks:
-            if current is None or current.chunk.path != chunk.path:
-                if current is not None:
-                    written.append(current.finish())
-                current = _Arriving(chunk, safe_path(folder, chunk.path))
-            current.write(chunk.data)
-        if current is not None:
-            written.append(current.finish())
-            current = None
+            if not files or files[-1].chunk.path != chunk.path:
+                if files:
+                    files[-1].finish()
+                files.append(_Arriving(chunk, safe_path(folder, chunk.path)))
+            files[-1].write(chunk.data)
+        if files:
+            files[-1].finish()
+        _check_sums(files)
+        written = tuple(file.place() for file in files)
     finally:
-        if current is not None:
-            current.discard()
+        for file in files:
+            file.discard()
     _relocate(folder)
-    return tuple(written)
+    return written
+
+
+def _check_sums(files: Sequence[_Arriving]) -> None:
+    """Raises Damaged when a file is not what the job's SHA256SUMS says, where there is one."""
+    sums = next((file for file in files if file.chunk.path == SUMS), None)
+    if sums is None:
+        return
+    found = {file.chunk.path: file.sha256 for file in files}
+    lines = (line.partition("  ") for line in sums.text().splitlines())
+    wrong = [name if name in found else f"{name} (missing)" for sha256, _, name in lines if found.get(name) != sha256]
+    if wrong:
+        named = ", ".join(wrong[:SHOWN_NAMES]) + (f" and {len(wrong) - SHOWN_NAMES} more" * (len(wrong) > SHOWN_NAMES))
+        raise Damaged(
+            f"the job's SHA256SUMS has other hashes for {named}: changed on the home after the job had written them; "
+            "fetch again, and if that does not help `realignctl retry` writes them anew"
+        )
 
 
 def _relocate(folder: Path) -> None:
@@ -89,7 +107,7 @@ def safe_path(folder: Path, name: str) -> Path:
 
 
 class _Arriving:
-    """One file on its way."""
+    """One file on its way: hashed as it comes, under another name until all have come."""
 
     def __init__(self, chunk: pb.FileChunk, target: Path) -> None:
         self.chunk = chunk
@@ -99,18 +117,25 @@ class _Arriving:
         target.parent.mkdir(parents=True, exist_ok=True)
         self._file: BinaryIO = self._part.open("wb")
 
+    @property
+    def sha256(self) -> str:
+        return self._digest.hexdigest()
+
     def write(self, data: bytes) -> None:
         self._digest.update(data)
         self._file.write(data)
 
-    def finish(self) -> Path:
+    def finish(self) -> None:
         size_bytes = self._file.tell()
-        if size_bytes != self.chunk.size_bytes or self._digest.hexdigest() != self.chunk.sha256:
-            self.discard()
-            raise Damaged(f"{self.chunk.path} arrived damaged; fetch the job again")
         self._file.close()
-        self._part.replace(self._target)
-        return self._target
+        if size_bytes != self.chunk.size_bytes or self.sha256 != self.chunk.sha256:
+            raise Damaged(f"{self.chunk.path} arrived damaged; fetch the job again")
+
+    def text(self) -> str:
+        return self._part.read_text("utf-8")
+
+    def place(self) -> Path:
+        return self._part.replace(self._target)
 
     def discard(self) -> None:
         self._file.close()

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from realign_client.errors import BadUsage
 from realign_proto.v1 import curation_pb2 as pb
+from realign_proto.v1 import files_pb2
 
 SUPPORTED = (".pdf", ".txt", ".md", ".epub", ".html", ".htm", ".xhtml", ".jsonl", ".ndjson", ".parquet")
 # What to make of files that are not read.
@@ -25,17 +26,18 @@ _DOCUMENT_ENDINGS = (*SUPPORTED, *" ".join(_WAYS_OUT).split())
 _ENDING = "|".join(re.escape(ending) for ending in sorted(_DOCUMENT_ENDINGS, key=len, reverse=True))
 _QUOTED = re.compile(rf"[\"'`]([^\"'`]+(?:{_ENDING}))[\"'`]", re.IGNORECASE)
 _BARE = re.compile(rf"(?<![^\s\"'`(,])([^\s\"'`(),;]+(?:{_ENDING}))(?=$|[\s\"'`),;:!?]|\.(?:\s|$))", re.IGNORECASE)
+SHARED = ("share:", "node:")  # share:NAME/relative/path, node:NODE/NAME/relative/path
 CHUNK_BYTES = 1024 * 1024  # the wire's limit for one piece
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SourceFile:
-    """A file on this machine and what the daemon knows it by."""
+    """A file on this machine and what the daemon knows it by; or one that a node has, which is known by its name."""
 
-    path: Path
+    path: Path | None  # None: a file of a node's share
     name: str
-    sha256: str
-    size_bytes: int
+    sha256: str = ""
+    size_bytes: int = 0
 
     def announcement(self) -> pb.Source:
         """The source as a request names it."""
@@ -45,19 +47,23 @@ class SourceFile:
 def collect(given: Sequence[str]) -> tuple[SourceFile, ...]:
     """The files that `given` names, in order; a folder stands for the supported files below it, sorted by path.
 
+    What begins with `share:` or `node:` is a file that a node has: nothing of it is looked for here.
     Hidden files of a folder are left alone. A file that is named twice, or beside its folder, is one source. Sources of
     the same name get their folder's, too.
 
     Raises:
         BadUsage: a path is missing, unreadable, empty, or of a kind that is not supported.
     """
-    found: dict[Path, SourceFile] = {}
+    found: dict[Path | str, SourceFile] = {}
     for text in given:
+        if text.startswith(SHARED):
+            found.setdefault(text, _of_a_share(text))
+            continue
         for source in _expand(Path(text).expanduser()):
-            found.setdefault(source.path.resolve(), source)
+            found.setdefault(source.path.resolve() if source.path else source.name, source)
     names = Counter(source.name for source in found.values())
     return tuple(
-        source if names[source.name] == 1 else replace(source, name=_longer_name(path, source.name))
+        source if names[source.name] == 1 else replace(source, name=_longer_name(Path(path), source.name))
         for path, source in found.items()
     )
 
@@ -71,19 +77,25 @@ def named_in(text: str) -> tuple[str, ...]:
     return tuple(dict.fromkeys(names))
 
 
-def pieces(sources: Sequence[SourceFile]) -> Iterator[pb.SourceBytes]:
-    """The bytes of the sources in order, at most 1 MiB a piece, a content that occurs twice only once.
+def pieces(source: SourceFile, offset: int = 0) -> Iterator[files_pb2.UploadPart]:
+    """The bytes of a file from an offset on, at most 1 MiB a piece; an empty piece where none are left.
 
     Raises:
-        BadUsage: a file cannot be read any more.
+        BadUsage: the file cannot be read any more.
     """
-    for source in {source.sha256: source for source in sources}.values():
-        try:
-            with source.path.open("rb") as file:
-                while data := file.read(CHUNK_BYTES):
-                    yield pb.SourceBytes(sha256=source.sha256, data=data)
-        except OSError as error:
-            raise _unreadable(source.path, error) from error
+    if source.path is None:
+        return
+    try:
+        with source.path.open("rb") as file:
+            file.seek(offset)
+            while True:
+                data = file.read(min(CHUNK_BYTES, source.size_bytes - offset))
+                yield files_pb2.UploadPart(sha256=source.sha256, size_bytes=source.size_bytes, offset=offset, data=data)
+                offset += len(data)
+                if not data or offset >= source.size_bytes:
+                    return
+    except OSError as error:
+        raise _unreadable(source.path, error) from error
 
 
 def _expand(path: Path) -> Iterator[SourceFile]:
@@ -102,6 +114,12 @@ def _expand(path: Path) -> Iterator[SourceFile]:
         raise BadUsage(f"the source {path} cannot be read as a document; {advice}supported are {' '.join(SUPPORTED)}")
     else:
         yield _read(path, path.name)
+
+
+def _of_a_share(text: str) -> SourceFile:
+    if not text.lower().endswith(SUPPORTED):
+        raise BadUsage(f"the source {text} cannot be read as a document; supported are {' '.join(SUPPORTED)}")
+    return SourceFile(path=None, name=text)
 
 
 def _is_hidden(path: Path) -> bool:

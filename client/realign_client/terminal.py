@@ -6,10 +6,26 @@ import json
 import sys
 from collections.abc import Iterable
 
+from realign_client.errors import BadUsage
+
 
 def is_interactive() -> bool:
     """Whether a person reads stdout and can answer on stdin."""
     return sys.stdin.isatty() and sys.stdout.isatty()
+
+
+def agreed(question: str, *, yes: bool) -> bool:
+    """Whether what cannot be undone may be done: `yes` says so beforehand, else the person does.
+
+    Raises:
+        BadUsage: nobody can be asked.
+    """
+    if yes:
+        return True
+    if not is_interactive():
+        raise BadUsage("this cannot be undone and nobody can be asked; look at what goes and add --yes")
+    note(f"{question} [y/N]")
+    return input().strip().lower() in ("y", "yes")
 
 
 def say(lines: str | Iterable[str]) -> None:

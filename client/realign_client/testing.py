@@ -13,10 +13,13 @@ from types import MappingProxyType
 from typing import Any
 
 import grpc
+from google.protobuf.message import Message
 
 from realign_proto.v1 import curation_pb2 as pb
-from realign_proto.v1 import facts_pb2, status_pb2
+from realign_proto.v1 import facts_pb2, host_pb2, housekeeping_pb2, status_pb2
 from realign_proto.v1.curation_pb2_grpc import CurationServicer, add_CurationServicer_to_server
+from realign_proto.v1.host_pb2_grpc import HostServicer, add_HostServicer_to_server
+from realign_proto.v1.housekeeping_pb2_grpc import HousekeepingServicer, add_HousekeepingServicer_to_server
 from realign_proto.v1.status_pb2_grpc import StatusServicer, add_StatusServicer_to_server
 
 WAIT_S = 30.0
@@ -42,7 +45,7 @@ PLAN: Mapping[str, Any] = MappingProxyType(
 )
 
 
-class ScriptedDaemon(CurationServicer, StatusServicer):
+class ScriptedDaemon(CurationServicer, HostServicer, HousekeepingServicer, StatusServicer):
     """A daemon with one job, which ends as its fields say; it remembers what it was sent and told."""
 
     def __init__(self) -> None:
@@ -54,8 +57,10 @@ class ScriptedDaemon(CurationServicer, StatusServicer):
         self.submitted: list[pb.JobRequest] = []
         self.received: dict[str, bytes] = {}
         self.pilot: Mapping[str, Any] | None = None  # with one, a watched job waits for a word after it, once
+        self.pauses_before_its_end = False  # a watched job is paused by hand at first
         self.called: list[str] = []  # names of the calls that change whether a job runs
-        self.told: list[pb.JobRef | pb.RetryRequest | pb.DropRequest | status_pb2.BenchRequest] = []
+        self.told: list[Message] = []
+        self.garbage = housekeeping_pb2.Garbage()
         self.may_end = Event()
         self.may_end.set()
 
@@ -86,11 +91,15 @@ class ScriptedDaemon(CurationServicer, StatusServicer):
         running.CopyFrom(self.job)
         running.state = "running"
         if self.pilot is not None:
-            waiting = pb.Job(id=self.job.id, state="paused", pilot_json=json.dumps(dict(self.pilot)))
+            waiting = pb.Job(id=self.job.id, state="paused", paused_by="pilot", pilot_json=json.dumps(dict(self.pilot)))
             self.pilot = None
             yield pb.JobEvent(job=waiting, kind="pilot", text="pilot done", at_unix_s=1.0)
             return
-        yield pb.JobEvent(job=running, kind="snapshot", text="Score pairs", at_unix_s=1.0)
+        if self.pauses_before_its_end:
+            running.state, running.paused_by, running.pilot_json = "paused", "hand", "{}"
+            yield pb.JobEvent(job=running, kind="snapshot", at_unix_s=1.0)
+        else:
+            yield pb.JobEvent(job=running, kind="snapshot", text="Score pairs", at_unix_s=1.0)
         self.may_end.wait(WAIT_S)
         yield pb.JobEvent(job=self.job, kind="ended", text="it ended", at_unix_s=2.0)
 
@@ -123,7 +132,7 @@ class ScriptedDaemon(CurationServicer, StatusServicer):
                     "source": {"name": "book.pdf", "sha256": "5a" * 32, "section": "One"},
                     "spans": [{"page": 3, "start": 10, "end": 20}],
                     "quote": "seven and\nthree",
-                    "judge": {"models": [{"model": "big"}], "gap": 0.5},
+                    "judge": {"gap": 0.5},
                 }
             ),
         )
@@ -132,12 +141,47 @@ class ScriptedDaemon(CurationServicer, StatusServicer):
         self.told.append(request)
         return pb.DropReply(dropped=2, job=self.job)
 
+    def ListQuestions(self, request: pb.JobRef, context: grpc.ServicerContext) -> Iterator[pb.Questions]:
+        yield pb.Questions(questions=["q"])
+
     def FetchOutput(self, request: pb.JobRef, context: grpc.ServicerContext) -> Iterator[pb.FileChunk]:
         for path, data in self.files.items():
             digest = hashlib.sha256(data + (b"!" if self.damages else b"")).hexdigest()
             for start in range(0, len(data), CHUNK_BYTES):
                 piece = data[start : start + CHUNK_BYTES]
                 yield pb.FileChunk(path=path, size_bytes=len(data), sha256=digest, data=piece)
+
+    def ListOutput(self, request: pb.JobRef, context: grpc.ServicerContext) -> pb.FileList:
+        files = [pb.FileEntry(path=path, size_bytes=len(data)) for path, data in self.files.items()]
+        return pb.FileList(job=self.job, files=files)
+
+    def RemoveJob(self, request: pb.JobRef, context: grpc.ServicerContext) -> pb.RemovedJob:
+        self.called.append("RemoveJob")
+        self._refuse(context)
+        return pb.RemovedJob(job_id=self.job.id, files=len(self.files), bytes=sum(map(len, self.files.values())))
+
+    def FindGarbage(
+        self, request: housekeeping_pb2.GarbageRequest, context: grpc.ServicerContext
+    ) -> housekeeping_pb2.Garbage:
+        self.told.append(request)
+        return self.garbage
+
+    def CollectGarbage(
+        self, request: housekeeping_pb2.GarbageRequest, context: grpc.ServicerContext
+    ) -> housekeeping_pb2.Garbage:
+        self.called.append("CollectGarbage")
+        self.told.append(request)
+        return self.garbage
+
+    def ListReferences(
+        self, request: housekeeping_pb2.ReferencesRequest, context: grpc.ServicerContext
+    ) -> Iterator[housekeeping_pb2.References]:
+        yield housekeeping_pb2.References()
+
+    def DescribeNode(
+        self, request: housekeeping_pb2.DescribeNodeRequest, context: grpc.ServicerContext
+    ) -> housekeeping_pb2.Description:
+        return housekeeping_pb2.Description(settings_json='{"engine": {"duty_fraction": 1.0}}', rows={"jobs": 1})
 
     def GetStatus(self, request: status_pb2.StatusRequest, context: grpc.ServicerContext) -> status_pb2.NodeStatus:
         member = status_pb2.Member(id="n1", name="left", state="alive")
@@ -149,6 +193,13 @@ class ScriptedDaemon(CurationServicer, StatusServicer):
         yield status_pb2.BenchEvent(text="float32")
         benchmark = facts_pb2.HostBenchmark(gflops={"float32": 67.0}, bandwidth_gbs=3.3)
         yield status_pb2.BenchEvent(facts=facts_pb2.NodeFacts(name="left", benchmark=benchmark))
+
+    def PauseNode(self, request: host_pb2.PauseNodeRequest, context: grpc.ServicerContext) -> facts_pb2.NodeFacts:
+        self.told.append(request)
+        return facts_pb2.NodeFacts(name="left", paused=True)
+
+    def ResumeNode(self, request: host_pb2.ResumeNodeRequest, context: grpc.ServicerContext) -> facts_pb2.NodeFacts:
+        return facts_pb2.NodeFacts(name="left", refusal="it is measuring itself")
 
     def _tell(self, request: pb.JobRef | pb.RetryRequest) -> pb.Job:
         self.told.append(request)
@@ -167,6 +218,8 @@ def serving(daemon: ScriptedDaemon) -> Generator[str]:
     """The address at which the daemon answers for as long as the context lasts."""
     server = grpc.server(ThreadPoolExecutor(4))
     add_CurationServicer_to_server(daemon, server)
+    add_HostServicer_to_server(daemon, server)
+    add_HousekeepingServicer_to_server(daemon, server)
     add_StatusServicer_to_server(daemon, server)
     port = server.add_insecure_port("127.0.0.1:0")
     server.start()

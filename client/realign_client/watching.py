@@ -27,6 +27,8 @@ def style_for(*, as_json: bool) -> Style:
 async def follow(events: AsyncIterator[pb.JobEvent], style: Style) -> pb.Job:
     """Shows the events until there are no more, or a pilot waits for a word; the job as it was in the last one.
 
+    A job that somebody has paused is followed on; the first event says how it is resumed.
+
     Raises:
         NoCluster: the daemon ended the stream without saying anything.
     """
@@ -86,8 +88,11 @@ async def _follow_live(events: AsyncIterator[pb.JobEvent]) -> pb.Job:
 
 async def _until_a_word_is_needed(events: AsyncIterator[pb.JobEvent]) -> AsyncIterator[pb.JobEvent]:
     async for event in events:
+        job = event.job
+        if job.state == "paused" and job.paused_by != "pilot" and event.kind == "snapshot":
+            event.text = job.error or f"{job.id} is paused; resume it with: realignctl resume {job.id}"
         yield event
-        if event.job.state == "paused" and event.kind in ("pilot", "snapshot") and event.job.pilot_json:
+        if job.state == "paused" and job.paused_by == "pilot":
             return
 
 

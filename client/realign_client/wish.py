@@ -14,6 +14,7 @@ from realign_planner.data_types import DATA_TYPES, as_data_type
 from realign_proto.v1 import curation_pb2 as pb
 
 HIGHEST_COUNT = 2**32 - 1  # what the wire holds
+HIGHEST_SEED = 2**64 - 1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,8 +71,8 @@ class Wish:
             raise BadUsage(f"--count is {self.count}; ask for at least 1 row and at most {HIGHEST_COUNT}")
         if self.bits is not None and self.bits < 1:
             raise BadUsage(f"--bits is {self.bits}; choose the bits of a weight, for example 4, 8 or 16")
-        if self.seed is not None and self.seed < 0:
-            raise BadUsage(f"--seed is {self.seed}; choose zero or a positive number")
+        if self.seed is not None and not 0 <= self.seed <= HIGHEST_SEED:
+            raise BadUsage(f"--seed is {self.seed}; choose zero or a positive number below 2^64")
         return replace(self, data_type=data_type)
 
     def source_files(self) -> tuple[SourceFile, ...]:
@@ -102,7 +103,7 @@ class Wish:
             judges=[_as_daemons_know_it(judge) for judge in self.judges[1:]],
             bits=self.bits,
             count=self.count,
-            seed=self.seed or 0,
+            seed=self.seed,
             nodes=self.nodes,
             exclude_nodes=self.exclude_nodes,
             until=self.until,

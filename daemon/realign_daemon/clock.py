@@ -15,6 +15,10 @@ class Clock(Protocol):
         """Seconds since some fixed moment. Never goes back, and counts the time that the machine slept."""
         ...
 
+    def awake(self) -> float:
+        """Seconds since some fixed moment during which the machine did not sleep: `continuous` less its sleep."""
+        ...
+
     def unix(self) -> float:
         """Seconds since 1970, UTC. May jump; only for display and for records that people read."""
         ...
@@ -36,6 +40,10 @@ class SystemClock:
         if sys.platform == "linux":
             return time.clock_gettime(time.CLOCK_BOOTTIME)
         return time.clock_gettime(time.CLOCK_MONOTONIC)
+
+    def awake(self) -> float:
+        """See Clock."""
+        return time.monotonic()
 
     def unix(self) -> float:
         """See Clock."""

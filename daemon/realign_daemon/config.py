@@ -6,14 +6,18 @@ import difflib
 import os
 import socket
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import cast, get_type_hints
+from typing import Any, cast, get_type_hints
 
 from realign_daemon.cluster.addresses import Address
 from realign_daemon.config_values import read_value
 from realign_daemon.errors import BadConfig
+from realign_daemon.files.share import SHARE_NAME
+
+Section = Callable[..., object]  # a section's class, or FOLDERS
+FOLDERS = Mapping[str, Path]
 
 SHORT_NAMES = {
     "REALIGN_DATA_DIR": "node.data_dir",
@@ -35,7 +39,8 @@ class NodeConfig:
 class NetworkConfig:
     """[network]: where to listen and how to find others."""
 
-    listen: Address = field(default_factory=lambda: Address(host="127.0.0.1", port=0))
+    # None: a free port, of loopback alone, and in a cluster of every address and the same one after a restart.
+    listen: Address | None = None
     peers: tuple[Address, ...] = ()
     discovery: bool = True
     insecure_lan: bool = False  # lets the node listen and dial beyond loopback, without certificates
@@ -86,15 +91,23 @@ class LimitsConfig:
     """[limits]: what a client can ask of this node at most."""
 
     concurrent_calls: int = 256
+    calls_per_s: float = 50.0  # of one client; 0: no limit
     queued_jobs: int = 64
-    source_bytes: int = 2 * 1024**3
+    client_queued_jobs: int = 32  # of one client
+    source_bytes: int = 2 * 1024**3  # of one job
+    client_upload_bytes: int = 8 * 1024**3  # sent by one client and not named by a job yet
+    rows_per_job: int = 1_000_000
+    units_per_job: int = 10_000_000  # generations, judgements, scorings and training rows together
+    tokens_per_answer: int = 32_768  # --set max_tokens
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PowerConfig:
-    """[power]: when to spare the battery."""
+    """[power]: when the machine is its owner's alone."""
 
-    battery_floor_fraction: float = 0.3
+    battery_floor_fraction: float = 0.3  # on a battery that is no fuller, no work is taken
+    on_battery: bool = True  # false: on a battery none at all
+    user_free_fraction: float = 0.25  # of the memory, stays free while somebody is logged in
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -109,6 +122,7 @@ class Config:
     models: ModelsConfig = field(default_factory=ModelsConfig)
     cost: CostConfig = field(default_factory=CostConfig)
     limits: LimitsConfig = field(default_factory=LimitsConfig)
+    shares: Mapping[str, Path] = field(default_factory=dict[str, Path])  # name -> folder whose files jobs may use
     power: PowerConfig = field(default_factory=PowerConfig)
 
 
@@ -121,7 +135,7 @@ def load(
     and REALIGN_SECTION__KEY for every key, lists joined by commas and tables written K=V,K=V.
 
     Raises:
-        BadConfig: an unknown key, a value of the wrong type or range, an unreadable file, an unsafe address.
+        BadConfig: an unknown key, a value of the wrong type or range, an unreadable file.
     """
     given: dict[str, tuple[object, str]] = {}
     given |= _from_file(file) if file else {}
@@ -165,29 +179,41 @@ def _from_environment(environment: Mapping[str, str]) -> dict[str, tuple[object,
     return short | long
 
 
-def _section(name: str, origin: str) -> type:
-    sections = cast("dict[str, type]", get_type_hints(Config))
+def _section(name: str, origin: str) -> Section:
+    sections = cast("dict[str, Section]", get_type_hints(Config))
     if name not in sections:
         message = f"{origin}: there is no section [{name}]; {_nearest(name, tuple(sections))}"
         raise BadConfig(message)
     return sections[name]
 
 
+def _kind(section: str, key: str, origin: str) -> object:
+    """What the setting is annotated with; where a section is a table of the owner's own names, what its values are."""
+    owner = _section(section, origin)
+    if owner == FOLDERS:
+        return Path
+    hints = cast("dict[str, object]", get_type_hints(owner))
+    if key not in hints:
+        message = f"{origin}: there is no setting {key} in [{section}]; {_nearest(key, tuple(hints))}"
+        raise BadConfig(message)
+    return hints[key]
+
+
 def _build(given: Mapping[str, tuple[object, str]]) -> Config:
     sections: dict[str, dict[str, object]] = {}
     for path, (value, origin) in given.items():
         section, _, key = path.partition(".")
-        owner = _section(section, origin)
-        hints = cast("dict[str, object]", get_type_hints(owner))
-        if key not in hints:
-            message = f"{origin}: there is no setting {key} in [{section}]; {_nearest(key, tuple(hints))}"
-            raise BadConfig(message)
+        kind = _kind(section, key, origin)
         try:
-            sections.setdefault(section, {})[key] = read_value(hints[key], value)
+            sections.setdefault(section, {})[key] = read_value(kind, value)
         except (TypeError, ValueError) as error:
             message = f"{origin}: {section}.{key} cannot be {value!r}: {error}"
             raise BadConfig(message) from error
-    return Config(**{name: _section(name, "")(**values) for name, values in sections.items()})
+    return Config(**{name: _filled(_section(name, ""), values) for name, values in sections.items()})
+
+
+def _filled(owner: Section, values: dict[str, object]) -> Any:  # noqa: ANN401 - one of the sections
+    return values if owner == FOLDERS else owner(**values)
 
 
 def _nearest(word: str, known: tuple[str, ...]) -> str:
@@ -196,22 +222,23 @@ def _nearest(word: str, known: tuple[str, ...]) -> str:
 
 
 def _check(config: Config) -> None:
-    network = config.network
-    if not network.insecure_lan:
-        for what, address in (("listen on", network.listen), *(("dial", peer) for peer in network.peers)):
-            if not address.is_loopback:
-                message = (
-                    f"refused to {what} {address}: everybody on that network could read your documents; use 127.0.0.1, "
-                    "or say insecure_lan = true in [network] (--insecure-lan) on a network that you trust"
-                )
-                raise BadConfig(message)
     if not 0 < config.engine.duty_fraction <= 1:
         message = f"engine.duty_fraction is {config.engine.duty_fraction}; choose a number above 0 and up to 1"
         raise BadConfig(message)
-    if not 0 <= config.power.battery_floor_fraction <= 1:
-        message = f"power.battery_floor_fraction is {config.power.battery_floor_fraction}; choose a number from 0 to 1"
-        raise BadConfig(message)
+    for name in ("battery_floor_fraction", "user_free_fraction"):
+        fraction = getattr(config.power, name)
+        if not 0 <= fraction <= 1:
+            message = f"power.{name} is {fraction}; choose a number from 0 to 1"
+            raise BadConfig(message)
     for name, value in (("cluster.tag", config.cluster.tag), ("node.name", config.node.name)):
         if not value.strip():
             message = f"{name} is empty; give it a name or leave it out"
+            raise BadConfig(message)
+    _check_shares(config.shares)
+
+
+def _check_shares(shares: Mapping[str, Path]) -> None:
+    for name in shares:
+        if not SHARE_NAME.fullmatch(name):
+            message = f"the share {name!r} cannot be named in a request; use letters, digits, - and _, 64 at most"
             raise BadConfig(message)

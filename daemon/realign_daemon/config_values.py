@@ -55,7 +55,10 @@ def _count(value: object) -> int:
 
 def _path(value: object) -> Path:
     if isinstance(value, (str, Path)) and str(value):
-        return Path(value).expanduser().absolute()
+        try:
+            return Path(value).expanduser().absolute()
+        except RuntimeError as error:
+            raise ValueError("nobody of that name has a home folder here") from error
     message = "a path is needed"
     raise TypeError(message)
 
@@ -94,6 +97,7 @@ READERS: tuple[tuple[object, Callable[[object], object]], ...] = (
     (int, _count),
     (Path, _path),
     (Address, _address),
+    (Address | None, _address),
     (tuple[Path, ...], _each(_path)),
     (tuple[Address, ...], _each(_address)),
     (Mapping[str, str], _table),

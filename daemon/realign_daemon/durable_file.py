@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import sys
 import tempfile
@@ -32,13 +33,18 @@ def replace_file(path: Path, content: bytes) -> None:
     flush_folder(path.parent)
 
 
-def flush_folder(folder: Path) -> None:
-    """Makes a rename in the folder last."""
-    descriptor = os.open(folder, os.O_RDONLY)
+def flush_file(path: Path) -> None:
+    """Makes last what others wrote to the file."""
+    descriptor = os.open(path, os.O_RDONLY)
     try:
-        os.fsync(descriptor)
+        flush_to_disk(descriptor)
     finally:
         os.close(descriptor)
+
+
+def flush_folder(folder: Path) -> None:
+    """Makes a rename in the folder last."""
+    flush_file(folder)
 
 
 def private_folder(path: Path) -> None:
@@ -53,6 +59,11 @@ def flush_to_disk(descriptor: int) -> None:
     if sys.platform == "darwin":
         import fcntl
 
-        fcntl.fcntl(descriptor, fcntl.F_FULLFSYNC)
+        try:
+            fcntl.fcntl(descriptor, fcntl.F_FULLFSYNC)
+        except OSError as error:
+            if error.errno not in (errno.ENOTSUP, errno.ENOTTY, errno.EINVAL):  # a file system that knows only fsync
+                raise
+            os.fsync(descriptor)
     else:
         os.fsync(descriptor)

@@ -11,6 +11,7 @@
     │   └── DamagedBlob
     ├── DirectoryInUse    1  another daemon runs on this data directory
     ├── LedgerTooNew      1  a newer realign wrote this ledger
+    ├── DiskFailed        1  the disk under the ledger fails: the daemon ends
     ├── InternalFault     1  a broken promise of the program itself
     ├── BlockedByGate     3  a quality gate holds the job
     ├── NotAllowed        4  this caller may not do this
@@ -87,6 +88,18 @@ class LedgerTooNew(RealignError):
         self.known = known
         super().__init__(
             f"{path} was written by a newer realign (schema {found}, this version knows {known}); upgrade realign"
+        )
+
+
+class DiskFailed(RealignError):
+    """The disk under the ledger can't be relied on. The daemon ends: it must promise nothing more."""
+
+    def __init__(self, *, path: str, reason: str) -> None:
+        """`reason` is SQLite's."""
+        self.path = path
+        super().__init__(
+            f"{path} can't be read or written ({reason}): realignd stops, so that it promises nothing that may be lost; "
+            "check the disk, then start it again"
         )
 
 

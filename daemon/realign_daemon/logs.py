@@ -5,7 +5,8 @@ from __future__ import annotations
 import logging
 import sys
 from collections.abc import Sized
-from typing import TYPE_CHECKING, TextIO, cast
+from contextlib import suppress
+from typing import TYPE_CHECKING, Self, TextIO, cast
 
 import structlog
 
@@ -23,8 +24,8 @@ def redact(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
     return {key: _hidden(value) if key in SECRET_KEYS else _searched(value) for key, value in event.items()}
 
 
-def set_up(*, file: Path | None = None, level: str = "info") -> TextIO:
-    """Sends events as JSON lines to the file, or for a person to stderr; the caller closes what comes back.
+def set_up(*, file: Path | None = None, level: str = "info") -> Lossy:
+    """Sends events as JSON lines to the file, or for a person to stderr, until what comes back is left.
 
     The file is made with mode 0600 and appended to.
     """
@@ -34,6 +35,7 @@ def set_up(*, file: Path | None = None, level: str = "info") -> TextIO:
         file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         file.touch(mode=0o600)
         stream = file.open("a", buffering=1, encoding="utf-8")
+    lossy = Lossy(stream)
     renderer: list[Processor]
     if file is None:
         renderer = [
@@ -53,11 +55,36 @@ def set_up(*, file: Path | None = None, level: str = "info") -> TextIO:
             *renderer,
         ],
         wrapper_class=structlog.make_filtering_bound_logger(level),
-        logger_factory=structlog.WriteLoggerFactory(file=stream),
+        logger_factory=structlog.WriteLoggerFactory(file=cast("TextIO", lossy)),
     )
     # zeroconf and grpc warn through the standard library; they go the same way, at warning and above.
-    logging.basicConfig(stream=stream, level=logging.WARNING, format="%(asctime)s %(levelname)s %(name)s %(message)s")
-    return stream
+    logging.basicConfig(stream=lossy, level=logging.WARNING, format="%(asctime)s %(levelname)s %(name)s %(message)s")
+    return lossy
+
+
+class Lossy:
+    """A stream that gives up what the disk has no room for: no line of a log is worth what it is about."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+
+    def write(self, text: str) -> int:
+        """See TextIO."""
+        with suppress(OSError):
+            self._stream.write(text)
+        return len(text)
+
+    def flush(self) -> None:
+        """See TextIO."""
+        with suppress(OSError):
+            self._stream.flush()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        with suppress(OSError):
+            self._stream.close()
 
 
 def _hidden(value: object) -> str:

@@ -7,7 +7,7 @@ import asyncio
 import os
 import signal
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import structlog
@@ -15,7 +15,8 @@ import structlog
 from realign_daemon import logs
 from realign_daemon.cluster.addresses import Address
 from realign_daemon.config import Config, load
-from realign_daemon.errors import RealignError
+from realign_daemon.errors import DiskFailed, RealignError
+from realign_daemon.guard import KeyReplaced
 from realign_daemon.node import VERSION, Node
 
 log = structlog.get_logger()
@@ -34,12 +35,15 @@ def main(arguments: Sequence[str] | None = None) -> None:
         sys.exit(error.exit_code)
     except BaseExceptionGroup as errors:
         _explain(errors)
+        if errors.subgroup(DiskFailed) is not None:
+            sys.stderr.flush()
+            os._exit(1)  # in good order Python would close the ledger, which writes to the disk that failed
         sys.exit(1)
 
 
 async def _serve(config: Config) -> None:
     """Runs the node as a task that the signals cancel."""
-    node = asyncio.create_task(Node(config).run(_announce), name="node")
+    node = asyncio.create_task(_run(config), name="node")
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, node.cancel)
@@ -49,19 +53,40 @@ async def _serve(config: Config) -> None:
         log.info("node.stopped")
 
 
-def _announce(address: Address) -> None:
+async def _run(config: Config) -> None:
+    """Runs the node, and once its key was replaced the node that it has become."""
+    while True:
+        try:
+            await Node(config).run(lambda address: _announce(address, config.network.listen))
+        except BaseExceptionGroup as errors:
+            if errors.split(KeyReplaced)[1] is not None:
+                raise
+            log.info("node.renamed")
+
+
+def _announce(address: Address, wanted: Address | None) -> None:
     log.info("node.ready", address=str(address), version=VERSION)
     sys.stderr.write(f"realignd {VERSION} listens on {address}\n")
+    if wanted is not None and wanted.host != address.host:
+        sys.stderr.write(f"realignd: not on {wanted} before this daemon is in a cluster, which has certificates\n")
 
 
 def _explain(errors: BaseExceptionGroup) -> None:
     """A crash of one part ends the node; the service manager starts it again. Known errors get their sentence."""
     known, others = errors.split(RealignError)
-    for error in known.exceptions if known else ():
-        sys.stderr.write(f"realignd: {error}\n")
+    for sentence in dict.fromkeys(_sentences(known) if known else ()):
+        sys.stderr.write(f"realignd: {sentence}\n")
     if others is not None:
         log.error("node.crashed", exc_info=others)
         sys.stderr.write("realignd: a part of the daemon failed; realignd.log in the data directory has the details\n")
+
+
+def _sentences(errors: BaseExceptionGroup[RealignError]) -> Iterator[str]:
+    for error in errors.exceptions:
+        if isinstance(error, BaseExceptionGroup):
+            yield from _sentences(error)
+        else:
+            yield str(error)
 
 
 def _settings(flags: argparse.Namespace) -> dict[str, object]:
@@ -78,7 +103,9 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="realignd", description="The realign cluster daemon.")
     parser.add_argument("--config", type=Path, metavar="FILE", help="settings as TOML")
     parser.add_argument("--data-dir", metavar="DIR", help="where everything is kept (default ~/.realign)")
-    parser.add_argument("--listen", metavar="HOST:PORT", help="default 127.0.0.1:0, any free port on loopback")
+    parser.add_argument(
+        "--listen", metavar="HOST:PORT", help="default 127.0.0.1:0, any free port on loopback; in a cluster 0.0.0.0:0"
+    )
     parser.add_argument("--peer", action="append", metavar="HOST:PORT", help="a node to connect to; may be repeated")
     parser.add_argument("--no-discovery", action="store_true", help="do not announce or browse by Bonjour")
     parser.add_argument(

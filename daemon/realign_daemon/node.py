@@ -13,7 +13,7 @@ import structlog
 from realign_daemon.clock import SystemClock
 from realign_daemon.cluster.addresses import Address
 from realign_daemon.cluster.beats import JobDigest
-from realign_daemon.cluster.discovery import Announcement, Discovery, own_addresses
+from realign_daemon.cluster.discovery import Discovery, own_addresses
 from realign_daemon.cluster.facts import NodeId
 from realign_daemon.cluster.identity import Identity, load_identity
 from realign_daemon.cluster.state import StateFile
@@ -21,24 +21,54 @@ from realign_daemon.cluster.view import ClusterView
 from realign_daemon.config import Config
 from realign_daemon.curation.assignment import JobNode
 from realign_daemon.curation.computations import Computations
+from realign_daemon.curation.data_sets import DataSets
 from realign_daemon.curation.intake import Frozen
 from realign_daemon.curation.jobs import Jobs
 from realign_daemon.curation.output import Output
-from realign_daemon.curation.spec import ModelPin
+from realign_daemon.curation.replicas import Replicas
+from realign_daemon.curation.spec import ModelPin, files_of
 from realign_daemon.curation.stages.suites import STANDARD_SUITES
 from realign_daemon.curation.templates import load as load_templates
 from realign_daemon.engine.models import LocalModels
 from realign_daemon.engine.supervisor import EngineSettings, EngineSupervisor
+from realign_daemon.files.share import Shares
+from realign_daemon.files.staging import Staging
+from realign_daemon.guard import ANY_PORT, Guard
 from realign_daemon.host.benchmark import Benchmarks
+from realign_daemon.host.disk_room import REPLICAS_FLOOR_BYTES
 from realign_daemon.host.machine import REFRESH_S, Machine
+from realign_daemon.host.pause import Pause
+from realign_daemon.host.sleep import SleepWatch
+from realign_daemon.host.steward import Steward
+from realign_daemon.host.wakelock import Wakelock
+from realign_daemon.housekeeping.burials import Burials
+from realign_daemon.housekeeping.sweep import Sweep
+from realign_daemon.journal.entries import Ref
+from realign_daemon.journal.files import Files
+from realign_daemon.journal.journal import Journal
+from realign_daemon.journal.kinds import KINDS
+from realign_daemon.journal.replicator import Replicator
 from realign_daemon.rpc.cluster_servicer import ClusterServicer
-from realign_daemon.rpc.curation_servicer import CurationServicer, Routes
+from realign_daemon.rpc.curation_servicer import CurationServicer
+from realign_daemon.rpc.files_servicer import FilesServicer
+from realign_daemon.rpc.homes import Routes
+from realign_daemon.rpc.host_servicer import HostServicer
+from realign_daemon.rpc.housekeeping_servicer import Homes, HousekeepingServicer
 from realign_daemon.rpc.job_convert import progress_of
+from realign_daemon.rpc.journal_link import JournalLinks
+from realign_daemon.rpc.journal_servicer import JournalServicer
 from realign_daemon.rpc.neighbours import Neighbours
 from realign_daemon.rpc.server import AddToServer, Server
+from realign_daemon.rpc.sources import Holders, Sources
 from realign_daemon.rpc.status_servicer import BenchProgress, LocalStatus, StatusServicer
+from realign_daemon.rpc.tls import Dialler
 from realign_daemon.rpc.work_link import WorkLinks
 from realign_daemon.rpc.work_servicer import WorkServicer
+from realign_daemon.trust.audit_table import AuditTable
+from realign_daemon.trust.journal_facts import JournalFacts, trust_kinds
+from realign_daemon.trust.store import TrustStore
+from realign_daemon.trust.trust import Trust
+from realign_daemon.work.ballast import Ballast
 from realign_daemon.work.blobs import BlobStore
 from realign_daemon.work.database import Database
 from realign_daemon.work.dispatcher import Dispatcher
@@ -50,6 +80,8 @@ from realign_planner.plan import Role
 log = structlog.get_logger()
 
 VERSION = version("realign-cluster")
+BALLAST_EVERY_S = 60.0
+COPY_WAIT_S = 2.0  # of a submit, for a second node to have the job
 
 
 class Node:
@@ -69,26 +101,43 @@ class Node:
         """
         config = self._config
         data_dir = config.node.data_dir
-        server = Server(
-            data_dir=data_dir, listen=config.network.listen, concurrent_calls=config.limits.concurrent_calls
-        )
+        server = Server(data_dir=data_dir, listen=ANY_PORT, concurrent_calls=config.limits.concurrent_calls)
         async with AsyncExitStack() as stack:
             stack.enter_context(server.claim())
             identity = load_identity(data_dir)
-            database = Database(data_dir / "ledger.sqlite")
-            stack.push_async_callback(database.close)
-            await database.open()
-            ledger = Ledger(database)
+            ballast = Ballast(data_dir / "ballast", least_free_bytes=REPLICAS_FLOOR_BYTES)
+            database = Database(data_dir / "ledger.sqlite", ballast=ballast)
+            ledger, journal, trust = await self._opened(database, stack, identity)
             blobs = BlobStore(data_dir / "blobs")
             worker = Worker()
             stack.push_async_callback(worker.close)
-            engine = EngineSupervisor(blobs, data_dir / "cache", _engine_settings(config))
+            engine = EngineSupervisor(
+                blobs,
+                data_dir / "cache",
+                _engine_settings(config),
+                free_bytes=lambda: machine.spare_bytes(),  # noqa: PLW0108 - there is no machine yet
+            )
             stack.push_async_callback(engine.close)
-            machine = self._machine(identity, engine, is_working=lambda: executor.is_working)
+            pause, sleep = Pause(data_dir, self._clock), SleepWatch(self._clock)
+            machine: Machine = self._machine(
+                identity, engine, pause=pause, sleep=sleep, is_working=lambda: executor.is_working
+            )
             await machine.start()
-            view = self._view(identity, server, machine, lambda: self._digests(jobs, identity))
+            discovery = Discovery(
+                lambda: guard.announcement(),  # noqa: PLW0108 - there is no guard yet
+                addresses=lambda: own_addresses(server.address),
+            )
+            view = self._view(
+                identity,
+                server,
+                machine=machine,
+                discovery=discovery,
+                digests=lambda: self._digests(jobs, identity),
+                trust=trust,
+            )
             neighbours = Neighbours(view)
             links = WorkLinks(node_id=identity.node, channel=lambda node: view.channel(NodeId(node)), blobs=blobs)
+            replicator = self._replicator(journal, neighbours, links, blobs, machine)
             executor: Executor = Executor(
                 node_id=identity.node,
                 engine=engine,
@@ -98,6 +147,18 @@ class Node:
                 blobs=blobs,
                 clock=self._clock,
                 fetch_blob=links.fetch_blob,
+            )
+            wakelock = Wakelock(self._clock.continuous)
+            stack.push_async_callback(wakelock.close)
+            steward = Steward(
+                host=machine,
+                pause=pause,
+                sleep=sleep,
+                work=executor,
+                memory=engine,
+                lock=wakelock,
+                clock=self._clock,
+                woke=discovery.wake,
             )
             computations = Computations(worker, ledger)
             job_node = JobNode(
@@ -118,21 +179,83 @@ class Node:
                 ),
                 freeze=lambda roles: freeze(roles, machine, blobs),
             )
-            jobs = Jobs(job_node, max_queued=config.limits.queued_jobs)
+            jobs = Jobs(job_node, max_queued=config.limits.queued_jobs, max_units=config.limits.units_per_job)
             await jobs.load()
+            staging, files, sources = self._files(identity, blobs, neighbours, links)
             services = self._services(
-                view=view, machine=machine, neighbours=neighbours, jobs=jobs, executor=executor, blobs=blobs
+                view=view,
+                machine=machine,
+                neighbours=neighbours,
+                jobs=jobs,
+                executor=executor,
+                job_node=job_node,
+                sources=sources,
+                replicator=replicator,
+                trust=trust,
             )
-            async with server.serve(*services), asyncio.TaskGroup() as tasks:
+            guard: Guard = Guard(
+                config,
+                server=server,
+                trust=trust,
+                audit=AuditTable(database, self._clock),
+                view=view,
+                neighbours=neighbours,
+                owner_of=jobs.owner_of,
+                rehome=_leave_to_adopt,
+                clock=self._clock,
+            )
+            services = (
+                *services,
+                *guard.services,
+                HostServicer(steward, machine.facts).add_to,
+                files.add_to,
+                JournalServicer(journal).add_to,
+                self._housekeeping(database, blobs, staging, neighbours, trust).add_to,
+            )
+            serving = server.serve(*services, opening=guard.opening, owner=guard.owner)
+            async with serving, asyncio.TaskGroup() as tasks:
+                tasks.create_task(guard.run(), name="guard")
+                tasks.create_task(database.watch(), name="disk")
+                tasks.create_task(self._keep_ballast(ballast), name="ballast")
+                tasks.create_task(replicator.run(), name="journal")
                 tasks.create_task(view.run(), name="cluster")
                 tasks.create_task(executor.run(), name="executor")
                 tasks.create_task(jobs.run(), name="jobs")
-                tasks.create_task(self._look_around(machine, executor, ledger), name="machine")
+                tasks.create_task(staging.run(), name="uploads")
+                tasks.create_task(Burials(database, bury=jobs.bury, clock=self._clock).run(), name="burials")
+                tasks.create_task(self._look_around(machine, steward, ledger), name="machine")
                 if config.benchmark.on_start:
                     tasks.create_task(machine.measure_at_start(), name="benchmark")
                 ready(server.address)
 
-    def _machine(self, identity: Identity, engine: EngineSupervisor, *, is_working: Callable[[], bool]) -> Machine:
+    async def _opened(
+        self, database: Database, stack: AsyncExitStack, identity: Identity
+    ) -> tuple[Ledger, Journal, Trust]:
+        stack.push_async_callback(database.close)
+        await database.open()
+        ledger = Ledger(database, node_id=identity.node)
+        await ledger.take_home(files_of)
+        shared = trust_kinds(lambda pem: trust.issued(pem))  # noqa: PLW0108 - there is no trust yet
+        journal = Journal(database, (*KINDS, *shared), clock=self._clock)
+        await journal.open()
+        trust: Trust = Trust(
+            store=TrustStore(self._config.node.data_dir),
+            facts=JournalFacts(journal, database, self._clock),
+            clock=self._clock,
+            node_name=self._config.node.name,
+        )
+        await trust.load()
+        return ledger, journal, trust
+
+    def _machine(
+        self,
+        identity: Identity,
+        engine: EngineSupervisor,
+        *,
+        pause: Pause,
+        sleep: SleepWatch,
+        is_working: Callable[[], bool],
+    ) -> Machine:
         config = self._config
         return Machine(
             node_id=identity.node,
@@ -147,33 +270,34 @@ class Node:
                 budget_s=config.benchmark.budget_s / config.engine.duty_fraction,  # a slowed engine needs as many steps
             ),
             clock=self._clock,
+            pause=pause,
+            sleep=sleep,
             is_working=is_working,
         )
 
     def _view(
-        self, identity: Identity, server: Server, machine: Machine, digests: Callable[[], tuple[JobDigest, ...]]
+        self,
+        identity: Identity,
+        server: Server,
+        *,
+        machine: Machine,
+        discovery: Discovery,
+        digests: Callable[[], tuple[JobDigest, ...]],
+        trust: Trust,
     ) -> ClusterView:
-        config = self._config
-
-        def addresses() -> tuple[Address, ...]:
-            return own_addresses(server.address)
-
-        announcement = Announcement(
-            node=identity.node,
-            name=config.node.name,
-            tag=config.cluster.tag,
-            insecure_lan=config.network.insecure_lan,
-        )
+        config, dialler = self._config, Dialler(trust, self._clock)
         return ClusterView(
             identity=identity,
             tag=config.cluster.tag,
             store=StateFile(config.node.data_dir),
             clock=self._clock,
-            own_addresses=addresses,
+            own_addresses=lambda: own_addresses(server.address),
             self_facts=machine.facts,
             jobs=digests,
             static_peers=config.network.peers,
-            discovery=Discovery(announcement, addresses=addresses) if config.network.discovery else None,
+            discovery=discovery if config.network.discovery else None,
+            open_channel=dialler.open,
+            refuses=dialler.refuses,
             insecure_lan=config.network.insecure_lan,
         )
 
@@ -185,18 +309,31 @@ class Node:
         neighbours: Neighbours,
         jobs: Jobs,
         executor: Executor,
-        blobs: BlobStore,
+        job_node: JobNode,
+        sources: Sources,
+        replicator: Replicator,
+        trust: Trust,
     ) -> tuple[AddToServer, ...]:
         routes = Routes(
-            leader=neighbours.leader_channel, home_of=neighbours.home_channel, others=neighbours.other_channels
+            leader=neighbours.leader_channel,
+            home_of=neighbours.home_channel,
+            others=neighbours.other_channels,
+            own=trust.spki,
         )
         curation = CurationServicer(
             jobs=jobs,
-            blobs=blobs,
+            data_sets=DataSets(ledger=job_node.ledger, output=job_node.output),
+            blobs=job_node.blobs,
             clock=self._clock,
             routes=routes,
             node_name=self._config.node.name,
-            max_source_bytes=self._config.limits.source_bytes,
+            limits=self._config.limits,
+            sources=sources,
+            replicas=Replicas(
+                job_node.ledger,
+                away=lambda node: neighbours.away(node, now_unix_s=self._clock.unix()),
+                copies=lambda job_id: replicator.copies(Ref(kind="job", ref=job_id), within_s=COPY_WAIT_S),
+            ),
         )
 
         async def bench(model: str, force: bool) -> AsyncIterator[BenchProgress]:  # noqa: FBT001 - the servicer's own
@@ -204,16 +341,82 @@ class Node:
             yield BenchProgress(text="measured", facts=await machine.measure(model, force=force))
 
         cluster = ClusterServicer(view, lambda model, force: machine.measure(model, force=force))
-        status = StatusServicer(view, lambda: self._status(jobs), bench)
-        work = WorkServicer(executor, blobs)
+        status = StatusServicer(view, lambda: self._status(jobs, replicator), bench)
+        work = WorkServicer(executor, job_node.blobs)
         return (cluster.add_to, status.add_to, curation.add_to, work.add_to)
 
-    def _status(self, jobs: Jobs) -> LocalStatus:
+    def _files(
+        self, identity: Identity, blobs: BlobStore, neighbours: Neighbours, links: WorkLinks
+    ) -> tuple[Staging, FilesServicer, Sources]:
+        limits = self._config.limits
+        staging = Staging(
+            blobs, clock=self._clock, client_bytes=limits.client_upload_bytes, source_bytes=limits.source_bytes
+        )
+        shares = Shares(self._config.shares, blobs, source_bytes=limits.source_bytes)
+        holders = Holders(
+            own=frozenset({identity.node, self._config.node.name}),
+            named=neighbours.named_channel,
+            others=neighbours.other_channels,
+            fetch=links.fetch_blob,
+        )
+        sources = Sources(
+            node_id=identity.node,
+            blobs=blobs,
+            staging=staging,
+            shares=shares,
+            holders=holders,
+            source_bytes=limits.source_bytes,
+        )
+        return staging, FilesServicer(staging=staging, shares=shares, node_id=identity.node), sources
+
+    def _housekeeping(
+        self, database: Database, blobs: BlobStore, staging: Staging, neighbours: Neighbours, trust: Trust
+    ) -> HousekeepingServicer:
+        sweep = Sweep(
+            node_id=trust.node_id,
+            database=database,
+            blobs=blobs,
+            checkpoints=self._config.node.data_dir / "cache" / "checkpoints",
+            uploads=staging,
+            ask_homes=Homes(nodes=neighbours.other_nodes, channel=neighbours.node_channel).ask,
+            clock=self._clock,
+        )
+        return HousekeepingServicer(
+            sweep=sweep,
+            database=database,
+            config=self._config,
+            nodes=neighbours.other_nodes,
+            channel=neighbours.node_channel,
+            own=trust.spki,
+        )
+
+    def _replicator(
+        self, journal: Journal, neighbours: Neighbours, links: WorkLinks, blobs: BlobStore, machine: Machine
+    ) -> Replicator:
+        def room_bytes() -> int:
+            return machine.replicas_room_bytes
+
+        return Replicator(
+            journal,
+            files=Files(has_blob=blobs.has, room_bytes=room_bytes, clock=self._clock),
+            peers=neighbours.other_nodes,
+            connect=JournalLinks(channel=neighbours.node_channel, links=links).connect,
+            has_room=lambda: room_bytes() > 0,
+            clock=self._clock,
+        )
+
+    async def _keep_ballast(self, ballast: Ballast) -> None:
+        while True:
+            await self._clock.sleep(BALLAST_EVERY_S)
+            await asyncio.to_thread(ballast.keep)
+
+    def _status(self, jobs: Jobs, replicator: Replicator) -> LocalStatus:
         return LocalStatus(
             data_dir=self._config.node.data_dir,
             uptime_s=self._clock.continuous() - self._started_at_s,
             jobs=tuple(progress_of(job, now_unix_s=self._clock.unix()) for job in jobs.all()),
             ledger_rows=self._rows,
+            under_replicated=replicator.under_replicated,
         )
 
     def _digests(self, jobs: Jobs, identity: Identity) -> tuple[JobDigest, ...]:
@@ -221,12 +424,16 @@ class Node:
             JobDigest(job_id=job.spec.job_id, state=job.record.state, home=identity.node) for job in jobs.all()
         )
 
-    async def _look_around(self, machine: Machine, executor: Executor, ledger: Ledger) -> None:
+    async def _look_around(self, machine: Machine, steward: Steward, ledger: Ledger) -> None:
         while True:
             await machine.refresh()
-            executor.refresh()
+            await steward.look()
             self._rows = (await ledger.counts())["results"]
             await self._clock.sleep(REFRESH_S)
+
+
+async def _leave_to_adopt(node: NodeId) -> None:
+    log.warning("jobs.await_adoption", node=node, remedy="realignctl adopt JOB")
 
 
 def freeze(roles: dict[Role, ModelPin], machine: Machine, blobs: BlobStore) -> Frozen:

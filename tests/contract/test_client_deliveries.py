@@ -11,6 +11,7 @@ import pytest
 
 from realign_client import deliveries
 from realign_client.cli import run
+from realign_client.deliveries import Promise
 from realign_client.testing import ScriptedDaemon, serving
 
 
@@ -32,7 +33,8 @@ def submit_and_leave() -> None:
 
 def test_a_detached_submit_promises_its_absolute_folder(daemon: ScriptedDaemon, tmp_path: Path) -> None:
     submit_and_leave()
-    assert json.loads((tmp_path / "data" / "deliveries.json").read_text()) == {"dpo-1": str(tmp_path / "out")}
+    promised = {"dpo-1": {"folder": str(tmp_path / "out"), "tries": 0}}
+    assert json.loads((tmp_path / "data" / "deliveries.json").read_text()) == promised
 
 
 def test_jobs_says_below_the_table_where_a_running_job_will_be_delivered(
@@ -96,32 +98,52 @@ def test_a_delivery_that_fails_is_noted_kept_and_does_not_change_the_exit_code(
     daemon.job.state, daemon.damages = "completed", True
     assert run(contact) == 0
     assert "tried again at the next contact" in capsys.readouterr().err
-    assert deliveries.pending() == {"dpo-1": tmp_path / "out"}
+    assert deliveries.pending() == {"dpo-1": Promise(folder=tmp_path / "out", tries=1)}
 
 
-def test_a_folder_that_cannot_be_made_is_noted_and_kept(daemon: ScriptedDaemon, tmp_path: Path) -> None:
+def test_a_folder_that_cannot_be_made_is_given_up_after_some_tries_with_what_to_do(
+    daemon: ScriptedDaemon, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     submit_and_leave()
     (tmp_path / "out").write_text("a file in the way")
     daemon.job.state = "completed"
+    for tries in range(1, deliveries.MOST_TRIES):
+        assert run(["jobs"]) == 0
+        assert deliveries.pending() == {"dpo-1": Promise(folder=tmp_path / "out", tries=tries)}
+    capsys.readouterr()
     assert run(["jobs"]) == 0
-    assert deliveries.pending() == {"dpo-1": tmp_path / "out"}
+    said = capsys.readouterr().err
+    assert f"dpo-1 could not be delivered to {tmp_path / 'out'} in 3 tries (" in said
+    assert "realignctl fetch dpo-1 --output DIR" in said
+    assert deliveries.pending() == {}
 
 
-@pytest.mark.parametrize("code", [grpc.StatusCode.NOT_FOUND, grpc.StatusCode.INVALID_ARGUMENT])
-def test_a_refusal_keeps_the_promise_since_the_home_may_only_be_away(
-    daemon: ScriptedDaemon, code: grpc.StatusCode
+@pytest.mark.parametrize(
+    ("code", "exit_code"),
+    [(grpc.StatusCode.NOT_FOUND, "2"), (grpc.StatusCode.UNAVAILABLE, "4"), (grpc.StatusCode.UNAVAILABLE, None)],
+)
+def test_a_home_that_may_only_be_away_costs_no_try(
+    daemon: ScriptedDaemon, tmp_path: Path, code: grpc.StatusCode, exit_code: str | None
 ) -> None:
     submit_and_leave()
-    daemon.refusal = (code, "there is no job 'dpo-1'", "2")
+    daemon.refusal = (code, "there is no job 'dpo-1'", exit_code)
+    for _ in range(deliveries.MOST_TRIES + 1):
+        assert run(["jobs"]) == 0
+    assert deliveries.pending() == {"dpo-1": Promise(folder=tmp_path / "out")}
+
+
+def test_a_cancelled_job_that_is_still_writing_is_waited_for(daemon: ScriptedDaemon, tmp_path: Path) -> None:
+    submit_and_leave()
+    daemon.job.state, daemon.job.output = "cancelled", ""
     assert run(["jobs"]) == 0
-    assert "dpo-1" in deliveries.pending()
+    assert deliveries.pending() == {"dpo-1": Promise(folder=tmp_path / "out")}
 
 
 def test_a_job_that_ended_without_files_is_forgotten_with_a_note(
     daemon: ScriptedDaemon, capsys: pytest.CaptureFixture[str]
 ) -> None:
     submit_and_leave()
-    daemon.job.state, daemon.job.output = "cancelled", ""
+    daemon.job.state, daemon.job.output, daemon.job.ended_unix_s = "cancelled", "", 1.0
     assert run(["jobs"]) == 0
     assert "dpo-1 ended as cancelled without files" in capsys.readouterr().err
     assert deliveries.pending() == {}
@@ -132,4 +154,4 @@ def test_a_damaged_list_promises_nothing_and_takes_new_promises(daemon: Scripted
     (tmp_path / "data" / "deliveries.json").write_text("[1")
     assert run(["jobs"]) == 0
     submit_and_leave()
-    assert deliveries.pending() == {"dpo-1": tmp_path / "out"}
+    assert deliveries.pending() == {"dpo-1": Promise(folder=tmp_path / "out")}

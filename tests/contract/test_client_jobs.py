@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import signal
 import subprocess
@@ -85,6 +86,42 @@ def test_a_damaged_file_is_not_kept_and_the_exit_code_says_so(daemon: ScriptedDa
     daemon.damages = True
     assert run(["fetch", "dpo-1", "--output", str(tmp_path)]) == 1
     assert [file for file in tmp_path.rglob("*") if file.is_file()] == []
+
+
+def test_fetch_names_the_files_that_are_not_what_the_job_wrote_and_places_none(
+    daemon: ScriptedDaemon, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    wrote = {**daemon.files, "valid.jsonl": b"", "README.md": b"card"}
+    sums = "".join(f"{hashlib.sha256(data).hexdigest()}  {name}\n" for name, data in wrote.items())
+    daemon.files = {**daemon.files, "README.md": b"card", "SHA256SUMS": sums.encode(), "summary.json": b"{}"}
+    daemon.files["train.jsonl"] = b"changed"
+    (tmp_path / "README.md").write_text("mine")
+    assert run(["fetch", "dpo-1", "--output", str(tmp_path)]) == 1
+    assert "has other hashes for train.jsonl, valid.jsonl (missing): changed on the home" in capsys.readouterr().err
+    assert [file.name for file in tmp_path.rglob("*") if file.is_file()] == ["README.md"]
+    assert (tmp_path / "README.md").read_text() == "mine"
+
+
+@pytest.mark.parametrize("as_json", [False, True])
+def test_watch_says_how_to_resume_a_paused_job_and_follows_it_to_its_end(
+    daemon: ScriptedDaemon, capsys: pytest.CaptureFixture[str], as_json: bool
+) -> None:
+    daemon.pauses_before_its_end = True
+    daemon.job.state, daemon.job.exit_code = "blocked", 3
+    assert run(["watch", "dpo-1", *(["--json"] if as_json else [])]) == 3
+    assert "dpo-1 is paused; resume it with: realignctl resume dpo-1" in capsys.readouterr().out
+
+
+def test_watch_ends_at_a_pilot_that_waits_for_a_word(daemon: ScriptedDaemon) -> None:
+    daemon.pilot = {"items": 20}
+    assert run(["watch", "dpo-1"]) == 0
+    assert daemon.told == []
+
+
+def test_a_retry_says_what_the_job_warns_of(daemon: ScriptedDaemon, capsys: pytest.CaptureFixture[str]) -> None:
+    daemon.job.warnings.append("other thresholds")
+    assert run(["retry", "dpo-1", "--json"]) == 0
+    assert "warning: other thresholds" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("command", ["cancel", "pause", "resume"])

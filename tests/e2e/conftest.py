@@ -99,6 +99,7 @@ class Cluster:
         environment = {
             "REALIGN_CLUSTER_TAG": self.tag,
             "REALIGN_NODE_NAME": name,
+            "REALIGN_POWER__USER_FREE_FRACTION": "0",  # the memory of a test machine is whatever it is
             **settings,
         }
         daemon = Daemon(self.folder / name, environment, arguments)

@@ -7,6 +7,10 @@ import secrets
 from contextlib import AsyncExitStack
 from typing import TYPE_CHECKING
 
+from realign_client import bonjour
+from realign_daemon.cluster.addresses import Address
+from realign_daemon.cluster.discovery import Announcement, Discovery, find_join, mark
+from realign_daemon.cluster.facts import NodeId
 from realign_daemon.cluster.membership import PeerJoined
 from realign_daemon.testing.loopback_node import loopback_node
 
@@ -58,3 +62,18 @@ async def test_a_node_of_another_tag_on_the_same_machine_is_never_met(tmp_path: 
         assert joined == PeerJoined(node=second.view.identity.node)
         assert [member.node for member in stranger.view.members()] == [stranger.view.identity.node]
         assert first.view.refusals == {}
+
+
+async def test_who_has_an_invitation_finds_where_to_ask_and_others_do_not(tmp_path: Path) -> None:
+    digest, address = secrets.token_bytes(32), Address(host="127.0.0.1", port=7411)
+    said = Announcement(node=NodeId(secrets.token_hex(13)), name="studio", marks=(mark(digest),), join_port=7412)
+    announcing = asyncio.create_task(
+        Discovery(lambda: said, addresses=lambda: (address,)).run(lambda _: None), name="announcing"
+    )
+    try:
+        assert await find_join(digest, timeout_s=10) == (Address(host="127.0.0.1", port=7412),)
+        assert await find_join(secrets.token_bytes(32), timeout_s=0.5) == ()
+        assert await asyncio.to_thread(bonjour.find_join, digest, 10) == ("127.0.0.1:7412",)
+    finally:
+        announcing.cancel()
+        await asyncio.gather(announcing, return_exceptions=True)

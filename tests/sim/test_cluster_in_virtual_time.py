@@ -6,111 +6,20 @@ import asyncio
 import os
 import subprocess
 import sys
-from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import Any
 
 import pytest
 
-from realign_daemon.cluster.addresses import Address
-from realign_daemon.cluster.facts import BootId, NodeFacts, NodeId
-from realign_daemon.cluster.identity import Identity
-from realign_daemon.cluster.state import ClusterState
-from realign_daemon.cluster.view import ClusterView
-from realign_daemon.rpc.cluster_servicer import ClusterServicer
-from realign_daemon.rpc.interceptor import FaultInterceptor
-from realign_daemon.testing.memory_grpc import open_channel
-from realign_daemon.testing.memory_network import Host, Network
-from realign_daemon.testing.memory_server import MemoryServer
 from realign_daemon.testing.memory_socket import Conditions
-from realign_daemon.testing.virtual_clock import VirtualClock
+from realign_daemon.testing.virtual_cluster import Belief, VirtualCluster
 from realign_daemon.testing.virtual_loop import VirtualLoop, run
 
-if TYPE_CHECKING:
-    import grpc.aio
-
-PORT = 7411
 CALM_S = 30.0  # dead_s, the silence of a restarted node, the redials, and room
 
 
-class Disk:
-    """A Store that outlives its node."""
-
-    def __init__(self) -> None:
-        self._state = ClusterState()
-
-    def load(self) -> ClusterState:
-        return self._state
-
-    def save(self, state: ClusterState) -> None:
-        self._state = state
-
-
-@dataclass(eq=False)
-class Node:
-    host: Host
-    disk: Disk
-    peers: tuple[Address, ...]
-    clock: VirtualClock
-    boots: int = 0
-    view: ClusterView | None = None
-
-    def boot(self) -> None:
-        self.boots += 1
-        self.host.boot().start(self._run(), name=self.host.name)
-
-    async def _run(self) -> None:
-        own = Address(host=self.host.ip, port=PORT)
-        facts = NodeFacts(node_id=NodeId(self.host.name), name=self.host.name)
-        self.view = view = ClusterView(
-            identity=Identity(node=facts.node_id, boot=BootId(str(self.boots))),
-            tag="simulated",
-            store=self.disk,
-            clock=self.clock,
-            own_addresses=lambda: (own,),
-            self_facts=lambda: facts,
-            static_peers=self.peers,
-            open_channel=partial(open_channel, self.host),
-            insecure_lan=True,
-        )
-
-        async def measure(_model: str, _force: bool) -> NodeFacts:
-            return facts
-
-        server = MemoryServer(self.host, interceptors=[FaultInterceptor()])
-        ClusterServicer(view, measure).add_to(cast("grpc.aio.Server", server))
-        server.add_insecure_port(str(own))
-        await server.start()
-        await view.run()
-
-    @property
-    def belief(self) -> tuple[int, str | None, int]:
-        """Its term, its leader, and how many nodes it believes to be alive."""
-        assert self.view is not None
-        return self.view.term, self.view.leader, sum(member.state == "alive" for member in self.view.members())
-
-
-class Cluster:
-    """Nodes that know each other's addresses."""
-
-    def __init__(self, loop: VirtualLoop, size: int = 3) -> None:
-        self.chance = loop.chance
-        self.network = Network(loop)
-        hosts = [self.network.host(f"n{number}") for number in range(size)]
-        peers = tuple(Address(host=host.ip, port=PORT) for host in hosts)
-        skews_s = [self.chance.uniform(0, 1e6) for _ in hosts]
-        clocks = [VirtualClock(loop, continuous_skew_s=skew_s) for skew_s in skews_s]
-        self.nodes = [Node(host, Disk(), peers, clock) for host, clock in zip(hosts, clocks, strict=True)]
-        for node in self.nodes:
-            node.boot()
-
-    @property
-    def beliefs(self) -> set[tuple[int, str | None, int]]:
-        return {node.belief for node in self.nodes}
-
-    def leader(self) -> Node:
-        return next(node for node in self.nodes if node.view and node.view.leads)
+class Cluster(VirtualCluster):
+    """That gets into trouble."""
 
     async def trouble(self) -> None:
         """Something happens to somebody, and passes again or not."""
@@ -140,14 +49,14 @@ class Cluster:
                 self.network.heal()
 
 
-async def cut_and_heal(loop: VirtualLoop) -> list[set[tuple[int, str | None, int]]]:
+async def cut_and_heal(loop: VirtualLoop) -> list[set[Belief]]:
     cluster = Cluster(loop)
     await asyncio.sleep(10)
     before = cluster.beliefs
     cut_off = cluster.leader()
     cluster.network.isolate(cut_off.host)
     await asyncio.sleep(10)
-    apart = {node.belief for node in cluster.nodes if node is not cut_off}
+    apart = {node.believes for node in cluster.nodes if node is not cut_off}
     cluster.network.heal()
     await asyncio.sleep(10)
     return [before, apart, cluster.beliefs]
@@ -167,7 +76,7 @@ def test_a_cut_off_leader_is_replaced_and_after_the_cut_all_follow_the_new_one(s
 
 @pytest.mark.parametrize("seed", range(20))
 def test_after_cuts_losses_freezes_sleeps_and_crashes_all_nodes_agree(seed: int) -> None:
-    async def main(loop: VirtualLoop) -> set[tuple[int, str | None, int]]:
+    async def main(loop: VirtualLoop) -> set[Belief]:
         cluster = Cluster(loop)
         for _ in range(12):
             await asyncio.sleep(loop.chance.uniform(0, 6))

@@ -15,12 +15,14 @@ from realign_daemon.engine.api import (
     LocalModel,
     Message,
     ModelId,
+    Result,
     Sampler,
     Sha256,
     Task,
     Train,
     TrainSettings,
 )
+from realign_daemon.engine.codec import encode
 from realign_daemon.engine.errors import BadTask, EngineDied
 from realign_daemon.testing.memory_links import MemoryLinks
 from realign_daemon.testing.scripted_engine import ScriptedEngine
@@ -28,7 +30,8 @@ from realign_daemon.work.blobs import BlobStore
 from realign_daemon.work.database import Database
 from realign_daemon.work.dispatcher import Crew, Dispatcher, Order, Outcome, Progress
 from realign_daemon.work.executor import Executor
-from realign_daemon.work.ledger import Ledger
+from realign_daemon.work.ledger import Ledger, StoredResult
+from realign_daemon.work.messages import Assign, Capacity, Event, Returned, UnitDone
 from realign_daemon.work.units import Unit, make_unit
 
 MODEL = LocalModel(
@@ -333,6 +336,70 @@ async def test_an_order_waits_and_says_why_when_no_node_takes_work(world: World)
     world.willing["left"].reason = ""
     world.executors["left"].refresh()
     assert len((await order).results) == 1
+
+
+async def test_a_node_that_is_paused_gives_back_what_waits_and_what_runs_too_long(world: World) -> None:
+    world.engines["right"].hold()
+    order = asyncio.create_task(world.run([question(number) for number in range(40)]))
+    await world.until(lambda: world.executors["right"].is_working)
+    world.willing["right"].reason = "its owner has paused it"
+    world.executors["right"].refresh()
+    await world.until_done(40 - SLOTS)
+    assert world.executors["right"].is_working
+    world.executors["right"].give_back_running()
+    assert len((await order).results) == 40
+    assert not world.engines["right"].performed
+    assert not world.executors["right"].has_units
+    assert len(world.engines["left"].performed) == 40
+
+
+async def test_what_comes_to_a_node_that_has_just_begun_to_refuse_is_given_back_unless_it_runs_there(
+    world: World,
+) -> None:
+    events: list[Event] = []
+    world.engines["left"].hold()
+    before = world.executors["left"].open(lambda _: None)
+    world.executors["left"].handle(before, Assign(units=(question(1),), model=MODEL.name, home="left"))
+    await world.until(lambda: world.executors["left"].is_working)
+    world.executors["left"].close(before)
+    again = world.executors["left"].open(events.append)
+    world.willing["left"].reason = "its owner has paused it"
+    units = (question(1), question(2))
+    world.executors["left"].handle(again, Assign(units=units, model=MODEL.name, home="left"))
+    await world.until(lambda: Returned(keys=(question(2).key,)) in events)
+    world.engines["left"].release()
+    await world.until(lambda: isinstance(events[-1], UnitDone))
+    kinds = [type(event) for event in events if not isinstance(event, Returned) or event.keys]
+    assert kinds == [Capacity, Capacity, Returned, UnitDone]
+
+
+async def test_a_result_that_came_to_the_home_in_another_way_is_not_computed_again(world: World) -> None:
+    """As the ledger of a node that slept is copied here when it wakes."""
+    world.willing["left"].reason = "it is measuring itself"
+    world.crew = (Crew(node="left", examples_per_s=1.0),)
+    order = asyncio.create_task(world.run([question(1), question(2)]))
+    await world.until(lambda: any(progress.waiting_because for progress in world.progress))
+    late = StoredResult(
+        key=question(1).key,
+        kind="generated",
+        result=encode(await _answer(world, question(1))),
+        node="right",
+        started_unix_s=0.0,
+        busy_s=1.0,
+        tokens=1,
+    )
+    await world.ledgers["left"].add_results([late], now_unix_s=1.0, computed=False)
+    world.willing["left"].reason = ""
+    world.executors["left"].refresh()
+    outcome = await order
+    assert outcome.results[question(1).key].node == "right"
+    assert world.engines["left"].performed == [question(2).task]
+
+
+async def _answer(world: World, unit: Unit) -> Result:
+    engine = ScriptedEngine(world.stores["right"])
+    await engine.load(MODEL)
+    return await engine.perform(unit.task)
 
 
 async def test_a_trained_adapter_comes_to_the_home(world: World) -> None:

@@ -9,12 +9,18 @@ from typing import Annotated
 
 import typer
 
+from realign_client.credentials import client_dir
 from realign_client.errors import BadUsage
+from realign_client.options import Yes
 from realign_client.service import launchd, systemd
 from realign_client.service.machine import this_machine
+from realign_client.service.purge import check_folder, purge_lines
+from realign_client.service.purge import purge as remove_all
 from realign_client.service.steps import RunProgram, Step, perform
+from realign_client.terminal import agreed, say
 
 app = typer.Typer(rich_markup_mode=None, help="Run realignd as a service of this machine.")
+DECLINED = 1
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Print what would be written and run; change nothing.")]
 
 
@@ -26,9 +32,19 @@ def install(*, dry_run: DryRun = False) -> None:
 
 
 @app.command()
-def uninstall(*, dry_run: DryRun = False) -> None:
-    """Stop realignd and remove the service; the data directory stays."""
-    _perform(launchd.uninstall(), systemd.uninstall(), dry_run=dry_run)
+def uninstall(
+    *,
+    purge: Annotated[
+        bool, typer.Option("--purge", help="Remove the data directory, too: jobs, results, keys.")
+    ] = False,
+    yes: Yes = False,
+    dry_run: DryRun = False,
+) -> None:
+    """Stop realignd and remove the service; the data directory stays, unless --purge is given."""
+    if purge:
+        _purge(yes=yes, dry_run=dry_run)
+    else:
+        _perform(launchd.uninstall(), systemd.uninstall(), dry_run=dry_run)
 
 
 @app.command()
@@ -55,6 +71,22 @@ def logs(*, dry_run: DryRun = False) -> None:
     with suppress(KeyboardInterrupt):
         follow_log = (RunProgram(arguments=("tail", "-n", "100", "-F", str(this_machine().log)), as_root=False),)
         _perform(follow_log, follow_log, dry_run=dry_run)
+
+
+def _purge(*, yes: bool, dry_run: bool) -> None:
+    machine = this_machine()
+    service_file = launchd.PLIST if sys.platform == "darwin" else systemd.UNIT_FILE
+    has_service = service_file.exists()
+    check_folder(machine.data_dir, home=machine.home)
+    lines = purge_lines(machine.data_dir, service_file if has_service else None)
+    say(lines or "there is nothing of realign on this machine")
+    if not lines or (not dry_run and not agreed("Remove all of this for good?", yes=yes)):
+        raise typer.Exit(DECLINED if lines else 0)
+    if has_service:
+        _perform(launchd.uninstall(), systemd.uninstall(), dry_run=dry_run)
+    if not dry_run:
+        remove_all(machine.data_dir)
+        say(f"realign is gone from this machine, but for what was installed with Python and {client_dir()}, if any")
 
 
 def _perform(on_macos: Sequence[Step], on_linux: Sequence[Step], *, dry_run: bool) -> None:

@@ -107,8 +107,10 @@ async def finish(client: Client, job: pb.Job, *, output: str | None, as_json: bo
 
 
 def cancel(job: JobId, *, endpoint: Endpoint = None, as_json: AsJson = False) -> None:
-    """End a job; what it made so far stays."""
-    _tell(lambda client: client.cancel(job), endpoint, as_json=as_json)
+    """End a job; what it made so far is written, and `fetch` gets it."""
+    told = _tell(lambda client: client.cancel(job), endpoint, as_json=as_json)
+    if told.state == "cancelled" and not told.ended_unix_s:
+        note(f"what it made is still being written; get it soon with: realignctl fetch {told.id}")
 
 
 def pause(job: JobId, *, endpoint: Endpoint = None, as_json: AsJson = False) -> None:
@@ -126,6 +128,7 @@ def retry(
     *,
     from_stage: Annotated[str, typer.Option("--from", metavar="STAGE", help="Go back to this stage.")] = "",
     settings: Settings = None,
+    count: Annotated[int | None, typer.Option("--count", help="Rows wanted now; dropped ones stay out.")] = None,
     override: Annotated[str, typer.Option("--override", metavar="GATE", help="Let this gate pass.")] = "",
     reason: Annotated[str, typer.Option("--reason", metavar="TEXT", help="Why; it is kept with the data.")] = "",
     endpoint: Endpoint = None,
@@ -137,15 +140,17 @@ def retry(
     request = pb.RetryRequest(
         job_id=job,
         from_stage=from_stage,
-        settings=read_pairs(settings),
+        settings=read_pairs(settings) | ({} if count is None else {"count": str(count)}),
         override_gate=override,
         reason=reason.strip(),
     )
-    _tell(lambda client: client.retry(request), endpoint, as_json=as_json)
+    told = _tell(lambda client: client.retry(request), endpoint, as_json=as_json)
+    for warning in told.warnings:
+        note(f"warning: {warning}")
 
 
 def fetch(job: JobId, *, output: Output = None, endpoint: Endpoint = None, as_json: AsJson = False) -> None:
-    """Fetch the files of a job, each checked against its hash; into a folder named after the job if none is given."""
+    """Fetch the files of a job, checked against its SHA256SUMS; into a folder named after the job if none is given."""
 
     async def run() -> None:
         async with connect(endpoint) as client:
@@ -167,13 +172,14 @@ def default_folder(job: pb.Job) -> Path:
     return safe_path(Path.cwd(), (job.folder_name or job.id).replace("/", "_"))
 
 
-def _tell(order: Callable[[Client], Awaitable[pb.Job]], endpoint: str | None, *, as_json: bool) -> None:
-    async def run() -> None:
+def _tell(order: Callable[[Client], Awaitable[pb.Job]], endpoint: str | None, *, as_json: bool) -> pb.Job:
+    async def run() -> pb.Job:
         async with connect(endpoint) as client:
-            told = await order(client)
-        if as_json:
-            emit(plain(told))
-        else:
-            say(f"job {told.id} is {told.state}")
+            return await order(client)
 
-    asyncio.run(run())
+    told = asyncio.run(run())
+    if as_json:
+        emit(plain(told))
+    else:
+        say(f"job {told.id} is {told.state}")
+    return told

@@ -63,7 +63,8 @@ def plan(
     asked = gather(given, spec)
     wish = asked.wish.checked()
     if cluster is not None:
-        collect(wish.sources)  # a source that was named must be there, though nothing of it is needed
+        collect(wish.sources)  # a file that was named must be there, though nothing of it is needed
+        wish.data_file()
         document = plan_offline(wish, Path(cluster).expanduser())
     else:
         document = asyncio.run(_plan_live(replace(asked, wish=wish), endpoint))
@@ -94,11 +95,13 @@ def plan_offline(wish: Wish, cluster: Path) -> Mapping[str, Any]:
         target=wish.target or None,
         generator=wish.generator or None,
         judge=wish.judges[0] if wish.judges else None,
+        judges=wish.judges[1:],
         bits=wish.bits,
         count=wish.count,
         nodes=wish.nodes,
         exclude_nodes=wish.exclude_nodes,
         until=wish.until or None,
+        has_rows=bool(wish.from_data),
         seed=wish.seed or 0,
     )
     made = make_plan(request, facts, configs=_configs(wish))
@@ -111,6 +114,8 @@ async def _plan_live(asked: JobFile, endpoint: str | None) -> Mapping[str, Any]:
     message = asked.wish.message()
     message.spec_json = asked.spec_json
     message.sources.extend(source.announcement() for source in collect(asked.wish.sources))
+    if (data := asked.wish.data_file()) is not None:
+        message.data.CopyFrom(data.announcement())
     async with connect(endpoint) as client:
         return json.loads((await client.plan(message)).plan_json)
 

@@ -20,6 +20,7 @@ from realign_client.local import embedded_daemon
 from realign_client.outputs import check_folder
 from realign_client.render.pilot import pilot_lines
 from realign_client.render.plan import plan_lines
+from realign_client.render.upload import progress_meter
 from realign_client.sources import SourceFile
 from realign_client.terminal import emit, is_interactive, note, say
 from realign_client.watching import Style, follow, style_for
@@ -160,7 +161,7 @@ async def _run(submission: Submission, endpoint: str | None) -> int:
                 if submission.asks and not await _is_wanted(client, submission):
                     say("nothing was submitted")
                     return DECLINED
-                reply = await client.submit(submission.request, submission.files)
+                reply = await client.submit(submission.request, submission.files, progress=progress_meter())
                 submission.job_id = reply.job_id
                 if submission.output is not None and not submission.local:
                     deliveries.promise(reply.job_id, Path(submission.output))
@@ -194,7 +195,7 @@ def _report(reply: pb.SubmitReply, submission: Submission) -> None:
 
 async def _follow(client: Client, submission: Submission, job_id: str) -> int:
     ended = await follow(client.watch(job_id), submission.style)
-    if ended.state == "paused" and ended.pilot_json:
+    if ended.state == "paused":  # after the pilot: otherwise it would have been followed on
         pilot = json.loads(ended.pilot_json)
         if submission.as_json:
             emit({"job_id": job_id, "pilot": pilot})

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import datetime as dt
+
 from realign_client.render.figures import duration, number, rate, size
 from realign_client.render.table import table
 from realign_proto.v1 import facts_pb2, status_pb2
@@ -33,7 +35,7 @@ def member_lines(status: status_pb2.NodeStatus) -> list[str]:
     rows = [
         (
             member.name + ("*" if member.id == status.leader.id else ""),
-            "paused" if member.facts.paused else member.state,
+            "paused" if member.facts.paused and member.state == "alive" else member.state,
             "here" if member.id == status.node.id else f"{member.last_seen_s:.1f}s ago",
             member.facts.chip or "-",
             f"{size(member.facts.free_bytes)} of {size(member.facts.memory_bytes)}",
@@ -44,7 +46,8 @@ def member_lines(status: status_pb2.NodeStatus) -> list[str]:
         for member in status.members
     ]
     header = ("NODE", "STATE", "SEEN", "CHIP", "FREE MEMORY", "SPEED", "VERSION", "ADDRESSES")
-    return table(header, rows, right=(2, 4, 5))
+    remarks = [remark for member in status.members if member.state != "dead" for remark in _remarks(member.facts)]
+    return [*table(header, rows, right=(2, 4, 5)), *remarks]
 
 
 def benchmark_lines(benchmark: facts_pb2.HostBenchmark) -> list[str]:
@@ -94,6 +97,16 @@ def _engine(engine: facts_pb2.EngineState) -> str:
 def _speed(facts: facts_pb2.NodeFacts) -> str:
     speeds = [model.examples_per_s for model in facts.benchmark.models]
     return rate(max(speeds)) if speeds else "not measured"
+
+
+def _remarks(facts: facts_pb2.NodeFacts) -> list[str]:
+    """What keeps a node from working, and that its machine slept."""
+    left = f", for another {duration(facts.pause_left_s)}" if facts.HasField("pause_left_s") else ""
+    remarks = [f"{facts.name} takes no work: {facts.refusal}{left}"] if facts.refusal else []
+    if facts.HasField("last_sleep"):
+        woke = dt.datetime.fromtimestamp(facts.last_sleep.woke_unix_s).astimezone()
+        remarks.append(f"{facts.name} slept for {duration(facts.last_sleep.slept_s)}, until {woke:%a %H:%M}")
+    return remarks
 
 
 def _battery(power: facts_pb2.Power) -> str:

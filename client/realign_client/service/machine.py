@@ -46,9 +46,9 @@ class Machine:
 
 def this_machine() -> Machine:
     """This machine, owned by whoever runs the command, or whoever ran sudo."""
-    name = os.environ.get("SUDO_USER")
-    owner = pwd.getpwnam(name) if name and os.geteuid() == 0 else pwd.getpwuid(os.geteuid())
-    home = Path(owner.pw_dir)
+    name = os.environ.get("SUDO_USER") if os.geteuid() == 0 else None
+    owner = pwd.getpwnam(name) if name else pwd.getpwuid(os.geteuid())
+    home = Path(owner.pw_dir) if name else Path.home()
     named = os.environ.get(DATA_DIR_VARIABLE)
     return Machine(
         user=owner.pw_name,

@@ -1,4 +1,4 @@
-"""Discovery: finding nodes of the same cluster tag on the network by Bonjour.
+"""Discovery: finding nodes of the same cluster on the network by Bonjour.
 
 What it says is a hint and untrusted: it gives addresses to dial and nothing else. A node that was killed stays
 announced for minutes, so it never says that a node is dead.
@@ -11,7 +11,7 @@ import hashlib
 import socket
 import sys
 from collections.abc import AsyncGenerator, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 
 import ifaddr
@@ -51,9 +51,14 @@ class PeerGone:
 Finding = PeerFound | PeerGone
 
 
-def tag_hash(tag: str) -> str:
-    """What is announced of a cluster's tag: the first 8 bytes of its SHA-256, hex."""
-    return hashlib.sha256(tag.encode()).digest()[:8].hex()
+def tag_mark(tag: str) -> str:
+    """What is announced of a cluster's tag."""
+    return mark(hashlib.sha256(tag.encode()).digest())
+
+
+def mark(digest: bytes) -> str:
+    """What is announced of a tag's or an authority's SHA-256: the first 8 bytes, hex."""
+    return digest[:8].hex()
 
 
 def own_addresses(listening: Address) -> tuple[Address, ...]:
@@ -87,12 +92,13 @@ def keep_to_loopback(listening: socket.socket) -> None:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Announcement:
-    """What this node says of itself. Without insecure_lan it is said, and listened for, on loopback only."""
+    """What this node says of itself. Unless beyond_loopback it is said, and listened for, on loopback only."""
 
     node: NodeId
     name: str
-    tag: str
-    insecure_lan: bool = False
+    marks: tuple[str, ...]  # what nodes of one cluster have one of in common: the hash of its tag, or authorities
+    beyond_loopback: bool = False
+    join_port: int | None = None  # where those who have an invitation ask, while there is one
 
 
 class Discovery:
@@ -100,24 +106,36 @@ class Discovery:
 
     def __init__(
         self,
-        announcement: Announcement,
+        announcement: Callable[[], Announcement],
         *,
         addresses: Callable[[], tuple[Address, ...]],
         timing: Timing = DEFAULT,
     ) -> None:
-        """`addresses` gives where this node can be dialled now; they must share one port."""
+        """`announcement` and `addresses`, where this node can be dialled now, are asked again and again.
+
+        The addresses must share one port.
+        """
         self._announcement = announcement
         self._addresses = addresses
         self._timing = timing
+        self._woken = asyncio.Event()
+
+    def wake(self) -> None:
+        """Joins the network and announces this node anew: it slept and may be elsewhere, or has other things to say."""
+        self._woken.set()
 
     async def run(self, report: Callable[[Finding], None]) -> None:
         """Reports what is found until it is cancelled. Where the machine has no multicast it says so and waits."""
-        try:
-            await self._run(report)
-        except* OSError as errors:
-            reason = "; ".join(str(error) for error in errors.exceptions)
-            log.warning("discovery.unavailable", reason=reason, remedy="name the other nodes with --peer HOST:PORT")
-        await asyncio.Event().wait()
+        while True:
+            try:
+                await self._run(report)
+            except* OSError as errors:
+                reason = "; ".join(str(error) for error in errors.exceptions)
+                log.warning("discovery.unavailable", reason=reason, remedy="name the other nodes with --peer HOST:PORT")
+                await self._woken.wait()
+                self._woken.clear()
+            except* _Moved:
+                pass
 
     async def _run(self, report: Callable[[Finding], None]) -> None:
         heard = asyncio.Queue[tuple[str, ServiceStateChange]]()
@@ -130,14 +148,15 @@ class Discovery:
         ) -> None:
             heard.put_nowait((name, state_change))
 
-        async with self._zeroconf() as zeroconf, asyncio.TaskGroup() as tasks:
-            tasks.create_task(self._announce(zeroconf), name="discovery.announce")
+        said = self._announcement()
+        async with _zeroconf(beyond_loopback=said.beyond_loopback) as zeroconf, asyncio.TaskGroup() as tasks:
+            tasks.create_task(self._announce(zeroconf, said), name="discovery.announce")
             browser = AsyncServiceBrowser(zeroconf.zeroconf, SERVICE, handlers=[on_change])
             try:
                 while True:
                     name, change = await heard.get()
                     node = NodeId(name.removesuffix(f".{SERVICE}"))
-                    if node == self._announcement.node:
+                    if node == said.node:
                         continue
                     if change is ServiceStateChange.Removed:
                         report(PeerGone(node=node))
@@ -146,61 +165,110 @@ class Discovery:
             finally:
                 await browser.async_cancel()
 
-    @asynccontextmanager
-    async def _zeroconf(self) -> AsyncGenerator[AsyncZeroconf]:
-        interfaces = InterfaceChoice.All if self._announcement.insecure_lan else [LOOPBACK]
-        zeroconf = AsyncZeroconf(interfaces=interfaces, ip_version=IPVersion.V4Only)
-        try:
-            if not self._announcement.insecure_lan:
-                await zeroconf.zeroconf.async_wait_for_start()
-                for reader in zeroconf.zeroconf.engine.readers:
-                    keep_to_loopback(reader.sock)
-            yield zeroconf
-        finally:
-            await zeroconf.async_unregister_all_services()
-            await zeroconf.async_close()
+    async def _announce(self, zeroconf: AsyncZeroconf, said: Announcement) -> None:
+        """Announces, and again whenever the machine's addresses change, which nothing else tells zeroconf.
 
-    async def _announce(self, zeroconf: AsyncZeroconf) -> None:
-        """Announces, and again whenever the machine's addresses change, which nothing else tells zeroconf."""
+        Raises:
+            _Moved: this node is to be heard on other interfaces from now on, or by other nodes.
+        """
         announced = self._addresses()
-        await zeroconf.async_register_service(self._service(announced))  # pyright: ignore[reportUnknownMemberType]
+        await zeroconf.async_register_service(_service(said, announced))  # pyright: ignore[reportUnknownMemberType]
         log.info("discovery.announced", addresses=[str(address) for address in announced])
         while True:
-            await asyncio.sleep(self._timing.interfaces_s)
-            current = self._addresses()
-            if current != announced:
-                announced = current
-                if self._announcement.insecure_lan:
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._woken.wait(), self._timing.interfaces_s)
+            current, now_said, has_woken = self._addresses(), self._announcement(), self._woken.is_set()
+            self._woken.clear()
+            if (now_said.beyond_loopback, now_said.marks) != (said.beyond_loopback, said.marks):
+                raise _Moved
+            if (current, now_said) != (announced, said) or has_woken:
+                announced, said = current, now_said
+                if said.beyond_loopback:
                     await zeroconf.async_update_interfaces()
-                await zeroconf.async_update_service(self._service(announced))  # pyright: ignore[reportUnknownMemberType]
+                await zeroconf.async_update_service(_service(said, announced))  # pyright: ignore[reportUnknownMemberType]
                 log.info("discovery.announced", addresses=[str(address) for address in announced])
-
-    def _service(self, addresses: tuple[Address, ...]) -> AsyncServiceInfo:
-        announcement = self._announcement
-        return AsyncServiceInfo(
-            SERVICE,
-            f"{announcement.node}.{SERVICE}",
-            addresses=[socket.inet_aton(address.host) for address in addresses if _is_ipv4(address.host)],
-            port=addresses[0].port,
-            properties={
-                "protocol": str(MAX_PROTOCOL),
-                "node": announcement.node,
-                "name": announcement.name,
-                "tag": tag_hash(announcement.tag),
-            },
-            server=f"{announcement.node}.local.",
-        )
 
     async def _resolve(
         self, zeroconf: AsyncZeroconf, node: NodeId, name: str, report: Callable[[Finding], None]
     ) -> None:
         info = AsyncServiceInfo(SERVICE, name)
-        if not await info.async_request(zeroconf.zeroconf, RESOLVE_MS):
+        if not await info.async_request(zeroconf.zeroconf, RESOLVE_MS) or not info.port:
             return
-        if info.decoded_properties.get("tag") != tag_hash(self._announcement.tag) or not info.port:
-            return
-        hosts = info.parsed_addresses(IPVersion.V4Only)
-        report(PeerFound(node=node, addresses=tuple(Address(host=host, port=info.port) for host in hosts)))
+        if _marks(info) & set(self._announcement().marks):
+            report(PeerFound(node=node, addresses=_addresses(info, info.port)))
+
+
+class _Moved(Exception):
+    """What was found so far was found for another cluster, or on other interfaces."""
+
+
+async def find_join(authority_sha256: bytes, *, timeout_s: float) -> tuple[Address, ...]:
+    """Where those who have an invitation of this authority ask; empty when nobody says so in time. A hint, no more."""
+    heard = asyncio.Queue[str]()
+
+    def on_change(
+        zeroconf: Zeroconf,  # noqa: ARG001 - called by name
+        service_type: str,  # noqa: ARG001
+        name: str,
+        state_change: ServiceStateChange,
+    ) -> None:
+        if state_change is not ServiceStateChange.Removed:
+            heard.put_nowait(name)
+
+    with suppress(TimeoutError, OSError):
+        async with asyncio.timeout(timeout_s), _zeroconf(beyond_loopback=True) as zeroconf:
+            browser = AsyncServiceBrowser(zeroconf.zeroconf, SERVICE, handlers=[on_change])
+            try:
+                while True:
+                    info = AsyncServiceInfo(SERVICE, await heard.get())
+                    if not await info.async_request(zeroconf.zeroconf, RESOLVE_MS):
+                        continue
+                    port = info.decoded_properties.get("join") or ""
+                    if mark(authority_sha256) in _marks(info) and port.isdecimal():
+                        return _addresses(info, int(port))
+            finally:
+                await browser.async_cancel()
+    return ()
+
+
+@asynccontextmanager
+async def _zeroconf(*, beyond_loopback: bool) -> AsyncGenerator[AsyncZeroconf]:
+    interfaces = InterfaceChoice.All if beyond_loopback else [LOOPBACK]
+    zeroconf = AsyncZeroconf(interfaces=interfaces, ip_version=IPVersion.V4Only)
+    try:
+        if not beyond_loopback:
+            await zeroconf.zeroconf.async_wait_for_start()
+            for reader in zeroconf.zeroconf.engine.readers:
+                keep_to_loopback(reader.sock)
+        yield zeroconf
+    finally:
+        await zeroconf.async_unregister_all_services()
+        await zeroconf.async_close()
+
+
+def _service(said: Announcement, addresses: tuple[Address, ...]) -> AsyncServiceInfo:
+    return AsyncServiceInfo(
+        SERVICE,
+        f"{said.node}.{SERVICE}",
+        addresses=[socket.inet_aton(address.host) for address in addresses if _is_ipv4(address.host)],
+        port=addresses[0].port,
+        properties={
+            "protocol": str(MAX_PROTOCOL),
+            "node": said.node,
+            "name": said.name,
+            "tag": ",".join(said.marks),
+            **({"join": str(said.join_port)} if said.join_port else {}),
+        },
+        server=f"{said.node}.local.",
+    )
+
+
+def _marks(info: AsyncServiceInfo) -> set[str]:
+    return set((info.decoded_properties.get("tag") or "").split(",")) - {""}
+
+
+def _addresses(info: AsyncServiceInfo, port: int) -> tuple[Address, ...]:
+    return tuple(Address(host=host, port=port) for host in info.parsed_addresses(IPVersion.V4Only))
 
 
 def _is_ipv4(host: str) -> bool:

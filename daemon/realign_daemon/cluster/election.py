@@ -87,6 +87,11 @@ def paused(state: Leadership, me: NodeId, now_s: float, timing: Timing = DEFAULT
     )
 
 
+def handed_over(state: Leadership, to: NodeId) -> Leadership:
+    """The belief of a leader that was asked to have another node lead, which hears of it and claims the term."""
+    return replace(state, term=state.term + 1, leader=to, heard_directly=True, outranked_since_s=None)
+
+
 def decide(state: Leadership, me: Rank, voices: Sequence[Voice], now_s: float, timing: Timing = DEFAULT) -> Leadership:
     """The belief at this moment, from the voices of all other nodes that are present (not given up).
 
@@ -95,6 +100,8 @@ def decide(state: Leadership, me: Rank, voices: Sequence[Voice], now_s: float, t
     leader must be on disk before anybody hears of it.
     """
     seen = max((state.term, *(voice.term for voice in voices)))
+    if any(voice.node == state.leader and (voice.leader, voice.term) == (me.node, seen) for voice in voices):
+        return _led_by_me(state, me, seen)  # handed over
     followed = _followed(state, me, voices)
     if followed is None:
         best = min((me, *(voice.rank for voice in voices)))

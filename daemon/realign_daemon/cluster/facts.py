@@ -8,6 +8,7 @@ from typing import NewType
 
 from realign_daemon.engine.api import BatchPoint, EngineStatus, ModelId
 from realign_daemon.host.power import Power
+from realign_daemon.host.sleep import Sleep
 
 NodeId = NewType("NodeId", str)  # 26 characters of base32, minted once for a data directory
 BootId = NewType("BootId", str)  # minted at every start of the daemon
@@ -76,3 +77,7 @@ class NodeFacts:
     models: tuple[KnownModel, ...] = ()
     paused: bool = False
     disk_free_bytes: int = 0
+    user_active: bool = False  # somebody is logged in
+    refusal: str = ""  # why it takes no work now
+    pause_left_s: float | None = None  # None when the pause has no end of its own
+    last_sleep: Sleep | None = None  # since the daemon started

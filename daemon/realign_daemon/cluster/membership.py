@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -73,7 +74,7 @@ class Membership:
 
     members: tuple[Member, ...] = ()
     ticked_at_s: float | None = None
-    counts_from_s: float = 0.0  # silence before this moment was ours
+    counts_from_s: float = -math.inf  # silence before this moment was ours
 
     def member(self, node: NodeId) -> Member | None:
         """The node, or None when it was never heard."""
@@ -96,10 +97,14 @@ def heard(state: Membership, beat: Beat, now_s: float) -> Heard:
     return _with(state, Member(beat=beat, heard_at_s=now_s)), _news(known, beat)
 
 
-def doubted(state: Membership, node: NodeId, now_s: float) -> Heard:
-    """The membership after the last connection to a node broke: suspected at once, given up only in its time."""
+def doubted(state: Membership, node: NodeId, now_s: float, timing: Timing = DEFAULT) -> Heard:
+    """The membership after the last connection to a node broke: suspected at once, given up only in its time.
+
+    Not so when this process has just stood still: then the others gave the connection up, and they are well.
+    """
     known = state.member(node)
-    if known is None or known.state != "alive":
+    ours = _lagged(state, now_s, timing) or now_s - state.counts_from_s < timing.dead_s
+    if known is None or known.state != "alive" or ours:
         return state, ()
     return _with(state, replace(known, state="suspect")), (PeerSuspected(node=node, silent_s=now_s - known.heard_at_s),)
 
@@ -110,8 +115,7 @@ def tick(state: Membership, now_s: float, timing: Timing = DEFAULT) -> Heard:
     A process that stood still (a busy machine, a laptop asleep) heard nobody and has no right to call them silent. The
     idea is the local health of Lifeguard (Dadgar, Phillips, Currey 2017).
     """
-    lagged = state.ticked_at_s is not None and now_s - state.ticked_at_s > timing.lag_s
-    counts_from_s = now_s if lagged else state.counts_from_s
+    counts_from_s = now_s if _lagged(state, now_s, timing) else state.counts_from_s
     members: list[Member] = []
     events: list[PeerEvent] = []
     for member in state.members:
@@ -125,6 +129,10 @@ def tick(state: Membership, now_s: float, timing: Timing = DEFAULT) -> Heard:
             events.append(PeerSuspected(node=member.node, silent_s=now_s - member.heard_at_s))
         members.append(judged)
     return Membership(members=tuple(members), ticked_at_s=now_s, counts_from_s=counts_from_s), tuple(events)
+
+
+def _lagged(state: Membership, now_s: float, timing: Timing) -> bool:
+    return state.ticked_at_s is not None and now_s - state.ticked_at_s > timing.lag_s
 
 
 def _news(known: Member | None, beat: Beat) -> tuple[PeerEvent, ...]:

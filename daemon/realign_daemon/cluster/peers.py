@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterable, Mapping
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Any, Protocol
 
 import grpc.aio
 import structlog
@@ -16,9 +16,11 @@ from realign_daemon.cluster.beats import Beat
 from realign_daemon.cluster.facts import NodeId
 from realign_daemon.cluster.greeting import Greeting, Welcome
 from realign_daemon.cluster.timing import DEFAULT, Timing
+from realign_daemon.errors import NotAllowed
 from realign_daemon.rpc.channels import OpenChannel, open_channel
 from realign_daemon.rpc.convert import beat_from_wire, beat_to_wire, greeting_to_wire, welcome_from_wire
 from realign_daemon.rpc.faults import error_of_call
+from realign_proto.handshake import explain_handshake
 from realign_proto.v1 import cluster_pb2
 from realign_proto.v1.cluster_pb2_grpc import ClusterStub
 
@@ -49,10 +51,24 @@ class Conversation(Protocol):
         ...
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Target:
+    """Where to dial, and the node that is to answer there, None for any of the cluster."""
+
+    address: Address
+    expects: NodeId | None = None
+
+
 @dataclass(slots=True, kw_only=True, eq=False)
 class _Link:
+    address: Address
     channel: grpc.aio.Channel
+    task: asyncio.Task[Any] | None  # that keeps it up
     closed: asyncio.Event = field(default_factory=asyncio.Event)
+
+
+def _nothing_against(_node: NodeId) -> str | None:
+    return None
 
 
 class Peers:
@@ -63,16 +79,18 @@ class Peers:
         conversation: Conversation,
         *,
         open_channel: OpenChannel = open_channel,
-        insecure_lan: bool = False,
+        refuses: Callable[[NodeId], str | None] = _nothing_against,
         timing: Timing = DEFAULT,
     ) -> None:
-        """Without insecure_lan no address beyond loopback is ever dialled."""
+        """`refuses` says why this node has nothing to do with another one, None when it may."""
+        self.is_exact = False  # whether a node can be told from another one, by its certificate
         self._conversation = conversation
         self._open_channel = open_channel
-        self._insecure_lan = insecure_lan
+        self._refuses = refuses
         self._timing = timing
-        self._wanted: frozenset[Address] = frozenset()
+        self._wanted: frozenset[Target] = frozenset()
         self._changed = asyncio.Event()
+        self._dialling: dict[Target, asyncio.Task[None]] = {}
         self._links: dict[NodeId, _Link] = {}
         self._own: set[Address] = set()  # addresses at which this node answered itself
         self._refusals: dict[Address, str] = {}
@@ -87,50 +105,77 @@ class Peers:
         """Why a node that answers there is no peer: one sentence for each address."""
         return dict(self._refusals)
 
-    def want(self, addresses: Iterable[Address]) -> None:
+    def want(self, targets: Iterable[Target]) -> None:
         """Dials exactly these from now on. A connection that stands is not ended by it."""
-        wanted = frozenset(address for address in addresses if self._insecure_lan or address.is_loopback)
+        wanted = frozenset(targets)
         if wanted != self._wanted:
             self._wanted = wanted
             self._changed.set()
 
+    def hang_up(self) -> None:
+        """Ends every connection and dials anew: this node shows itself in another way from now on."""
+        self._own.clear()
+        self._refusals.clear()
+        for task in self._dialling.values():
+            task.cancel()
+        self._changed.set()
+
+    def review(self) -> None:
+        """Ends the connections to nodes that this one has nothing to do with any more."""
+        for node, link in self._links.items():
+            if link.task is not None and self._refuses(node) is not None:
+                link.task.cancel()
+
     async def run(self) -> None:
         """Keeps the connections until it is cancelled; then closes all."""
-        dialling: dict[Address, asyncio.Task[None]] = {}
 
-        def ended(address: Address) -> None:
-            del dialling[address]
+        def ended(target: Target) -> None:
+            del self._dialling[target]
             self._changed.set()  # it may be wanted again by now
 
         async with asyncio.TaskGroup() as tasks:
             while True:
                 self._changed.clear()
-                for address in sorted(self._wanted - self._own):
-                    if address not in dialling:
-                        dial = self._dial_for_ever(address)
-                        dialling[address] = tasks.create_task(dial, name=f"peers.dial {address}")
-                        dialling[address].add_done_callback(lambda _, gone=address: ended(gone))
+                for target in sorted(self._wanted, key=lambda one: (one.address, one.expects or "")):
+                    if target not in self._dialling and target.address not in self._own:
+                        dial = self._dial_for_ever(target)
+                        self._dialling[target] = tasks.create_task(dial, name=f"peers.dial {target.address}")
+                        self._dialling[target].add_done_callback(lambda _, gone=target: ended(gone))
                 await self._changed.wait()
 
-    async def _dial_for_ever(self, address: Address) -> None:
-        """Ends once nobody wants the address any more, or when it is this node's own."""
+    async def _dial_for_ever(self, target: Target) -> None:
+        """Ends once nobody wants the target any more, or when it is this node's own address."""
         wait_s = self._timing.redial_s
-        while address in self._wanted and address not in self._own:
-            if await self._connect(address):
-                wait_s = self._timing.redial_s
-            await asyncio.sleep(wait_s)
-            wait_s = min(wait_s * 2, self._timing.redial_max_s)
-
-    async def _connect(self, address: Address) -> bool:
-        """Dials and stays for as long as it lasts. Whether a node of this cluster answered."""
-        channel = self._open_channel(address)
         try:
-            welcome = await self._hello(channel, address)
+            while target in self._wanted and target.address not in self._own:
+                if await self._connect(target):
+                    wait_s = self._timing.redial_s
+                await asyncio.sleep(wait_s)
+                wait_s = min(wait_s * 2, self._timing.redial_max_s)
+        finally:
+            self._refusals.pop(target.address, None)
+
+    async def _connect(self, target: Target) -> bool:
+        """Dials and stays for as long as it lasts. Whether a node of this cluster answered."""
+        refusal = self._refuses(target.expects) if target.expects else None
+        if refusal is not None:
+            self._note(target.address, refusal)
+            return False
+        try:
+            channel = self._open_channel(target.address, target.expects)
+        except NotAllowed as error:
+            self._note(target.address, str(error))
+            return False
+        try:
+            welcome = await self._hello(channel, target.address)
             if welcome is None:
                 return False
+            if self.is_exact and target.expects is None and welcome.node not in self._links:
+                await channel.close()  # from here on it must be this node and no other
+                channel = self._open_channel(target.address, welcome.node)
             standing = self._links.get(welcome.node)
             if standing is None:
-                await self._stay(welcome, channel)
+                await self._stay(welcome, target.address, channel)
                 return True
         finally:
             await channel.close()
@@ -144,24 +189,37 @@ class Peers:
         except grpc.aio.AioRpcError as failure:
             self._refused(address, failure)
             return None
-        self._refusals.pop(address, None)
         welcome = welcome_from_wire(reply)
         if welcome.node == ours.node:
             self._own.add(address)
             return None
+        refusal = self._refuses(welcome.node)
+        if refusal is not None:
+            self._note(address, refusal)
+            return None
+        self._refusals.pop(address, None)
         self._conversation.met(welcome.node, (address, *(other for other in welcome.addresses if other != address)))
         return welcome
 
     def _refused(self, address: Address, failure: grpc.aio.AioRpcError) -> None:
         sentence = str(error_of_call(failure))
-        if failure.code() is grpc.StatusCode.FAILED_PRECONDITION and self._refusals.get(address) != sentence:
-            self._refusals[address] = sentence
-            log.warning("peer.refused", address=str(address), reason=sentence)
+        explained = None
+        if failure.code() is grpc.StatusCode.UNAVAILABLE:
+            explained = explain_handshake(failure.details() or "")
+        if explained or failure.code() in (grpc.StatusCode.FAILED_PRECONDITION, grpc.StatusCode.PERMISSION_DENIED):
+            self._note(address, explained or sentence)
         else:
             log.debug("peer.unreachable", address=str(address), reason=sentence)
 
-    async def _stay(self, welcome: Welcome, channel: grpc.aio.Channel) -> None:
-        link = _Link(channel=channel)
+    def _note(self, address: Address, sentence: str) -> None:
+        if any(link.address == address for link in self._links.values()):
+            return  # another node is there by now, and is a peer
+        if self._refusals.get(address) != sentence:
+            self._refusals[address] = sentence
+            log.warning("peer.refused", address=str(address), reason=sentence)
+
+    async def _stay(self, welcome: Welcome, address: Address, channel: grpc.aio.Channel) -> None:
+        link = _Link(address=address, channel=channel, task=asyncio.current_task())
         self._links[welcome.node] = link
         log.info("peer.connected", node=welcome.node, name=welcome.name, version=welcome.version)
         reason = "the stream ended or no beat came"

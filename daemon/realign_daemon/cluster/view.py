@@ -21,10 +21,11 @@ from realign_daemon.cluster.facts import NodeFacts, NodeId
 from realign_daemon.cluster.greeting import Greeting
 from realign_daemon.cluster.identity import Identity
 from realign_daemon.cluster.membership import Membership, MemberState
-from realign_daemon.cluster.peers import Peers
+from realign_daemon.cluster.peers import Peers, Target
 from realign_daemon.cluster.state import ClusterState, Store
 from realign_daemon.cluster.subscription import ClusterEvent, LeaderChanged, Subscription
 from realign_daemon.cluster.timing import DEFAULT, Timing
+from realign_daemon.errors import Ambiguous, NotFound, WrongState
 from realign_daemon.rpc.channels import Channel, OpenChannel, open_channel
 
 log = structlog.get_logger()
@@ -80,10 +81,15 @@ class ClusterView:
         static_peers: Sequence[Address] = (),
         discovery: Discovery | None = None,
         open_channel: OpenChannel = open_channel,
+        refuses: Callable[[NodeId], str | None] = lambda _: None,
         insecure_lan: bool = False,
         timing: Timing = DEFAULT,
     ) -> None:
-        """`self_facts` and `jobs` are asked once a beat and must answer at once. Reads the store."""
+        """`self_facts` and `jobs` are asked once a beat and must answer at once. Reads the store.
+
+        `refuses` says why this node has nothing to do with another one, None when it may. Without insecure_lan no
+        address beyond loopback is dialled until `meet_anew` says that there are certificates.
+        """
         self.identity = identity
         self._tag = tag
         self._store = store
@@ -95,7 +101,8 @@ class ClusterView:
         self._discovery = discovery
         self._timing = timing
         self._open_channel = open_channel
-        self._peers = Peers(self, open_channel=open_channel, insecure_lan=insecure_lan, timing=timing)
+        self._insecure_lan = insecure_lan
+        self._peers = Peers(self, open_channel=open_channel, refuses=refuses, timing=timing)
         self._kept = store.load()
         self._book = dict(self._kept.addresses)
         self._found: dict[NodeId, tuple[Address, ...]] = {}
@@ -113,6 +120,8 @@ class ClusterView:
         self._streams = Counter[NodeId]()
         self._greeted: set[NodeId] = set()
         self._self_channel: Channel | None = None
+        self._closing: asyncio.Task[None] | None = None
+        self._handing_to: NodeId | None = None
         self._subscriptions = weakref.WeakValueDictionary[int, Subscription]()  # in the order in which they came
         self._subscribed = 0
 
@@ -180,7 +189,7 @@ class ClusterView:
         if node != self.identity.node:
             return self._peers.channel(node)
         if self._self_channel is None:
-            self._self_channel = self._open_channel(self._own_addresses()[-1])
+            self._self_channel = self._open_channel(self._own_addresses()[-1], self.identity.node)
         return self._self_channel
 
     def subscribe(self) -> Subscription:
@@ -189,6 +198,46 @@ class ClusterView:
         self._subscribed += 1
         self._subscriptions[self._subscribed] = subscription
         return subscription
+
+    def meet_anew(self, *, tag: str, has_certificates: bool, hints: Sequence[Address] = ()) -> None:
+        """Hangs up on all nodes and meets those of this tag from now on, at the hinted addresses, too."""
+        self._tag = tag
+        self._static |= frozenset(hints)
+        self._peers.is_exact = has_certificates
+        self._peers.hang_up()
+        self._hang_up_on_self()
+        self.announce_anew()
+        self._follow_addresses()
+
+    def announce_anew(self) -> None:
+        """Says by Bonjour what there is to say now."""
+        if self._discovery:
+            self._discovery.wake()
+
+    def hand_over(self, reference: str) -> None:
+        """Has a living node lead instead of this one, by name or the beginning of its id; empty: whoever ranks best.
+
+        Raises:
+            NotFound, Ambiguous: no such node, or several.
+            WrongState: this node does not lead, or would be chosen itself.
+        """
+        if not self.leads:
+            raise WrongState("this node does not lead, so it cannot hand over; ask again in a moment")
+        living = [member for member in self.members() if member.state == "alive"]
+        if reference:
+            meant = [one for one in living if one.facts.name == reference or one.node.startswith(reference.lower())]
+        else:
+            meant = [min(living, key=lambda one: election.rank_of(one.facts))]
+        if len(meant) != 1:
+            error = Ambiguous if meant else NotFound
+            raise error(f"{len(meant) or 'no'} living nodes are called {reference!r}; see `realignctl nodes`")
+        if meant[0].is_self:
+            raise WrongState(f"{meant[0].facts.name} leads already")
+        self._handing_to = meant[0].node
+
+    def review(self) -> None:
+        """Hangs up on nodes that this one has nothing to do with any more."""
+        self._peers.review()
 
     async def run(self) -> None:
         """Finds, meets and judges the other nodes until it is cancelled."""
@@ -258,7 +307,7 @@ class ClusterView:
         finally:
             self._streams[node] -= 1
             if not self._streams[node]:
-                self._apply(membership.doubted(self._membership, node, self._clock.continuous()))
+                self._apply(membership.doubted(self._membership, node, self._clock.continuous(), self._timing))
 
     # The loop.
 
@@ -275,7 +324,11 @@ class ClusterView:
             election.Voice(rank=election.rank_of(member.beat.facts), term=member.beat.term, leader=member.beat.leader)
             for member in self._membership.present
         ]
-        await self._believe(election.decide(believed, me, voices, now_s, self._timing))
+        to, self._handing_to = self._handing_to, None
+        if self.leads and to is not None:
+            await self._believe(election.handed_over(believed, to))
+        else:
+            await self._believe(election.decide(believed, me, voices, now_s, self._timing))
         if now_s >= self._beat_due_s:
             self._send_beat(now_s)
 
@@ -352,9 +405,21 @@ class ClusterView:
             self._follow_addresses()
 
     def _follow_addresses(self) -> None:
-        known = (*self._book.values(), *self._found.values(), *self._heard_of.values())
+        wanted = {Target(address=address) for address in self._static}
+        for known in (self._book, self._found, self._heard_of):
+            for node, addresses in known.items():
+                expects = node if self._peers.is_exact else None
+                wanted |= {Target(address=address, expects=expects) for address in addresses}
         own = frozenset(self._own_addresses())
-        self._peers.want((self._static | {address for addresses in known for address in addresses}) - own)
+        is_open = self._insecure_lan or self._peers.is_exact
+        self._peers.want(
+            target for target in wanted if target.address not in own and (is_open or target.address.is_loopback)
+        )
+
+    def _hang_up_on_self(self) -> None:
+        channel, self._self_channel = self._self_channel, None
+        if channel is not None:
+            self._closing = asyncio.create_task(channel.close(), name="cluster.hang_up")
 
     def _myself(self) -> MemberView:
         return MemberView(

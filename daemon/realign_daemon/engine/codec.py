@@ -23,6 +23,7 @@ from realign_daemon.engine.api import (
     Train,
     Trained,
 )
+from realign_daemon.engine.frames import unpack_body
 
 MAX_BYTES = 64 * 1024 * 1024  # no task or result comes near; a longer one is damage or an attack
 
@@ -56,7 +57,7 @@ def unpack(data: bytes) -> Any:  # noqa: ANN401 - plain data
     if len(data) > MAX_BYTES:
         message = f"a frame of {len(data)} bytes is longer than {MAX_BYTES}"
         raise ValueError(message)
-    return cast("Any", msgpack).unpackb(data, raw=False, strict_map_key=True)
+    return unpack_body(data)
 
 
 def encode(value: Task | Result) -> bytes:

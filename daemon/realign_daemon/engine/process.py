@@ -9,10 +9,12 @@ import os
 import signal
 import sys
 import tempfile
-from collections.abc import Mapping
+from collections import deque
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
+from statistics import median
 from typing import Any, cast
 
 import structlog
@@ -26,8 +28,10 @@ _log = structlog.get_logger()
 _LAST_WORDS_LINES = 6
 _LAST_WORDS_BYTES = 8000
 _EXIT_GRACE_S = 2.0  # at the end of stdin the child exits at once, unless it holds the interpreter's lock
-# A step may take this many times the longest one seen before it counts as hung: prompts differ in length.
-_PATIENCE_STEPS = 5.0
+# A step may take this many times the longest one seen, or a whole task's usual time, before it counts as hung: prompts
+# differ in length, and reading a long one is a single step.
+_PATIENCE = 5.0
+_REMEMBERED_TASKS = 101
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,6 +57,7 @@ class ChildOptions:
 class _Pending:
     reply: asyncio.Future[dict[str, Any]]
     progress: Progress | None
+    began_s: float | None  # None for trainings, loads and measurements, which are no measure of tasks
 
 
 class EngineProcess:
@@ -70,6 +75,7 @@ class EngineProcess:
         self._cause = ""
         self._last_sign_s = self._clock()
         self._slowest_step_s = 0.0
+        self._task_times_s = deque[float](maxlen=_REMEMBERED_TASKS)
         self._attending = asyncio.create_task(self._attend(), name=f"engine-{process.pid}")
 
     @classmethod
@@ -123,8 +129,8 @@ class EngineProcess:
     ) -> dict[str, Any]:
         """The reply. Cancelling takes the request back.
 
-        The child is killed when it gets on with nothing for `stall_timeout_s`, or for five times its slowest step if
-        that is longer, while this waits.
+        The child is killed when it gets on with nothing while this waits: for `stall_timeout_s`, for five times its
+        slowest step, or for five times the median of its tasks, whichever is longest.
 
         Raises:
             BadTask: the child says that this can never work.
@@ -136,7 +142,8 @@ class EngineProcess:
             self._last_sign_s = self._clock()  # it had nothing to do until now
         request_id = next(self._ids)
         reply: asyncio.Future[dict[str, Any]] = asyncio.get_running_loop().create_future()
-        self._pending[request_id] = _Pending(reply, progress)
+        began_s = self._clock() if body["op"] == "task" else None
+        self._pending[request_id] = _Pending(reply, progress, began_s)
         try:
             with contextlib.suppress(ConnectionError):  # then it is ending, and that answers the request
                 await write_frame(self._stdin, {**body, "id": request_id})
@@ -163,7 +170,7 @@ class EngineProcess:
 
     async def _wait(self, reply: asyncio.Future[dict[str, Any]], stall_timeout_s: float) -> None:
         while not reply.done():
-            limit_s = max(stall_timeout_s, _PATIENCE_STEPS * self._slowest_step_s)
+            limit_s = patience_s(stall_timeout_s, self._slowest_step_s, self._task_times_s)
             left_s = self._last_sign_s + limit_s - self._clock()
             if left_s > 0:
                 await asyncio.wait({reply}, timeout=left_s)
@@ -209,6 +216,8 @@ class EngineProcess:
             pending.reply.set_exception(BadTask(reply["refused"]))
         elif "progress" not in reply:
             pending.reply.set_result(reply)
+            if pending.began_s is not None:
+                self._task_times_s.append(self._clock() - pending.began_s)
         elif pending.progress is not None:
             # Later, so that a caller's fault in it is reported as the caller's and cannot stop the reading.
             asyncio.get_running_loop().call_soon(pending.progress, *reply["progress"])
@@ -224,6 +233,11 @@ class EngineProcess:
         if self._process.returncode is None:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(self.pid, signal.SIGKILL)
+
+
+def patience_s(stall_timeout_s: float, slowest_step_s: float, task_times_s: Collection[float]) -> float:
+    """How long a child may show no sign of getting on."""
+    return max(stall_timeout_s, _PATIENCE * slowest_step_s, _PATIENCE * median(task_times_s or (0.0,)))
 
 
 def last_words(stderr: str) -> str:

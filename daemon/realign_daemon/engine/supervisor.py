@@ -172,6 +172,16 @@ class EngineSupervisor:
             last_error=self._last_error,
         )
 
+    async def unload(self, cause: str) -> None:
+        """Ends the child and gives its memory back, unless something runs, loads or is measured in it."""
+        if self._switching.locked():
+            return
+        async with self._switching:
+            if self._process is not None and not self._process.in_flight:
+                _log.info("engine.unloaded", cause=cause)
+                self._stop_idling()
+                await self._end(cause)
+
     async def close(self) -> None:
         """Ends the child; tasks in it get EngineDied."""
         self._stop_idling()
@@ -299,7 +309,7 @@ class EngineSupervisor:
             self._idle_timer = None
 
     def _unload(self) -> None:
-        self._unloading = asyncio.create_task(self._end("it had nothing to do"), name="engine-unload")
+        self._unloading = asyncio.create_task(self.unload("it had nothing to do"), name="engine-unload")
 
 
 def _rss_bytes(pid: int) -> int:

@@ -7,9 +7,11 @@ from collections.abc import Callable
 import grpc.aio
 
 from realign_daemon.cluster.addresses import Address
+from realign_daemon.cluster.facts import NodeId
 
 Channel = grpc.aio.Channel
-OpenChannel = Callable[[Address], Channel]
+# To an address, and the node that is to answer there, None for any. Raises NotAllowed when this node had better not.
+OpenChannel = Callable[[Address, NodeId | None], Channel]
 
 MAX_MESSAGE_BYTES = 4 * 1024 * 1024  # what is larger is streamed
 
@@ -32,6 +34,9 @@ OPTIONS: tuple[tuple[str, int], ...] = (
 )
 
 
-def open_channel(address: Address | str) -> Channel:
-    """A channel that connects at its first call. The caller closes it."""
+def open_channel(address: Address | str, expects: NodeId | None = None) -> Channel:  # noqa: ARG001 - see below
+    """A channel that connects at its first call. The caller closes it.
+
+    Without certificates nobody can tell who answers: `expects` is for those who have them, see rpc.tls.
+    """
     return grpc.aio.insecure_channel(str(address), options=OPTIONS)

@@ -15,6 +15,7 @@ from realign_daemon.cluster.peers import received
 from realign_daemon.cluster.timing import DEFAULT, Timing
 from realign_daemon.cluster.view import ClusterView
 from realign_daemon.errors import NotAllowed
+from realign_daemon.rpc.caller import caller
 from realign_daemon.rpc.context import Context
 from realign_daemon.rpc.convert import beat_to_wire, facts_to_wire, greeting_from_wire, welcome_to_wire
 from realign_proto.v1 import cluster_pb2, facts_pb2
@@ -41,6 +42,7 @@ class ClusterServicer(ClusterService):
     ) -> cluster_pb2.HelloReply:
         """This node's answer. Raises Incompatible when the two do not get on."""
         theirs = greeting_from_wire(request)
+        _must_be_itself(theirs.node)
         answer = welcome(self._view.greeting(), theirs)
         self._view.met(theirs.node, theirs.addresses)
         return welcome_to_wire(answer)
@@ -53,6 +55,7 @@ class ClusterServicer(ClusterService):
         first = await anext(beats, None)
         if first is None:
             return
+        _must_be_itself(first.node)
         if not self._view.has_met(first.node):
             message = f"node {first.node} must say Hello before it sends beats"
             raise NotAllowed(message)
@@ -78,3 +81,9 @@ class ClusterServicer(ClusterService):
         async for beat in beats:
             if beat.node == node:
                 self._view.heard(beat)
+
+
+def _must_be_itself(node: NodeId) -> None:
+    proved = caller().node_id  # None where there are no certificates
+    if proved is not None and proved != node:
+        raise NotAllowed(f"node {proved} may not speak as node {node}; its realign is damaged, or somebody tampers")

@@ -22,6 +22,7 @@ from realign_daemon.cluster.facts import (
 from realign_daemon.cluster.greeting import Greeting, Welcome
 from realign_daemon.engine.api import BatchPoint, EngineStatus, ModelId
 from realign_daemon.host.power import Power, PowerSource
+from realign_daemon.host.sleep import Sleep
 from realign_proto.v1 import cluster_pb2, facts_pb2
 
 MAX_PEERS = 64  # that one node may tell of
@@ -39,6 +40,7 @@ ENGINE_STATES: Mapping[str, Literal["absent", "starting", "ready", "busy", "benc
 
 def facts_to_wire(facts: NodeFacts) -> facts_pb2.NodeFacts:
     """A node's facts."""
+    sleep = facts.last_sleep
     return facts_pb2.NodeFacts(
         node_id=facts.node_id,
         name=facts.name,
@@ -69,6 +71,10 @@ def facts_to_wire(facts: NodeFacts) -> facts_pb2.NodeFacts:
         ],
         paused=facts.paused,
         disk_free_bytes=facts.disk_free_bytes,
+        user_active=facts.user_active,
+        refusal=facts.refusal,
+        pause_left_s=facts.pause_left_s,
+        last_sleep=facts_pb2.MachineSleep(slept_s=sleep.slept_s, woke_unix_s=sleep.woke_unix_s) if sleep else None,
     )
 
 
@@ -104,6 +110,12 @@ def facts_from_wire(wire: facts_pb2.NodeFacts) -> NodeFacts:
         ),
         paused=wire.paused,
         disk_free_bytes=wire.disk_free_bytes,
+        user_active=wire.user_active,
+        refusal=wire.refusal,
+        pause_left_s=wire.pause_left_s if wire.HasField("pause_left_s") else None,
+        last_sleep=Sleep(slept_s=wire.last_sleep.slept_s, woke_unix_s=wire.last_sleep.woke_unix_s)
+        if wire.HasField("last_sleep")
+        else None,
     )
 
 

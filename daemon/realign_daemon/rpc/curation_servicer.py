@@ -19,8 +19,9 @@ from realign_daemon.curation.export import LAST
 from realign_daemon.curation.intake import Request
 from realign_daemon.curation.job import Job
 from realign_daemon.curation.jobs import Jobs
+from realign_daemon.curation.replicas import Replica, Replicas
 from realign_daemon.engine.api import Sha256
-from realign_daemon.errors import Full, NotAllowed, WrongState
+from realign_daemon.errors import Full, NotAllowed, NotFound, Unreachable, WrongState
 from realign_daemon.housekeeping.sweep import keep
 from realign_daemon.rpc.caller import caller
 from realign_daemon.rpc.context import Context
@@ -41,7 +42,9 @@ if TYPE_CHECKING:
 FORWARD_TIMEOUT_S = 1800.0  # a submit waits until the home has the files (2 GB over Wi-Fi take minutes) and parsed them
 CALL_TIMEOUT_S = 30.0
 LIST_TIMEOUT_S = 3.0
+GET_JOB = "/realign.v1.Curation/GetJob"
 LIST_JOBS, LIST_QUESTIONS = "/realign.v1.Curation/ListJobs", "/realign.v1.Curation/ListQuestions"
+ON_ONE_DISK = "the job is on the disk of {} only so far: do not switch that machine off before another has it, too"
 PART_CHARACTERS = 256 * 1024  # of questions in one message: 1 MiB at most
 
 
@@ -59,7 +62,9 @@ class CurationServicer(CurationService):
         node_name: str,
         limits: LimitsConfig,
         sources: Sources,
+        replicas: Replicas | None = None,
     ) -> None:
+        """Without `replicas` there are no other nodes that hold its jobs."""
         self._jobs = jobs
         self._data_sets = data_sets
         self._blobs = blobs
@@ -69,6 +74,7 @@ class CurationServicer(CurationService):
         self._node_name = node_name
         self._limits = limits
         self._sources = sources
+        self._replicas = replicas
 
     def add_to(self, server: grpc.aio.Server) -> None:
         """Registers the service."""
@@ -94,10 +100,26 @@ class CurationServicer(CurationService):
         await receive(wire, parts, self._blobs, max_source_bytes=self._limits.source_bytes)
         await self._sources.bring(wire)
         await asyncio.to_thread(keep, [self._blobs.path(Sha256(source.sha256)) for source in named(wire)])
+        earlier = self._replicas and await self._replicas.submitted(wire.client_token, caller().key)
+        if earlier and self._jobs.find(earlier.job_id) is None:
+            told = json.loads(earlier.record or "{}")
+            plan_json = json.dumps(told.get("plan"))
+            return pb.SubmitReply(
+                job_id=earlier.job_id, warnings=told.get("warnings", ()), plan_json=plan_json, copies=2
+            )
         self._check_queue()
         job = await self._jobs.submit(await self._request(wire), owner=caller().key)
+        return await self._submitted(job)
+
+    async def _submitted(self, job: Job) -> pb.SubmitReply:
+        """The answer to a submit, once another node has the job, too, or that takes too long."""
+        copies = await self._replicas.copies(job.spec.job_id) if self._replicas else 1
+        alone = copies == 1 and bool(self._routes.others())
         return pb.SubmitReply(
-            job_id=job.spec.job_id, warnings=job.record.warnings, plan_json=json.dumps(job.record.plan)
+            job_id=job.spec.job_id,
+            warnings=[*job.record.warnings, *([ON_ONE_DISK.format(self._node_name)] if alone else ())],
+            plan_json=json.dumps(job.record.plan),
+            copies=copies,
         )
 
     async def Plan(self, request: pb.JobRequest, context: Context) -> pb.PlanReply:  # noqa: N802, ARG002
@@ -106,16 +128,22 @@ class CurationServicer(CurationService):
         return pb.PlanReply(plan_json=json.dumps(document), fits=fits)
 
     async def GetJob(self, request: pb.JobRef, context: Context) -> pb.Job:  # noqa: N802
-        """The job."""
-        return await self._at_home(
-            request.job_id,
-            context,
-            self._get,
-            lambda stub: stub.GetJob(request, timeout=CALL_TIMEOUT_S, metadata=self._homes.metadata),
-        )
+        """The job; where its home cannot be reached, what this node has heard of it."""
+        try:
+            return await self._at_home(
+                request.job_id,
+                context,
+                self._get,
+                lambda stub: stub.GetJob(request, timeout=CALL_TIMEOUT_S, metadata=self._homes.metadata),
+            )
+        except (NotFound, Unreachable):
+            replica = await self._replica(request.job_id, context, GET_JOB)
+            if replica is None:
+                raise
+            return job_to_wire(replica.job, home=replica.home, now_unix_s=self._clock.unix())
 
     async def ListJobs(self, request: pb.ListJobsRequest, context: Context) -> pb.JobList:  # noqa: N802
-        """Jobs of all nodes that can be reached, oldest first."""
+        """Jobs of all nodes, those of nodes that cannot be reached as this one has heard of them; oldest first."""
         now = self._clock.unix()
         seen = [job for job in self._jobs.all() if _denial(job, LIST_JOBS) is None]
         own = (listed_job_to_wire(job, home=self._node_name, now_unix_s=now) for job in seen)
@@ -129,6 +157,10 @@ class CurationServicer(CurationService):
                 except grpc.aio.AioRpcError:
                     continue  # a node that is gone has no say; its jobs show again with it
                 jobs.update((job.id, job) for job in listed.jobs)
+            for replica in await self._replicas.all() if self._replicas else ():
+                if replica.job.spec.job_id not in jobs and _denial(replica.job, LIST_JOBS) is None:
+                    wire = listed_job_to_wire(replica.job, home=replica.home, now_unix_s=now)
+                    jobs[wire.id] = wire
         return pb.JobList(jobs=sorted(jobs.values(), key=lambda job: (job.created_unix_s, job.id)))
 
     async def WatchJob(  # noqa: N802 - the wire's name
@@ -279,6 +311,13 @@ class CurationServicer(CurationService):
             return await passed_on(home.RemoveJob(request, timeout=CALL_TIMEOUT_S, metadata=self._homes.metadata))
         files = await self._jobs.remove(job.spec.job_id, by=caller().label)
         return pb.RemovedJob(job_id=job.spec.job_id, files=len(files), bytes=sum(file.size_bytes for file in files))
+
+    async def _replica(self, reference: str, context: Context, method: str) -> Replica | None:
+        """What is known here of a job whose home cannot be reached. Raises NotAllowed."""
+        replica = None if is_forwarded(context) or not self._replicas else await self._replicas.find(reference)
+        if replica is not None and (reason := _denial(replica.job, method)):
+            raise NotAllowed(reason)
+        return replica
 
     async def _get(self, reference: str) -> Job:
         return self._jobs.get(reference)

@@ -5,12 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
+from urllib.parse import quote
 
 import grpc
 
 from realign_daemon import errors
 
 EXIT_KEY = "realign-exit"  # trailing metadata: the exit code for the shell
+MESSAGE_BYTES = 6_000  # of a status message as it travels, percent-encoded: all metadata together have 8 KiB
+MESSAGE_SHOWN = 400  # characters, each of which takes twelve bytes at most
 INTERNAL_MESSAGE = "internal error, see the daemon's log"
 
 STATUS: Mapping[type[errors.RealignError], grpc.StatusCode] = MappingProxyType(
@@ -47,7 +50,15 @@ def fault_of(error: BaseException) -> Fault:
     if not isinstance(error, errors.RealignError):
         return Fault(code=grpc.StatusCode.INTERNAL, message=INTERNAL_MESSAGE, exit_code=1)
     code = next((STATUS[cls] for cls in type(error).__mro__ if cls in STATUS), grpc.StatusCode.INTERNAL)
-    return Fault(code=code, message=str(error), exit_code=error.exit_code)
+    return Fault(code=code, message=_fitting(str(error)), exit_code=error.exit_code)
+
+
+def _fitting(message: str) -> str:
+    """The sentence, or the beginning of one that would be too long for a status: it names something very long."""
+    message = message.encode(
+        errors="replace"
+    ).decode()  # JSON can name halves of characters, which nothing else carries
+    return message if len(quote(message)) <= MESSAGE_BYTES else f"{message[:MESSAGE_SHOWN]}…"
 
 
 def error_of(code: grpc.StatusCode, message: str, exit_code: int | None = None) -> errors.RealignError:

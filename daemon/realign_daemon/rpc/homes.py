@@ -72,7 +72,8 @@ class Homes:
         return self._stub(self._channel(reference), reference)
 
     def _channel(self, reference: str) -> Channel | None:
-        return self._routes.home_of(reference) or self._told.get(reference)
+        told = self._told.get(reference)  # closed, and of no use, once its node has gone
+        return self._routes.home_of(reference) or (told if told in self._routes.others() else None)
 
     def _stub(self, channel: Channel | None, reference: str) -> CurationAsyncStub:
         if channel is None:

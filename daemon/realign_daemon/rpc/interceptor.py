@@ -12,11 +12,9 @@ import structlog
 from realign_daemon.errors import BadInput, RealignError
 from realign_daemon.rpc.context import Context
 from realign_daemon.rpc.faults import EXIT_KEY, fault_of
+from realign_daemon.rpc.handlers import Handler, replies, rewrapped
 
 log = structlog.get_logger()
-
-# gRPC leaves the types of requests and replies to the generated code; here they only pass through.
-Handler = Any
 
 
 class _Malformed:
@@ -37,15 +35,11 @@ class FaultInterceptor(grpc.aio.ServerInterceptor):
             return None
         method = str(handler_call_details.method)
         parsed = handler._replace(request_deserializer=_lenient(handler.request_deserializer))
-        if handler.response_streaming:
-            behaviour = handler.stream_stream if handler.request_streaming else handler.unary_stream
-            guarded = _guarded_stream(behaviour, method)
-            name = "stream_stream" if handler.request_streaming else "unary_stream"
-        else:
-            behaviour = handler.stream_unary if handler.request_streaming else handler.unary_unary
-            guarded = _guarded(behaviour, method)
-            name = "stream_unary" if handler.request_streaming else "unary_unary"
-        return parsed._replace(**{name: guarded})
+        return rewrapped(
+            parsed,
+            one=lambda behaviour: _guarded(behaviour, method),
+            many=lambda behaviour: _guarded_stream(behaviour, method),
+        )
 
 
 def _lenient(parse: Callable[[bytes], Any] | None) -> Callable[[bytes], Any] | None:
@@ -76,7 +70,7 @@ def _guarded(behaviour: Callable[..., Any], method: str) -> Callable[[Any, Conte
 def _guarded_stream(behaviour: Callable[..., Any], method: str) -> Callable[[Any, Context], AsyncIterator[Any]]:
     async def call(request: Any, context: Context) -> AsyncIterator[Any]:  # noqa: ANN401 - any message
         try:
-            async for reply in behaviour(_checked(request), context):
+            async for reply in replies(behaviour, _checked(request), context):
                 yield reply
         except grpc.aio.AbortError:
             raise

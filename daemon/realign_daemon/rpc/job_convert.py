@@ -45,7 +45,8 @@ def _request(wire: pb.JobRequest, asked: dict[str, Any]) -> Request:
         return tuple(announced or [_printed_source(source) for source in asked.get(name) or ()])
 
     def table(name: str) -> dict[str, str]:
-        return {str(key): str(value) for key, value in (asked.get(name) or {}).items()}
+        given: dict[str, Any] = asked.get(name) or {}
+        return {str(key): str(value) for key, value in given.items()}
 
     def number(name: str) -> int | None:
         value = getattr(wire, name) if wire.HasField(name) else asked.get(name)

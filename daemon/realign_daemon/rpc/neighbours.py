@@ -12,6 +12,7 @@ from realign_daemon.cluster.facts import NodeFacts, NodeId
 from realign_daemon.cluster.membership import PeerChanged
 from realign_daemon.cluster.view import ClusterView, MemberView
 from realign_daemon.curation.colleague import Colleague, Holding
+from realign_daemon.curation.replicas import Away
 from realign_planner import nodes as planner
 from realign_proto.v1 import cluster_pb2
 from realign_proto.v1.cluster_pb2_grpc import ClusterStub
@@ -60,6 +61,31 @@ class Neighbours:
             if not member.is_self and any(job.job_id.startswith(job_id) for job in member.jobs):
                 return self._view.channel(member.node)
         return None
+
+    def named_channel(self, node: str) -> grpc.aio.Channel | None:
+        """The channel of the node of this name or id; None when there is none, or it is not connected."""
+        for member in self._view.members():
+            if not member.is_self and node in (member.facts.name, member.node):
+                return self._view.channel(member.node)
+        return None
+
+    def other_nodes(self) -> tuple[NodeId, ...]:
+        """The ids of all other living nodes that are connected."""
+        living = [member.node for member in self._view.members() if member.state == "alive" and not member.is_self]
+        return tuple(node for node in living if self._view.channel(node) is not None)
+
+    def node_channel(self, node: str) -> grpc.aio.Channel | None:
+        """The channel of the node of this id; None when it is not connected."""
+        return self._view.channel(NodeId(node))
+
+    def away(self, node: str, *, now_unix_s: float) -> Away | None:
+        """What is known of a node that is not connected; None for one that is."""
+        member = next((member for member in self._view.members() if member.node == node), None)
+        if member is None:
+            return Away(name=node[:LEAST_ID], heard_unix_s=None)
+        if member.is_self or (member.state == "alive" and self._view.channel(member.node) is not None):
+            return None
+        return Away(name=member.facts.name, heard_unix_s=now_unix_s - member.silent_s)
 
     def other_channels(self) -> tuple[grpc.aio.Channel, ...]:
         """Channels of all other living nodes."""

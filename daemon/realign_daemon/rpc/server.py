@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import fcntl
 import os
 import shutil
 import tempfile
-from collections.abc import AsyncGenerator, Callable, Generator
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import AsyncGenerator, Callable, Generator, Sequence
+from contextlib import asynccontextmanager, contextmanager, suppress
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, cast
 
@@ -19,36 +21,32 @@ from grpc_reflection.v1alpha import reflection
 from realign_daemon.cluster.addresses import Address
 from realign_daemon.durable_file import private_folder, replace_file
 from realign_daemon.errors import BadConfig, DirectoryInUse
-from realign_daemon.rpc.channels import MAX_MESSAGE_BYTES
-from realign_daemon.rpc.interceptor import FaultInterceptor
-from realign_proto.v1 import cluster_pb2, curation_pb2, status_pb2, work_pb2
+from realign_daemon.rpc.listener import OPTIONS, AddToServer, Listener
+from realign_proto.v1 import cluster_pb2, curation_pb2, decision_pb2, journal_pb2, status_pb2, trust_pb2, work_pb2
+
+__all__ = ["OPTIONS", "AddToServer", "Opening", "Server"]
 
 log = structlog.get_logger()
 
-AddToServer = Callable[[grpc.aio.Server], None]
-
 SERVICES = tuple(
     service.full_name
-    for file in (cluster_pb2, curation_pb2, status_pb2, work_pb2)
+    for file in (cluster_pb2, curation_pb2, decision_pb2, journal_pb2, status_pb2, trust_pb2, work_pb2)
     for service in file.DESCRIPTOR.services_by_name.values()
+    if service.name not in ("Join", "JoinPort")  # on listeners of their own
 )
 
-# Two daemons could share a port without knowing unless so_reuseport is 0. Strikes are off because peers ping every 2 s
-# and would be sent away with "too many pings". The rest bounds what a stranger's connection can cost.
-OPTIONS: tuple[tuple[str, int], ...] = (
-    ("grpc.so_reuseport", 0),
-    ("grpc.max_receive_message_length", MAX_MESSAGE_BYTES),
-    ("grpc.max_metadata_size", 8 * 1024),
-    ("grpc.absolute_max_metadata_size", 8 * 1024),
-    ("grpc.max_concurrent_streams", 64),
-    ("grpc.server_handshake_timeout_ms", 3_000),
-    ("grpc.http2.min_recv_ping_interval_without_data_ms", 500),
-    ("grpc.http2.max_ping_strikes", 0),
-    ("grpc.keepalive_time_ms", 10_000),
-    ("grpc.keepalive_timeout_ms", 5_000),
-)
 STOP_GRACE_S = 2.0
 SOCKET_PATH_BYTES = 100  # macOS allows 104 for the path of a unix socket
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Opening:
+    """How the daemon is reached over TCP at this time."""
+
+    listen: Address  # port 0: any free one
+    keeps_port: bool = False  # of a free one: the same after a restart, as other machines remember it
+    credentials: grpc.ServerCredentials | None = None
+    authorisation: grpc.aio.ServerInterceptor | None = None
 
 
 class Server:
@@ -57,9 +55,12 @@ class Server:
     def __init__(self, *, data_dir: Path, listen: Address, concurrent_calls: int = 256) -> None:
         """`listen` with port 0 takes any free port. The folder is made if need be."""
         self._data_dir = data_dir
-        self._listen = listen
         self._concurrent_calls = concurrent_calls
-        self._port: int | None = None
+        self._opening: Callable[[], Opening] = lambda: Opening(listen=listen)
+        self._services: Sequence[AddToServer] = ()
+        self._listener: Listener | None = None
+        self._address: Address | None = None
+        self._reopening = asyncio.Lock()
         self._claimed = False
 
     @contextmanager
@@ -83,56 +84,89 @@ class Server:
     @property
     def address(self) -> Address:
         """Where it listens, the real port included. Only while it serves."""
-        if self._port is None:
+        if self._address is None:
             message = "the server has no address before it serves"
             raise RuntimeError(message)
-        return Address(host=self._listen.host, port=self._port)
+        return self._address
 
     @asynccontextmanager
-    async def serve(self, *services: AddToServer) -> AsyncGenerator[None]:
+    async def serve(
+        self,
+        *services: AddToServer,
+        opening: Callable[[], Opening] | None = None,
+        owner: grpc.aio.ServerInterceptor | None = None,
+    ) -> AsyncGenerator[None]:
         """Serves these services, health and reflection until the block ends; then lets calls finish for 2 s.
 
-        DATA_DIR/endpoint holds "HOST:PORT" for as long as it serves. Where the socket's path is too long for the
-        system, DATA_DIR/socket holds the path of another.
+        `opening` is asked now and by `reopen`; `owner` judges the calls that come over the socket. DATA_DIR/endpoint
+        holds "HOST:PORT" for as long as it serves. Where the socket's path is too long for the system, DATA_DIR/socket
+        holds the path of another.
 
         Raises:
             DirectoryInUse: another daemon runs on this data directory.
             BadConfig: the address cannot be listened on.
         """
+        self._opening = opening or self._opening
         with self.claim(), _socket_path(self._data_dir) as socket_path:
-            server = grpc.aio.server(
-                interceptors=[FaultInterceptor()],
-                options=OPTIONS,
-                maximum_concurrent_rpcs=self._concurrent_calls,
-            )
-            for add_to in services:
-                add_to(server)
             healthy = cast("Any", health).aio.HealthServicer()  # the stubs lack the asynchronous one
-            health_pb2_grpc.add_HealthServicer_to_server(healthy, server)  # pyright: ignore[reportUnknownMemberType]
-            reflection.enable_server_reflection((*SERVICES, health.SERVICE_NAME, reflection.SERVICE_NAME), server)
-            self._port = self._bind(server, socket_path)
-            await server.start()
-            socket_path.chmod(0o600)
+            for name in ("", *SERVICES):
+                await healthy.set(name, health_pb2.HealthCheckResponse.SERVING)
+
+            def add_health(server: grpc.aio.Server) -> None:
+                health_pb2_grpc.add_HealthServicer_to_server(healthy, server)  # pyright: ignore[reportUnknownMemberType]
+                reflection.enable_server_reflection((*SERVICES, health.SERVICE_NAME, reflection.SERVICE_NAME), server)
+
+            self._services = (*services, add_health)
+            local = Listener(self._services, concurrent_calls=self._concurrent_calls, authorisation=owner)
             endpoint = self._data_dir / "endpoint"
             try:
-                replace_file(endpoint, f"{_dialled(self.address)}\n".encode())
-                for name in ("", *SERVICES):
-                    await healthy.set(name, health_pb2.HealthCheckResponse.SERVING)
+                await self.reopen()
+                await local.open(f"unix:{socket_path}")
+                socket_path.chmod(0o600)
                 log.info("server.listening", address=str(self.address), socket=str(socket_path))
                 yield
             finally:
                 endpoint.unlink(missing_ok=True)
                 await healthy.enter_graceful_shutdown()
-                await server.stop(STOP_GRACE_S)
-                self._port = None
+                await asyncio.gather(self._close(), local.close(STOP_GRACE_S))
+                self._address = None
 
-    def _bind(self, server: grpc.aio.Server, socket_path: Path) -> int:
-        try:
-            port = server.add_insecure_port(str(self._listen))
-        except RuntimeError as error:
-            message = f"cannot listen on {self._listen}; free that port, or choose another with --listen"
-            raise BadConfig(message) from error
-        server.add_insecure_port(f"unix:{socket_path}")
+    async def reopen(self) -> None:
+        """Listens as `opening` says now. Calls over TCP get 2 s to end; those over the socket go on.
+
+        Raises:
+            BadConfig: the address cannot be listened on.
+        """
+        async with self._reopening:
+            await self._close()
+            opening = self._opening()
+            listener = Listener(
+                self._services, concurrent_calls=self._concurrent_calls, authorisation=opening.authorisation
+            )
+            port = await self._port(listener, opening)
+            self._listener = listener
+            self._address = replace(opening.listen, port=port)
+            replace_file(self._data_dir / "endpoint", f"{_dialled(self._address)}\n".encode())
+            log.info("server.opened", address=str(self._address), certificates=opening.credentials is not None)
+
+    async def _close(self) -> None:
+        listener, self._listener = self._listener, None
+        if listener is not None:
+            await listener.close(STOP_GRACE_S)
+
+    async def _port(self, listener: Listener, opening: Opening) -> int:
+        """Listens; the port. One that was kept and is somebody else's by now is given up for another."""
+        if not opening.keeps_port or opening.listen.port:
+            return await listener.open(opening.listen, opening.credentials)
+        kept = self._data_dir / "port"
+        with suppress(FileNotFoundError, ValueError):
+            wanted = replace(opening.listen, port=int(kept.read_bytes()))
+            try:
+                return await listener.open(wanted, opening.credentials)
+            except BadConfig:
+                log.warning("server.port_taken", port=wanted.port, remedy="other nodes find the new one by themselves")
+        port = await listener.open(opening.listen, opening.credentials)
+        replace_file(kept, b"%d\n" % port)
         return port
 
 

@@ -11,6 +11,8 @@ import grpc
 import grpc.aio
 
 from realign_daemon.engine.api import Sha256
+from realign_daemon.files.partial import Partial, arriving
+from realign_daemon.journal.source import TooLarge
 from realign_daemon.rpc.work_convert import command_to_wire, event_from_wire
 from realign_daemon.work.blobs import BlobStore
 from realign_daemon.work.messages import Command, Event
@@ -21,8 +23,13 @@ if TYPE_CHECKING:
     from realign_proto.v1.work_pb2_grpc import WorkAsyncStub
 
 FETCH_TIMEOUT_S = 600.0  # a large adapter over a slow link
+FETCHED = "fetched"  # the sender of what this node fetches itself
 
 Channel = Callable[[str], grpc.aio.Channel | None]  # node id -> open channel; None when the node is not connected
+
+
+class BlobGone(ConnectionError):
+    """The node answers, and does not have the blob."""
 
 
 class WorkLink:
@@ -35,10 +42,10 @@ class WorkLink:
         """Sends a command. Raises ConnectionError when the node has gone."""
         try:
             await self._call.write(command_to_wire(command))
-        except (grpc.aio.AioRpcError, grpc.aio.UsageError) as error:
+        except (grpc.aio.AioRpcError, grpc.aio.UsageError, asyncio.InvalidStateError) as error:  # ended, in any way
             raise ConnectionError("the node ended the connection") from error
         except asyncio.CancelledError as error:
-            raise _closed_under(error) from error
+            raise closed_under(error) from error
 
     async def events(self) -> AsyncIterator[Event]:
         """What the node says, until it goes. Raises ConnectionError when that was not in good order."""
@@ -50,10 +57,10 @@ class WorkLink:
         except grpc.aio.AioRpcError as error:
             raise ConnectionError(error.details() or "the node can't be reached") from error
         except asyncio.CancelledError as error:
-            raise _closed_under(error) from error
+            raise closed_under(error) from error
 
 
-def _closed_under(error: asyncio.CancelledError) -> BaseException:
+def closed_under(error: asyncio.CancelledError) -> BaseException:
     """A closed channel cancels its calls: that is the end of a connection, unless this task itself was cancelled."""
     task = asyncio.current_task()
     return error if task is not None and task.cancelling() else ConnectionError("the connection was closed")
@@ -77,27 +84,44 @@ class WorkLinks:
         finally:
             call.cancel()
 
-    async def fetch_blob(self, node: str, sha256: Sha256) -> None:
-        """Puts a blob of the node on local disk. Raises ConnectionError or DamagedBlob."""
+    async def fetch_blob(self, node: str, sha256: Sha256, *, max_bytes: int | None = None) -> None:
+        """Puts a blob of the node on local disk.
+
+        Raises:
+            ConnectionError: the node can't be reached, or has it no more, which is a BlobGone.
+            DamagedBlob: what came is not what the name says.
+            TooLarge: it has more than `max_bytes`.
+        """
         if node == self._node_id:
             return
         async with self._fetching.setdefault(sha256, asyncio.Lock()):  # many units may want it at once
             if not self._blobs.has(sha256):
-                await self._fetch(node, sha256)
+                await self._fetch(node, sha256, max_bytes)
         self._fetching.pop(sha256, None)
 
-    async def _fetch(self, node: str, sha256: Sha256) -> None:
-        incoming = self._blobs.incoming(sha256)
+    async def _fetch(self, node: str, sha256: Sha256, max_bytes: int | None) -> None:
+        path = arriving(self._blobs, FETCHED) / sha256
+        partial = Partial(path, sha256)
+        offset = partial.bytes_here  # a fetch that broke goes on where it stopped
+        request = pb.BlobRequest(sha256=sha256, offset=offset)
+        call = self._stub(node).FetchBlob(request, timeout=FETCH_TIMEOUT_S)
         try:
-            async for chunk in self._stub(node).FetchBlob(pb.BlobRequest(sha256=sha256), timeout=FETCH_TIMEOUT_S):
-                incoming.write(chunk.data)
-            await asyncio.to_thread(incoming.finish)
+            async for chunk in call:
+                if max_bytes is not None and chunk.size_bytes > max_bytes:
+                    raise TooLarge(chunk.size_bytes)
+                partial.add(offset, chunk.data)
+                offset += len(chunk.data)
+            await partial.check()
+            await asyncio.to_thread(self._blobs.adopt, path, sha256)
         except grpc.aio.AioRpcError as error:
-            raise ConnectionError(error.details() or "the node can't be reached") from error
+            reason = error.details() or "the node can't be reached"
+            if error.code() is grpc.StatusCode.NOT_FOUND:
+                raise BlobGone(reason) from error
+            raise ConnectionError(reason) from error
         except asyncio.CancelledError as error:
-            raise _closed_under(error) from error
+            raise closed_under(error) from error
         finally:
-            incoming.discard()
+            call.cancel()
 
     def _stub(self, node: str) -> WorkAsyncStub:
         channel = self._channel(node)

@@ -73,7 +73,9 @@ class WorkServicer(WorkService):
     ) -> AsyncIterator[pb.BlobChunk]:
         """The blob's bytes, NOT_FOUND when it is not here."""
         try:
+            size_bytes = self._blobs.path(Sha256(request.sha256)).stat().st_size
             for data in self._blobs.chunks(Sha256(request.sha256), offset=request.offset):
-                yield pb.BlobChunk(data=data)
+                yield pb.BlobChunk(data=data, size_bytes=size_bytes)
+                size_bytes = 0
         except (FileNotFoundError, ValueError):
             await context.abort(grpc.StatusCode.NOT_FOUND, f"this node has no blob {request.sha256[:16]}")

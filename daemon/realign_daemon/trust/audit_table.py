@@ -1,4 +1,4 @@
-"""AuditTable: the audit in the daemon's database."""
+"""AuditTable: the audit in the daemon's database; see work.schema for the table."""
 
 from __future__ import annotations
 
@@ -9,12 +9,6 @@ from realign_daemon.clock import Clock
 from realign_daemon.trust.audit import AuditLine, Deed, first_broken, next_line
 from realign_daemon.work.database import Database
 
-AUDIT_SCHEMA = """
-CREATE TABLE audit (
-  seq INTEGER PRIMARY KEY, at REAL NOT NULL, actor TEXT NOT NULL, role TEXT NOT NULL, method TEXT NOT NULL,
-  object TEXT NOT NULL, outcome TEXT NOT NULL, prev_hash TEXT NOT NULL, hash TEXT NOT NULL
-);
-"""
 PAGE = 5_000  # lines checked in one go, some 30 ms: the ledger waits while the connection is busy
 LEAST_SEQ = -(2**63)  # of SQLite's integers: a line that somebody put before the first is found, too
 

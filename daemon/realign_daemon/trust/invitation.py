@@ -28,6 +28,7 @@ class Invitation:
 
     role: MemberRole
     name: str  # the member's; empty = what it calls itself
+    by: str  # Principal.label of whoever invited
     expires_at_s: float  # on the continuous clock
 
 
@@ -40,7 +41,7 @@ class Invitations:
         self._used: deque[bytes] = deque(maxlen=MAX_OUTSTANDING)
         self._failures: deque[float] = deque(maxlen=MAX_FAILURES)
 
-    def invite(self, *, authority_sha256: bytes, role: MemberRole, name: str, ttl_s: float) -> Token:
+    def invite(self, *, authority_sha256: bytes, role: MemberRole, name: str, by: str, ttl_s: float) -> Token:
         """A token for one new member.
 
         Raises:
@@ -55,7 +56,7 @@ class Invitations:
             raise BadInput(f"{MAX_OUTSTANDING} invitations are outstanding; wait until some were used or have expired")
         token = Token.mint(authority_sha256)
         expires_at_s = now_s + ttl_s
-        self._offered[_hashed(token.secret)] = Invitation(role=role, name=name, expires_at_s=expires_at_s)
+        self._offered[_hashed(token.secret)] = Invitation(role=role, name=name, by=by, expires_at_s=expires_at_s)
         return token
 
     @property
@@ -71,7 +72,7 @@ class Invitations:
     async def redeem(self, secret: str) -> Invitation | Refusal:
         """The invitation that the secret belongs to, used up by this call; a failure is answered late.
 
-        Check whatever else may be wrong with an enrolment before.
+        Check whatever else may be wrong with an enrolment before; `offered` says what it would be for.
         """
         if self._is_flooded():
             return Refusal(reason="too many wrong invitations were shown in the last minute; try again in a minute")
@@ -80,6 +81,14 @@ class Invitations:
             self._failures.append(self._clock.continuous())
             await self._clock.sleep(FAILURE_DELAY_S)
         return found
+
+    def offered(self, secret: str) -> Invitation | None:
+        """The invitation that the secret belongs to, not used up by this; None when it is good for nothing."""
+        try:
+            found = self._offered.get(_hashed(parse_secret(secret)))
+        except BadToken:
+            return None
+        return None if found is None or self._clock.continuous() >= found.expires_at_s else found
 
     def _taken(self, secret: str) -> Invitation | Refusal:
         try:

@@ -5,17 +5,19 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import replace
 
+from realign_daemon.cluster.facts import NodeId
 from realign_daemon.trust.bundle import Bundle, lapsed
 from realign_daemon.trust.certificate import Certificate
 from realign_daemon.trust.keys import SpkiHash
 from realign_daemon.trust.member import Member, Revocation
-from realign_daemon.trust.principal import Principal, Refusal
+from realign_daemon.trust.principal import Principal, Refusal, label
 from realign_daemon.trust.roles import MemberRole
 
 LEAST_KEY = 6  # characters of a key's hash or a node id by which a person may name a member
 MAX_CACHED = 1024  # certificates; each had to pass TLS to get here
 
 NEW_KEY = "join the cluster with a new invitation and a new key"
+JUST_JOINED = "if it has just joined, try again in a minute"
 
 
 class Members:
@@ -59,6 +61,10 @@ class Members:
         kept = (member for member in self._members.values() if member.spki not in self._revocations)
         return tuple(sorted(kept, key=lambda member: (member.certificate.name, member.spki)))
 
+    def revocations(self) -> tuple[Revocation, ...]:
+        """Every key that was put out, the earliest first."""
+        return tuple(sorted(self._revocations.values(), key=lambda one: (one.revoked_at_unix_s, one.spki)))
+
     def find(self, text: str) -> tuple[Member, ...]:
         """The members that a person may mean: by name, node id, or the beginning of the key's hash."""
         start = text.lower()
@@ -72,9 +78,12 @@ class Members:
             )
         )
 
-    def is_revoked(self, spki: SpkiHash) -> bool:
-        """Whether the key was put out."""
-        return spki in self._revocations
+    def node(self, node: NodeId) -> Principal | Refusal:
+        """Who answers under this node id, as TLS has proved. Refused unless it is a member that is not revoked."""
+        known = next((member for member in self._members.values() if member.certificate.node_id == node), None)
+        if known is None:
+            return Refusal(reason=f"node {node} is not in this node's list of members; {JUST_JOINED}")
+        return self._standing(known.certificate)
 
     def principal(self, pem: bytes, *, now_unix_s: float) -> Principal | Refusal:
         """Who shows this certificate. Refused unless it is valid, and its key a member's of that role, not revoked."""
@@ -122,18 +131,18 @@ class Members:
         return found
 
     def _standing(self, certificate: Certificate) -> Principal | Refusal:
-        name = certificate.name
+        name, who = certificate.name, label(certificate.name, certificate.spki)
         revocation = self._revocations.get(certificate.spki)
         if revocation is not None:
             why = f" ({revocation.reason})" if revocation.reason else ""
-            return Refusal(reason=f"the key of {name!r} was revoked by {revocation.revoked_by}{why}; {NEW_KEY}")
+            reason = f"the key of {name!r} was revoked by {revocation.revoked_by}{why}; {NEW_KEY}"
+            return Refusal(reason=reason, who=who)
         member = self._members.get(certificate.spki)
         if member is None:
-            what_next = "if it has just joined, try again in a minute"
-            return Refusal(reason=f"{name!r} is not in this node's list of members; {what_next}")
+            return Refusal(reason=f"{name!r} is not in this node's list of members; {JUST_JOINED}", who=who)
         if member.certificate.role != certificate.role:
             shown, listed = certificate.role, member.certificate.role
-            return Refusal(reason=f"{name!r} shows the role {shown!r} but was let in as {listed!r}; {NEW_KEY}")
+            return Refusal(reason=f"{name!r} shows the role {shown!r} but was let in as {listed!r}; {NEW_KEY}", who=who)
         return Principal(
             kind="node" if certificate.role == "node" else "client",
             role=certificate.role,

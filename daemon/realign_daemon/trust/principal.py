@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 from realign_daemon.cluster.facts import NodeId
@@ -12,11 +12,17 @@ from realign_daemon.trust.roles import Role
 KEY_SHOWN = 8  # characters of a key's hash that tell two members of one name apart
 
 
+def label(name: str, spki: SpkiHash) -> str:
+    """A member's name, told apart from others of that name."""
+    return f"{name} ({spki[:KEY_SHOWN]})"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Refusal:
     """One sentence: what is refused, and what to do."""
 
     reason: str
+    who: str = field(default="", compare=False)  # is refused, as a Principal's label; empty: nobody known
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,7 +43,7 @@ class Principal:
     @property
     def label(self) -> str:
         """For the audit: a name that no other member can take."""
-        return f"{self.name} ({self.spki[:KEY_SHOWN]})" if self.spki else self.name
+        return label(self.name, self.spki) if self.spki else self.name
 
 
 # Whoever may open the unix socket of mode 0600 is the machine's user, who could read the keys and the ledger as well.

@@ -25,21 +25,23 @@ ALLOWED: Mapping[str, frozenset[Role]] = MappingProxyType(
     {_V1 + method: roles for roles, methods in (
         (_NODES, (
             "Cluster/Hello", "Cluster/Heartbeat", "Cluster/Measure",
-            "Work/Attend", "Work/FetchBlob",
+            "Work/Attend", "Work/FetchBlob", "Files/TakeIn",
             "Journal/Follow", "Journal/Fetch", "Journal/Compare",
-            "Decision/Prepare", "Decision/Accept",
+            "Decision/Prepare", "Decision/Accept", "Housekeeping/ListReferences",
         )),
         (_SUBMITTERS, (
             "Curation/Submit", "Curation/Plan", "Curation/CancelJob", "Curation/PauseJob", "Curation/ResumeJob",
             "Curation/RetryJob", "Curation/SampleRows", "Curation/ExplainRow", "Curation/DropRows",
-            "Curation/FetchOutput",
+            "Curation/FetchOutput", "Curation/ListOutput", "Curation/RemoveJob",
         )),
+        (_SUBMITTERS, ("Files/HasBlobs", "Files/Upload")),
         (_SUBMITTERS | _NODES, ("Curation/ListQuestions",)),  # a home asks another one for the job it appends to
         (_READERS, ("Curation/GetJob", "Curation/ListJobs", "Curation/WatchJob")),
         (_ALL, ("Status/GetStatus", "Trust/GetTrust")),
         (_ADMINS, (
-            "Status/Bench", "Trust/Invite", "Trust/Revoke", "Trust/RemoveDead", "Trust/RotateAuthority",
-            "Trust/Transfer", "Trust/ReadAudit",
+            "Status/Bench", "Host/PauseNode", "Host/ResumeNode", "Trust/Invite", "Trust/Revoke", "Trust/RemoveDead",
+            "Trust/RotateAuthority", "Trust/Transfer", "Trust/ReadAudit",
+            "Housekeeping/FindGarbage", "Housekeeping/CollectGarbage", "Housekeeping/DescribeNode",
         )),
         (_OWNER, ("Trust/Found", "Trust/EnrolNode", "Trust/Leave")),
         (_MEMBERS, ("Trust/Renew",)),
@@ -58,7 +60,7 @@ OWN_JOBS: frozenset[str] = frozenset(
     _V1 + "Curation/" + method
     for method in (
         "GetJob", "ListJobs", "WatchJob", "CancelJob", "PauseJob", "ResumeJob", "RetryJob", "SampleRows", "ExplainRow",
-        "DropRows", "ListQuestions", "FetchOutput",
+        "DropRows", "ListQuestions", "FetchOutput", "ListOutput", "RemoveJob",
     )
 )  # fmt: skip
 
@@ -69,6 +71,7 @@ AUDITED: frozenset[str] = frozenset(
         "Curation/Submit", "Curation/CancelJob", "Curation/PauseJob", "Curation/ResumeJob", "Curation/RetryJob",
         "Curation/DropRows", "Curation/FetchOutput", "Trust/Found", "Trust/EnrolNode", "Trust/Leave", "Trust/Invite",
         "Trust/Revoke", "Trust/RemoveDead", "Trust/Renew", "Trust/RotateAuthority", "Trust/Transfer", "Join/Enrol",
+        "Host/PauseNode", "Host/ResumeNode", "Curation/RemoveJob", "Housekeeping/CollectGarbage",
     )
 )  # fmt: skip
 

@@ -94,6 +94,10 @@ class TrustStore:
             (self._folder / name).unlink(missing_ok=True)
         flush_folder(self._folder)
 
+    def replace_key(self, key: PrivateKey) -> None:
+        """Makes this machine a new node, for a cluster that will not have the old one back. In no cluster only."""
+        self._replace("node.key", key_pem(key))
+
     def _key(self) -> PrivateKey:
         text = self._private("node.key")
         if text is not None:

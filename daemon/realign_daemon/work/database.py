@@ -1,8 +1,11 @@
 """Database: one SQLite connection in one thread, with an async face.
 
 One connection, because SQLite's write-ahead log had a reset bug that needs two (fixed in 3.51.3; the Pythons in use
-carry older ones), and because waiting callers then share one commit. FULL synchronous and, on macOS, F_FULLFSYNC:
-a row that was acknowledged survives a power cut.
+carry older ones). FULL synchronous and, on macOS, F_FULLFSYNC: a row that was acknowledged survives a power cut.
+
+A full disk fails a transaction and nothing else: the ballast goes, and with it there is room for the next ones. Any
+other failure of the disk ends the daemon: once a flush has failed, the system may have dropped what was not on disk
+yet, and a second one that succeeds means nothing ("fsyncgate", PostgreSQL 2018). A new process reads what is there.
 """
 
 from __future__ import annotations
@@ -11,53 +14,82 @@ import asyncio
 import sqlite3
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
-from typing import TypeVar
+from typing import NoReturn, TypeVar
 
-from realign_daemon.errors import LedgerTooNew
+import structlog
+
+from realign_daemon.errors import DiskFailed, Full
+from realign_daemon.work.ballast import Ballast
+from realign_daemon.work.schema import prepare
+
+log = structlog.get_logger()
 
 T = TypeVar("T")
 
-SCHEMA_VERSION = 1
-_SCHEMA = """
-CREATE TABLE jobs (
-  job_id TEXT PRIMARY KEY, client_token TEXT NOT NULL UNIQUE, spec TEXT NOT NULL, record TEXT NOT NULL,
-  created_unix_s REAL NOT NULL
-);
-CREATE TABLE results (
-  unit_key TEXT PRIMARY KEY, kind TEXT NOT NULL, result BLOB NOT NULL, node TEXT NOT NULL,
-  started_unix_s REAL NOT NULL, busy_s REAL NOT NULL, tokens INTEGER NOT NULL, stored_unix_s REAL NOT NULL
-) WITHOUT ROWID;
--- Every time a node computed a unit, whatever came of it: two 'done' rows of one key are work done twice.
-CREATE TABLE executions (
-  id INTEGER PRIMARY KEY, unit_key TEXT NOT NULL, node TEXT NOT NULL, outcome TEXT NOT NULL,
-  message TEXT NOT NULL, ended_unix_s REAL NOT NULL
-);
-CREATE INDEX executions_by_unit ON executions(unit_key);
-CREATE TABLE job_units (
-  job_id TEXT NOT NULL, stage TEXT NOT NULL, unit_key TEXT NOT NULL, state TEXT NOT NULL,
-  PRIMARY KEY (job_id, stage, unit_key)
-) WITHOUT ROWID;
--- What the worker child computed for a job (parsed documents, intervals), by the hash of function and arguments.
-CREATE TABLE computations (computation_key TEXT PRIMARY KEY, result BLOB NOT NULL) WITHOUT ROWID;
-"""
+# SQLite's answers to a full disk; the second is about the index of the log, which is made anew at every start.
+_FULL = ("SQLITE_FULL", "SQLITE_IOERR_SHMSIZE")
+# Its answers to a disk that fails, by the beginning of their names.
+_FAILURES = ("SQLITE_IOERR", "SQLITE_CORRUPT", "SQLITE_NOTADB", "SQLITE_CANTOPEN", "SQLITE_READONLY")
+
+
+# What makes a commit last; see above.
+_PRAGMAS = ("journal_mode=WAL", "synchronous=FULL", "fullfsync=1", "checkpoint_fullfsync=1")
+
+
+def connect(path: Path) -> sqlite3.Connection:
+    """A connection that leaves transactions to its user. The file is its owner's alone, as are those beside it."""
+    path.touch(mode=0o600)
+    path.chmod(0o600)
+    return sqlite3.connect(path, isolation_level=None, check_same_thread=False)
 
 
 class Database:
     """A SQLite file. `run` executes a function on the connection inside one transaction."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(
+        self, path: Path, *, ballast: Ballast | None = None, connect: Callable[[Path], sqlite3.Connection] = connect
+    ) -> None:
+        """`ballast` lies on the same disk."""
         self._path = path
+        self._ballast = ballast
+        self._connect = connect
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="ledger")
         self._connection: sqlite3.Connection | None = None
+        self._written = asyncio.Event()
+        self._failed = asyncio.Event()
+        self._failure: DiskFailed | None = None
 
     async def open(self) -> None:
-        """Opens or makes the file. Raises LedgerTooNew when a newer realign wrote it."""
+        """Opens or makes the file.
+
+        Raises:
+            LedgerTooNew: a newer realign wrote it.
+            Full: there is no room, be it for the copy that is made before an upgrade.
+            DiskFailed: the disk can't be read or written.
+        """
         await asyncio.get_running_loop().run_in_executor(self._thread, self._open)
 
     async def run(self, work: Callable[[sqlite3.Connection], T]) -> T:
-        """What `work` returns, committed durably; nothing of it happened when it raises."""
-        return await asyncio.get_running_loop().run_in_executor(self._thread, self._transact, work)
+        """What `work` returns, committed durably; nothing of it happened when it raises.
+
+        Raises:
+            sqlite3.OperationalError: the disk is full.
+            DiskFailed: it fails otherwise, now or before. What this transaction wrote may or may not be there later.
+        """
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(self._thread, self._transact, work, loop)
+
+    def written(self) -> asyncio.Event:
+        """Is set once a transaction after this moment has changed something."""
+        return self._written
+
+    async def watch(self) -> NoReturn:
+        """Raises DiskFailed once the disk has failed: to end the daemon, whoever else has swallowed the error."""
+        await self._failed.wait()
+        assert self._failure is not None, "set before the event"
+        raise self._failure
 
     async def close(self) -> None:
         """Waits for what is under way, then closes."""
@@ -65,32 +97,85 @@ class Database:
         self._thread.shutdown(wait=True)
 
     def _open(self) -> None:
-        connection = sqlite3.connect(self._path, isolation_level=None, check_same_thread=False)
-        for pragma in ("journal_mode=WAL", "synchronous=FULL", "fullfsync=1", "checkpoint_fullfsync=1"):
-            connection.execute(f"PRAGMA {pragma}")
-        version = int(connection.execute("PRAGMA user_version").fetchone()[0])
-        if version > SCHEMA_VERSION:
-            connection.close()
-            raise LedgerTooNew(path=str(self._path), found=version, known=SCHEMA_VERSION)
-        if version == 0:
-            connection.executescript(f"BEGIN;{_SCHEMA}PRAGMA user_version={SCHEMA_VERSION};COMMIT;")
-        self._connection = connection
-        self._path.chmod(0o600)
+        try:
+            self._connection = self._opened()
+        except sqlite3.DatabaseError as error:
+            if is_full(error) and self._ballast is not None and self._ballast.drop():
+                self._open()
+                return
+            if is_full(error):
+                raise Full(f"the disk that {self._path} lies on is full; free some space and start again") from error
+            if _is_failure(error):
+                raise DiskFailed(path=str(self._path), reason=str(error)) from error
+            raise
 
-    def _transact(self, work: Callable[[sqlite3.Connection], T]) -> T:
+    def _opened(self) -> sqlite3.Connection:
+        connection = self._connect(self._path)
+        try:
+            for pragma in _PRAGMAS:
+                connection.execute(f"PRAGMA {pragma}")
+            prepare(connection, self._path)
+        except BaseException:
+            connection.close()
+            raise
+        return connection
+
+    def _transact(self, work: Callable[[sqlite3.Connection], T], loop: asyncio.AbstractEventLoop) -> T:
+        if self._failure is not None:
+            raise self._failure
         connection = self._connection
         assert connection is not None, "the database is used after open and before close"
-        connection.execute("BEGIN IMMEDIATE")
+        before = connection.total_changes
         try:
-            value = work(connection)
-        except BaseException:
-            if connection.in_transaction:  # SQLite has rolled back by itself when the disk was full
-                connection.execute("ROLLBACK")
+            value = _committed(connection, work)
+        except sqlite3.DatabaseError as error:
+            self._look_into(error, loop)
             raise
-        connection.execute("COMMIT")
+        if connection.total_changes != before:
+            loop.call_soon_threadsafe(self._tell)
         return value
 
+    def _look_into(self, error: sqlite3.DatabaseError, loop: asyncio.AbstractEventLoop) -> None:
+        if _is_failure(error):
+            self._failure = DiskFailed(path=str(self._path), reason=str(error))
+            loop.call_soon_threadsafe(self._failed.set)
+            log.error("ledger.disk_failed", path=str(self._path), reason=str(error))
+            raise self._failure from error
+        if is_full(error) and self._ballast is not None:
+            self._ballast.drop()
+
+    def _tell(self) -> None:
+        self._written.set()
+        self._written = asyncio.Event()
+
     def _close(self) -> None:
-        if self._connection is not None:
+        # After a failure the connection is left as it is: closing it would write to the disk once more.
+        if self._connection is not None and self._failure is None:
             self._connection.close()
             self._connection = None
+
+
+def is_full(error: sqlite3.DatabaseError) -> bool:
+    """Whether the disk is full: room mends that."""
+    return _name(error) in _FULL
+
+
+def _is_failure(error: sqlite3.DatabaseError) -> bool:
+    return not is_full(error) and _name(error).startswith(_FAILURES)
+
+
+def _name(error: sqlite3.DatabaseError) -> str:
+    return getattr(error, "sqlite_errorname", "")  # not of those that SQLite has no part in
+
+
+def _committed(connection: sqlite3.Connection, work: Callable[[sqlite3.Connection], T]) -> T:
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        value = work(connection)
+        connection.execute("COMMIT")
+    except BaseException:
+        if connection.in_transaction:  # SQLite has rolled back by itself when the disk was full
+            with suppress(sqlite3.DatabaseError):  # the disk's first answer says more
+                connection.execute("ROLLBACK")
+        raise
+    return value

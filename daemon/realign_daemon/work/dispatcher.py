@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from typing import Protocol, assert_never
@@ -124,10 +124,14 @@ class _Heard:
 class Dispatcher:
     """Runs orders, one at a time."""
 
-    def __init__(self, *, ledger: Ledger, connections: Connections, clock: Clock) -> None:
+    def __init__(
+        self, *, ledger: Ledger, connections: Connections, clock: Clock, look_every_s: float = LOOK_EVERY_S
+    ) -> None:
+        """Looks every so often which nodes there are."""
         self._ledger = ledger
         self._connections = connections
         self._clock = clock
+        self._look_every_s = look_every_s
 
     async def run(self, order: Order) -> Outcome:
         """Every unit's result or the reason there is none. Waits as long as no node can take the work."""
@@ -141,7 +145,14 @@ class Dispatcher:
         )
         wanted = [unit for unit in order.units if unit.key not in known and unit.key not in given_up]
         outcome = Outcome(results=dict(known), quarantined=dict.fromkeys(given_up & set(keys), "given up before"))
-        run = _Run(order, outcome, self._ledger, self._connections, self._clock)
+        run = _Run(
+            order,
+            outcome,
+            ledger=self._ledger,
+            connections=self._connections,
+            clock=self._clock,
+            look_every_s=self._look_every_s,
+        )
         run.board.add(wanted, failures=await self._ledger.failures([unit.key for unit in wanted]))
         run.tell(finished=tuple(known.values()))
         if wanted:
@@ -152,7 +163,17 @@ class Dispatcher:
 class _Run:
     """One order under way."""
 
-    def __init__(self, order: Order, outcome: Outcome, ledger: Ledger, connections: Connections, clock: Clock) -> None:
+    def __init__(
+        self,
+        order: Order,
+        outcome: Outcome,
+        *,
+        ledger: Ledger,
+        connections: Connections,
+        clock: Clock,
+        look_every_s: float,
+    ) -> None:
+        self._look_every_s = look_every_s
         self.board = Board()
         self._order = order
         self._outcome = outcome
@@ -268,11 +289,17 @@ class _Run:
             self.tell(waiting_because=self._why_nobody_works() or reason)
 
     async def _assign(self, node: str, count: int, accepting: frozenset[str]) -> int:
-        units = self.board.take(node, count, others=accepting - {node})
-        if units:
+        taken = self.board.take(node, count, others=accepting - {node})
+        if not taken:
+            return 0
+        # A node that slept or was cut off may have ended a unit given up for lost, and its result have come since.
+        late = await self._ledger.results([unit.key for unit in taken])
+        if late:
+            await self._count(late.values())
+        if units := tuple(unit for unit in taken if unit.key not in late):
             order = self._order
             await self._open[node].outbox.put(Assign(units=units, model=order.model, home=order.home))
-        return len(units)
+        return len(taken)
 
     def _why_nobody_works(self) -> str:
         reasons = [
@@ -290,7 +317,7 @@ class _Run:
         """Waits for news at most for a moment, then takes in all that came."""
         heard: list[_Heard] = []
         try:
-            async with asyncio.timeout(LOOK_EVERY_S):
+            async with asyncio.timeout(self._look_every_s):
                 heard.append(await self._inbox.get())
         except TimeoutError:
             return
@@ -320,7 +347,11 @@ class _Run:
             else:
                 sound.append(event.result)
         await self._ledger.add_results(sound, now_unix_s=self._clock.unix(), computed=False)
-        fresh = [r for r in sound if self.board.finish(r.key, node=r.node, busy_s=r.busy_s)]
+        await self._count(sound)
+
+    async def _count(self, results: Iterable[StoredResult]) -> None:
+        """Notes results that are in the ledger."""
+        fresh = [r for r in results if self.board.finish(r.key, node=r.node, busy_s=r.busy_s)]
         for result in fresh:
             self._outcome.results[result.key] = result
         await self._ledger.set_job_units(

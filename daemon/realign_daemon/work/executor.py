@@ -97,6 +97,11 @@ class Executor:
         """True while the engine has a unit of some home."""
         return bool(self._tray.running)
 
+    @property
+    def has_units(self) -> bool:
+        """True while a unit runs or waits to."""
+        return bool(self._tray.running or self._tray.waiting or self._tray.arrived)
+
     async def run(self) -> None:
         """Performs units until cancelled."""
         async with asyncio.TaskGroup() as tasks:
@@ -128,6 +133,13 @@ class Executor:
             if not capacity.accepting:
                 session.emit(Returned(keys=self._tray.take_back(session, len(self._tray.waiting))))
 
+    def give_back_running(self) -> None:
+        """Stops what runs; its homes have it computed elsewhere, or here later."""
+        for item in self._tray.running.values():
+            if item.task is not None and not item.task.cancelling():
+                item.task.cancel()
+                item.session.emit(Returned(keys=(item.unit.key,)))
+
     def close(self, session: Session) -> None:
         """Forgets what the home had queued. Units already running go on: their results are kept for when it asks."""
         session.is_open = False
@@ -151,17 +163,22 @@ class Executor:
                 assert_never(command)
 
     async def _admit(self) -> None:
-        """Answers at once what this node has computed before; queues the rest."""
+        """Answers at once what this node has computed before; queues the rest, or gives it back."""
         asked = {item.unit.key for item in self._tray.arrived}
         known = await self._ledger.results(list(asked))
         # Read again: while the ledger was asked, a home may have given up what it sent, and sent more.
         arrived = self._tray.arrived
         self._tray.arrived = [item for item in arrived if item.unit.key not in asked]
+        is_refusing = bool(self._willingness.reason_to_refuse())
+        if is_refusing:
+            self.refresh()  # first, lest a home that has not heard of it sends them again
         for item in arrived:
             if item.unit.key not in asked:
                 continue
             if item.unit.key in known:
                 self._answer(item, known[item.unit.key])
+            elif is_refusing and self._tray.under_way(item.unit.key) is None:
+                item.session.emit(Returned(keys=(item.unit.key,)))
             elif item.session.is_open:
                 self._tray.put(item)
 
@@ -253,7 +270,8 @@ class Executor:
         log.warning("unit.failed", unit=item.unit.key, kind=kind, message=message)
         now = self._clock.unix()
         await self._ledger.note_executions(
-            [Execution(key=item.unit.key, node=self._node_id, outcome=kind, message=message, ended_unix_s=now)]
+            [Execution(key=item.unit.key, node=self._node_id, outcome=kind, message=message, ended_unix_s=now)],
+            shared=item.home == self._node_id,
         )
         item.session.emit(UnitFailed(key=item.unit.key, kind=kind, message=message))
 

@@ -4,10 +4,19 @@ from __future__ import annotations
 
 import sqlite3
 from collections import Counter
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
 
+from realign_daemon.engine.api import Sha256
+from realign_daemon.journal.entries import index_id
+from realign_daemon.journal.facts import asked
+from realign_daemon.journal.jobs import TOMBSTONES
+from realign_daemon.journal.kind import noted
+from realign_daemon.journal.results import FAILURES, RESULTS, result_hash
+from realign_daemon.work import job_rows
 from realign_daemon.work.database import Database
+from realign_daemon.work.job_rows import StoredJob
+from realign_daemon.work.schema import failure_uid
 from realign_daemon.work.units import UnitKey
 
 KEYS_A_QUERY = 500  # SQLite's default limit on variables in old builds is 999
@@ -37,66 +46,95 @@ class Execution:
     ended_unix_s: float
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class StoredJob:
-    """A job's frozen spec and its latest record, both as JSON text."""
-
-    job_id: str
-    client_token: str
-    spec: str
-    record: str
-    created_unix_s: float
-
-
 class Ledger:
-    """The tables of one node. Every call is one durable transaction."""
+    """The tables of one node. Every call is one durable transaction.
 
-    def __init__(self, database: Database) -> None:
+    What others are to have, too, goes into the journal in the same transaction.
+    """
+
+    def __init__(self, database: Database, *, node_id: str = "") -> None:
+        """`node_id` is this node's: the home of the jobs that are added here."""
         self._database = database
+        self._node_id = node_id
+
+    async def take_home(self, blobs_of: Callable[[str], tuple[Sha256, ...]]) -> None:
+        """Makes this node the home of jobs that have none: before schema 2 a ledger had only its own.
+
+        `blobs_of` names the files of a job by its spec. Once, before anything else is asked.
+        """
+
+        def work(connection: sqlite3.Connection) -> None:
+            for job in job_rows.select(connection, "home=''"):
+                job_rows.take_home(connection, job.job_id, blobs_of(job.spec), home=self._node_id)
+
+        await self._database.run(work)
 
     async def add_job(self, job: StoredJob) -> StoredJob:
-        """The stored job: the given one, or the earlier one with the same client token."""
+        """The stored job, homed here: the given one, or the earlier one with the same client token."""
 
         def work(connection: sqlite3.Connection) -> StoredJob:
-            connection.execute(
-                "INSERT INTO jobs VALUES (?,?,?,?,?) ON CONFLICT(client_token) DO NOTHING",
-                (job.job_id, job.client_token, job.spec, job.record, job.created_unix_s),
-            )
-            row = connection.execute(f"{_SELECT_JOBS} WHERE client_token=?", (job.client_token,)).fetchone()
-            return _job(row)
+            mine = ("client_token=? AND home=?", job.client_token, self._node_id)
+            if not job_rows.select(connection, *mine):
+                job_rows.insert(connection, replace(job, home=self._node_id))
+            return job_rows.select(connection, *mine)[0]
 
         return await self._database.run(work)
 
     async def save_record(self, job_id: str, record: str) -> None:
-        """Replaces the job's record."""
+        """Replaces the job's record. That of a job that has got another home is left to that one."""
         await self._database.run(
-            lambda connection: connection.execute("UPDATE jobs SET record=? WHERE job_id=?", (record, job_id))
+            lambda connection: job_rows.replace_record(connection, job_id, record, home=self._node_id)
         )
 
     async def save_spec(self, job_id: str, spec: str) -> None:
-        """Replaces the job's spec: only a retry with new settings does."""
-        await self._database.run(
-            lambda connection: connection.execute("UPDATE jobs SET spec=? WHERE job_id=?", (spec, job_id))
-        )
+        """Replaces the job's spec: only a retry with new settings does. As for the record, only its home can."""
+        await self._database.run(lambda connection: job_rows.replace_spec(connection, job_id, spec, home=self._node_id))
+
+    async def remove_job(self, job_id: str, *, by: str, at_unix_s: float) -> None:
+        """Removes the job for ever, here and, as they hear of it, on all other nodes. Its results stay."""
+
+        def work(connection: sqlite3.Connection) -> None:
+            TOMBSTONES.merge(connection, job_id, asked(by, at_unix_s))
+            noted(connection, TOMBSTONES, job_id)
+
+        await self._database.run(work)
 
     async def jobs(self) -> tuple[StoredJob, ...]:
         """All jobs homed here, oldest first."""
+        return await self._database.run(lambda connection: job_rows.select(connection, "home=?", self._node_id))
+
+    async def all_jobs(self) -> tuple[StoredJob, ...]:
+        """All jobs of the cluster that this node has heard of, oldest first."""
+        return await self._database.run(job_rows.select)
+
+    async def homes(self) -> dict[str, str]:
+        """The home of each of them, by job id."""
         rows = await self._database.run(
-            lambda connection: connection.execute(f"{_SELECT_JOBS} ORDER BY created_unix_s, job_id").fetchall()
+            lambda connection: connection.execute("SELECT job_id, home FROM jobs").fetchall()
         )
-        return tuple(_job(row) for row in rows)
+        return {str(job_id): str(home) for job_id, home in rows}
+
+    async def job(self, job_id: str) -> StoredJob | None:
+        """The one of that id, wherever it is homed."""
+        found = await self._database.run(lambda connection: job_rows.select(connection, "job_id=?", job_id))
+        return found[0] if found else None
+
+    async def job_of_token(self, client_token: str) -> StoredJob | None:
+        """The job that was submitted with this token, wherever it is homed; the oldest if there are several."""
+        found = await self._database.run(lambda connection: job_rows.select(connection, "client_token=?", client_token))
+        return found[0] if found else None
 
     async def results(self, keys: Sequence[UnitKey]) -> dict[UnitKey, StoredResult]:
-        """Those of the keys that have a result."""
+        """Those of the keys that have a result; of several that of the least hash, which all nodes choose alike."""
 
         def work(connection: sqlite3.Connection) -> dict[UnitKey, StoredResult]:
             found: dict[UnitKey, StoredResult] = {}
             for start in range(0, len(keys), KEYS_A_QUERY):
                 part = keys[start : start + KEYS_A_QUERY]
                 marks = ",".join("?" * len(part))
-                query = f"{_SELECT_RESULTS} WHERE unit_key IN ({marks})"
+                query = f"{_SELECT_RESULTS} WHERE unit_key IN ({marks}) ORDER BY unit_key, result_hash"
                 for row in connection.execute(query, part):
-                    found[UnitKey(row[0])] = _result(row)
+                    found.setdefault(UnitKey(row[0]), _result(row))
             return found
 
         return await self._database.run(work)
@@ -106,30 +144,35 @@ class Ledger:
         rows = tuple(results)
 
         def work(connection: sqlite3.Connection) -> None:
-            connection.executemany(
-                "INSERT OR IGNORE INTO results VALUES (?,?,?,?,?,?,?,?)",
-                [(r.key, r.kind, r.result, r.node, r.started_unix_s, r.busy_s, r.tokens, now_unix_s) for r in rows],
-            )
+            for row in rows:
+                _add_result(connection, row)
             if computed:
-                _note(
-                    connection,
-                    [Execution(key=r.key, node=r.node, outcome="done", ended_unix_s=now_unix_s) for r in rows],
-                )
+                done = (Execution(key=r.key, node=r.node, outcome="done", ended_unix_s=now_unix_s) for r in rows)
+                _note(connection, done)
 
         await self._database.run(work)
 
-    async def note_executions(self, executions: Sequence[Execution]) -> None:
-        """Records attempts that gave no result."""
-        await self._database.run(lambda connection: _note(connection, executions))
+    async def note_executions(self, executions: Sequence[Execution], *, shared: bool = True) -> None:
+        """Records attempts that gave no result.
+
+        Not `shared` by a node that worked for another home: that one notes the attempt itself, and it counts once.
+        """
+
+        def work(connection: sqlite3.Connection) -> None:
+            ids = _note(connection, executions)
+            if shared:
+                _share(connection, ids)
+
+        await self._database.run(work)
 
     async def failures(self, keys: Sequence[UnitKey]) -> dict[UnitKey, list[str]]:
-        """For each key that failed here before, the nodes on which computing it failed, one entry a failure."""
+        """For each key that failed before, the nodes on which computing it failed, one entry a failure."""
         wanted = set(keys)
 
         def work(connection: sqlite3.Connection) -> dict[UnitKey, list[str]]:
             found: dict[UnitKey, list[str]] = {}
             for key, node in connection.execute(
-                "SELECT unit_key, node FROM executions WHERE outcome IN ('engine_died', 'bad_unit')"
+                "SELECT unit_key, node FROM executions WHERE uid IS NOT NULL AND outcome IN ('engine_died', 'bad_unit')"
             ):
                 if key in wanted:
                     found.setdefault(UnitKey(key), []).append(str(node))
@@ -159,10 +202,11 @@ class Ledger:
         def work(connection: sqlite3.Connection) -> None:
             marks = ",".join("?" * len(stages))
             given_up = f"SELECT unit_key FROM job_units WHERE job_id=? AND state='quarantined' AND stage IN ({marks})"  # noqa: S608
-            connection.execute(
-                f"UPDATE executions SET outcome='forgiven' WHERE outcome!='done' AND unit_key IN ({given_up})",  # noqa: S608
-                (job_id, *stages),
-            )
+            failed = f"uid IS NOT NULL AND outcome!='forgiven' AND unit_key IN ({given_up})"
+            uids = connection.execute(f"SELECT uid FROM executions WHERE {failed}", (job_id, *stages)).fetchall()  # noqa: S608
+            for (uid,) in uids:
+                connection.execute("UPDATE executions SET outcome='forgiven' WHERE uid=?", (uid,))
+                noted(connection, FAILURES, uid)
             connection.execute(
                 f"UPDATE job_units SET state='wanted' WHERE job_id=? AND state='quarantined' AND stage IN ({marks})",  # noqa: S608
                 (job_id, *stages),
@@ -202,11 +246,6 @@ class Ledger:
 
 
 _SELECT_RESULTS = "SELECT unit_key, kind, result, node, started_unix_s, busy_s, tokens FROM results"
-_SELECT_JOBS = "SELECT job_id, client_token, spec, record, created_unix_s FROM jobs"
-
-
-def _job(row: tuple[str, str, str, str, float]) -> StoredJob:
-    return StoredJob(job_id=row[0], client_token=row[1], spec=row[2], record=row[3], created_unix_s=row[4])
 
 
 def _result(row: tuple[str, str, bytes, str, float, float, int]) -> StoredResult:
@@ -221,8 +260,27 @@ def _result(row: tuple[str, str, bytes, str, float, float, int]) -> StoredResult
     )
 
 
-def _note(connection: sqlite3.Connection, executions: Sequence[Execution]) -> None:
-    connection.executemany(
-        "INSERT INTO executions (unit_key, node, outcome, message, ended_unix_s) VALUES (?,?,?,?,?)",
-        [(e.key, e.node, e.outcome, e.message, e.ended_unix_s) for e in executions],
+def _add_result(connection: sqlite3.Connection, row: StoredResult) -> None:
+    if connection.execute("SELECT 1 FROM results WHERE unit_key=?", (row.key,)).fetchone() is not None:
+        return
+    digest = result_hash(row.result)
+    connection.execute(
+        "INSERT INTO results VALUES (?,?,?,?,?,?,?,?)",
+        (row.key, digest, row.kind, row.result, row.node, row.started_unix_s, row.busy_s, row.tokens),
     )
+    noted(connection, RESULTS, f"{row.key}/{digest}")
+
+
+def _note(connection: sqlite3.Connection, executions: Iterable[Execution]) -> list[int]:
+    """Adds the executions and gives their row ids."""
+    query = "INSERT INTO executions (unit_key, node, outcome, message, ended_unix_s) VALUES (?,?,?,?,?)"
+    rows = ((e.key, e.node, e.outcome, e.message, e.ended_unix_s) for e in executions)
+    return [connection.execute(query, row).lastrowid or 0 for row in rows]
+
+
+def _share(connection: sqlite3.Connection, ids: Iterable[int]) -> None:
+    this = index_id(connection)
+    for row_id in ids:
+        uid = failure_uid(this, row_id)
+        connection.execute("UPDATE executions SET uid=? WHERE id=?", (uid, row_id))
+        noted(connection, FAILURES, uid)

@@ -48,12 +48,17 @@ class Tray:
 
     def put(self, item: Item) -> None:
         """Queues a unit, unless it is being computed for a connection that has gone: then the answer goes here."""
-        active = self.running.get(item.unit.key) or self.storing.get(item.unit.key)
-        is_given_up = active is not None and active.task is not None and active.task.cancelling() > 0
-        if active is not None and not active.session.is_open and not is_given_up:
+        active = self.under_way(item.unit.key)
+        if active is not None and not active.session.is_open:
             active.session = item.session
         else:
             self.waiting.append(item)
+
+    def under_way(self, key: UnitKey) -> Item | None:
+        """Who has this unit computed now; None when nobody has, or it is being stopped."""
+        active = self.running.get(key) or self.storing.get(key)
+        is_given_up = active is not None and active.task is not None and active.task.cancelling() > 0
+        return None if is_given_up else active
 
     def put_first(self, item: Item) -> None:
         """Queues a suspect before everything else."""

@@ -7,14 +7,16 @@ from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
 DESCRIPTOR: _descriptor.FileDescriptor
 
 class Source(_message.Message):
-    __slots__ = ("name", "sha256", "size_bytes")
+    __slots__ = ("name", "sha256", "size_bytes", "held_by")
     NAME_FIELD_NUMBER: _ClassVar[int]
     SHA256_FIELD_NUMBER: _ClassVar[int]
     SIZE_BYTES_FIELD_NUMBER: _ClassVar[int]
+    HELD_BY_FIELD_NUMBER: _ClassVar[int]
     name: str
     sha256: str
     size_bytes: int
-    def __init__(self, name: _Optional[str] = ..., sha256: _Optional[str] = ..., size_bytes: _Optional[int] = ...) -> None: ...
+    held_by: str
+    def __init__(self, name: _Optional[str] = ..., sha256: _Optional[str] = ..., size_bytes: _Optional[int] = ..., held_by: _Optional[str] = ...) -> None: ...
 
 class JobRequest(_message.Message):
     __slots__ = ("text", "data_type", "model", "target", "generator", "judge", "bits", "count", "seed", "nodes", "exclude_nodes", "until", "settings", "sources", "client_token", "assume_yes", "output_hint", "spec_json", "data", "columns", "eval_sets", "append_job", "judges", "thinking", "pilot")
@@ -108,14 +110,16 @@ class SubmitRequest(_message.Message):
     def __init__(self, request: _Optional[_Union[JobRequest, _Mapping]] = ..., bytes: _Optional[_Union[SourceBytes, _Mapping]] = ...) -> None: ...
 
 class SubmitReply(_message.Message):
-    __slots__ = ("job_id", "warnings", "plan_json")
+    __slots__ = ("job_id", "warnings", "plan_json", "copies")
     JOB_ID_FIELD_NUMBER: _ClassVar[int]
     WARNINGS_FIELD_NUMBER: _ClassVar[int]
     PLAN_JSON_FIELD_NUMBER: _ClassVar[int]
+    COPIES_FIELD_NUMBER: _ClassVar[int]
     job_id: str
     warnings: _containers.RepeatedScalarFieldContainer[str]
     plan_json: str
-    def __init__(self, job_id: _Optional[str] = ..., warnings: _Optional[_Iterable[str]] = ..., plan_json: _Optional[str] = ...) -> None: ...
+    copies: int
+    def __init__(self, job_id: _Optional[str] = ..., warnings: _Optional[_Iterable[str]] = ..., plan_json: _Optional[str] = ..., copies: _Optional[int] = ...) -> None: ...
 
 class PlanReply(_message.Message):
     __slots__ = ("plan_json", "fits")
@@ -216,6 +220,12 @@ class DropReply(_message.Message):
     job: Job
     def __init__(self, dropped: _Optional[int] = ..., job: _Optional[_Union[Job, _Mapping]] = ...) -> None: ...
 
+class Questions(_message.Message):
+    __slots__ = ("questions",)
+    QUESTIONS_FIELD_NUMBER: _ClassVar[int]
+    questions: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, questions: _Optional[_Iterable[str]] = ...) -> None: ...
+
 class UnitCounts(_message.Message):
     __slots__ = ("total", "done", "retried", "quarantined")
     TOTAL_FIELD_NUMBER: _ClassVar[int]
@@ -287,7 +297,7 @@ class GateVerdict(_message.Message):
     def __init__(self, stage: _Optional[str] = ..., metric: _Optional[str] = ..., tier: _Optional[str] = ..., value: _Optional[float] = ..., low: _Optional[float] = ..., high: _Optional[float] = ..., n: _Optional[int] = ..., undecided: _Optional[bool] = ..., remedy: _Optional[str] = ..., overridden_because: _Optional[str] = ...) -> None: ...
 
 class Job(_message.Message):
-    __slots__ = ("id", "state", "home", "output", "stages", "nodes", "gates", "predicted_json", "actual_json", "error", "request", "data_type", "created_unix_s", "ended_unix_s", "examples_per_s", "eta_s", "warnings", "spec_json", "exit_code", "summary_json", "folder_name", "plan_json", "pilot_json")
+    __slots__ = ("id", "state", "home", "output", "stages", "nodes", "gates", "predicted_json", "actual_json", "error", "request", "data_type", "created_unix_s", "ended_unix_s", "examples_per_s", "eta_s", "warnings", "spec_json", "exit_code", "summary_json", "folder_name", "plan_json", "pilot_json", "paused_by")
     ID_FIELD_NUMBER: _ClassVar[int]
     STATE_FIELD_NUMBER: _ClassVar[int]
     HOME_FIELD_NUMBER: _ClassVar[int]
@@ -311,6 +321,7 @@ class Job(_message.Message):
     FOLDER_NAME_FIELD_NUMBER: _ClassVar[int]
     PLAN_JSON_FIELD_NUMBER: _ClassVar[int]
     PILOT_JSON_FIELD_NUMBER: _ClassVar[int]
+    PAUSED_BY_FIELD_NUMBER: _ClassVar[int]
     id: str
     state: str
     home: str
@@ -334,7 +345,8 @@ class Job(_message.Message):
     folder_name: str
     plan_json: str
     pilot_json: str
-    def __init__(self, id: _Optional[str] = ..., state: _Optional[str] = ..., home: _Optional[str] = ..., output: _Optional[str] = ..., stages: _Optional[_Iterable[_Union[JobStage, _Mapping]]] = ..., nodes: _Optional[_Iterable[_Union[JobNode, _Mapping]]] = ..., gates: _Optional[_Iterable[_Union[GateVerdict, _Mapping]]] = ..., predicted_json: _Optional[str] = ..., actual_json: _Optional[str] = ..., error: _Optional[str] = ..., request: _Optional[str] = ..., data_type: _Optional[str] = ..., created_unix_s: _Optional[float] = ..., ended_unix_s: _Optional[float] = ..., examples_per_s: _Optional[float] = ..., eta_s: _Optional[float] = ..., warnings: _Optional[_Iterable[str]] = ..., spec_json: _Optional[str] = ..., exit_code: _Optional[int] = ..., summary_json: _Optional[str] = ..., folder_name: _Optional[str] = ..., plan_json: _Optional[str] = ..., pilot_json: _Optional[str] = ...) -> None: ...
+    paused_by: str
+    def __init__(self, id: _Optional[str] = ..., state: _Optional[str] = ..., home: _Optional[str] = ..., output: _Optional[str] = ..., stages: _Optional[_Iterable[_Union[JobStage, _Mapping]]] = ..., nodes: _Optional[_Iterable[_Union[JobNode, _Mapping]]] = ..., gates: _Optional[_Iterable[_Union[GateVerdict, _Mapping]]] = ..., predicted_json: _Optional[str] = ..., actual_json: _Optional[str] = ..., error: _Optional[str] = ..., request: _Optional[str] = ..., data_type: _Optional[str] = ..., created_unix_s: _Optional[float] = ..., ended_unix_s: _Optional[float] = ..., examples_per_s: _Optional[float] = ..., eta_s: _Optional[float] = ..., warnings: _Optional[_Iterable[str]] = ..., spec_json: _Optional[str] = ..., exit_code: _Optional[int] = ..., summary_json: _Optional[str] = ..., folder_name: _Optional[str] = ..., plan_json: _Optional[str] = ..., pilot_json: _Optional[str] = ..., paused_by: _Optional[str] = ...) -> None: ...
 
 class JobEvent(_message.Message):
     __slots__ = ("job", "kind", "text", "at_unix_s")
@@ -359,3 +371,29 @@ class FileChunk(_message.Message):
     sha256: str
     data: bytes
     def __init__(self, path: _Optional[str] = ..., size_bytes: _Optional[int] = ..., sha256: _Optional[str] = ..., data: _Optional[bytes] = ...) -> None: ...
+
+class FileEntry(_message.Message):
+    __slots__ = ("path", "size_bytes")
+    PATH_FIELD_NUMBER: _ClassVar[int]
+    SIZE_BYTES_FIELD_NUMBER: _ClassVar[int]
+    path: str
+    size_bytes: int
+    def __init__(self, path: _Optional[str] = ..., size_bytes: _Optional[int] = ...) -> None: ...
+
+class FileList(_message.Message):
+    __slots__ = ("job", "files")
+    JOB_FIELD_NUMBER: _ClassVar[int]
+    FILES_FIELD_NUMBER: _ClassVar[int]
+    job: Job
+    files: _containers.RepeatedCompositeFieldContainer[FileEntry]
+    def __init__(self, job: _Optional[_Union[Job, _Mapping]] = ..., files: _Optional[_Iterable[_Union[FileEntry, _Mapping]]] = ...) -> None: ...
+
+class RemovedJob(_message.Message):
+    __slots__ = ("job_id", "files", "bytes")
+    JOB_ID_FIELD_NUMBER: _ClassVar[int]
+    FILES_FIELD_NUMBER: _ClassVar[int]
+    BYTES_FIELD_NUMBER: _ClassVar[int]
+    job_id: str
+    files: int
+    bytes: int
+    def __init__(self, job_id: _Optional[str] = ..., files: _Optional[int] = ..., bytes: _Optional[int] = ...) -> None: ...

@@ -94,10 +94,25 @@ class CurationStub:
                 request_serializer=realign__proto_dot_v1_dot_curation__pb2.DropRequest.SerializeToString,
                 response_deserializer=realign__proto_dot_v1_dot_curation__pb2.DropReply.FromString,
                 _registered_method=True)
+        self.ListQuestions = channel.unary_stream(
+                '/realign.v1.Curation/ListQuestions',
+                request_serializer=realign__proto_dot_v1_dot_curation__pb2.JobRef.SerializeToString,
+                response_deserializer=realign__proto_dot_v1_dot_curation__pb2.Questions.FromString,
+                _registered_method=True)
         self.FetchOutput = channel.unary_stream(
                 '/realign.v1.Curation/FetchOutput',
                 request_serializer=realign__proto_dot_v1_dot_curation__pb2.JobRef.SerializeToString,
                 response_deserializer=realign__proto_dot_v1_dot_curation__pb2.FileChunk.FromString,
+                _registered_method=True)
+        self.ListOutput = channel.unary_unary(
+                '/realign.v1.Curation/ListOutput',
+                request_serializer=realign__proto_dot_v1_dot_curation__pb2.JobRef.SerializeToString,
+                response_deserializer=realign__proto_dot_v1_dot_curation__pb2.FileList.FromString,
+                _registered_method=True)
+        self.RemoveJob = channel.unary_unary(
+                '/realign.v1.Curation/RemoveJob',
+                request_serializer=realign__proto_dot_v1_dot_curation__pb2.JobRef.SerializeToString,
+                response_deserializer=realign__proto_dot_v1_dot_curation__pb2.RemovedJob.FromString,
                 _registered_method=True)
 
 
@@ -105,7 +120,7 @@ class CurationServicer:
     """Missing associated documentation comment in .proto file."""
 
     def Submit(self, request_iterator, context):
-        """First message: the request. Then the bytes of each source that the daemon may not have, in order.
+        """First message: the request. The bytes of its sources come before, by Files.Upload; of those that did not, they follow here.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -125,7 +140,8 @@ class CurationServicer:
         raise NotImplementedError('Method not implemented!')
 
     def ListJobs(self, request, context):
-        """Missing associated documentation comment in .proto file."""
+        """Without spec_json, plan_json, pilot_json and summary_json: those are GetJob's.
+        """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
@@ -182,8 +198,29 @@ class CurationServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ListQuestions(self, request, context):
+        """What the rows of an ended job ask, for a job elsewhere that appends to it.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def FetchOutput(self, request, context):
         """Every output file of a job, one after the other.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListOutput(self, request, context):
+        """The output files on the job's home, without their bytes: what RemoveJob deletes.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def RemoveJob(self, request, context):
+        """Removes an ended job for good: its output folder on its home, its spec and its record on every node.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -252,10 +289,25 @@ def add_CurationServicer_to_server(servicer, server):
                     request_deserializer=realign__proto_dot_v1_dot_curation__pb2.DropRequest.FromString,
                     response_serializer=realign__proto_dot_v1_dot_curation__pb2.DropReply.SerializeToString,
             ),
+            'ListQuestions': grpc.unary_stream_rpc_method_handler(
+                    servicer.ListQuestions,
+                    request_deserializer=realign__proto_dot_v1_dot_curation__pb2.JobRef.FromString,
+                    response_serializer=realign__proto_dot_v1_dot_curation__pb2.Questions.SerializeToString,
+            ),
             'FetchOutput': grpc.unary_stream_rpc_method_handler(
                     servicer.FetchOutput,
                     request_deserializer=realign__proto_dot_v1_dot_curation__pb2.JobRef.FromString,
                     response_serializer=realign__proto_dot_v1_dot_curation__pb2.FileChunk.SerializeToString,
+            ),
+            'ListOutput': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListOutput,
+                    request_deserializer=realign__proto_dot_v1_dot_curation__pb2.JobRef.FromString,
+                    response_serializer=realign__proto_dot_v1_dot_curation__pb2.FileList.SerializeToString,
+            ),
+            'RemoveJob': grpc.unary_unary_rpc_method_handler(
+                    servicer.RemoveJob,
+                    request_deserializer=realign__proto_dot_v1_dot_curation__pb2.JobRef.FromString,
+                    response_serializer=realign__proto_dot_v1_dot_curation__pb2.RemovedJob.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -593,6 +645,33 @@ class Curation:
             _registered_method=True)
 
     @staticmethod
+    def ListQuestions(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_stream(
+            request,
+            target,
+            '/realign.v1.Curation/ListQuestions',
+            realign__proto_dot_v1_dot_curation__pb2.JobRef.SerializeToString,
+            realign__proto_dot_v1_dot_curation__pb2.Questions.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
     def FetchOutput(request,
             target,
             options=(),
@@ -609,6 +688,60 @@ class Curation:
             '/realign.v1.Curation/FetchOutput',
             realign__proto_dot_v1_dot_curation__pb2.JobRef.SerializeToString,
             realign__proto_dot_v1_dot_curation__pb2.FileChunk.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListOutput(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/realign.v1.Curation/ListOutput',
+            realign__proto_dot_v1_dot_curation__pb2.JobRef.SerializeToString,
+            realign__proto_dot_v1_dot_curation__pb2.FileList.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def RemoveJob(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/realign.v1.Curation/RemoveJob',
+            realign__proto_dot_v1_dot_curation__pb2.JobRef.SerializeToString,
+            realign__proto_dot_v1_dot_curation__pb2.RemovedJob.FromString,
             options,
             channel_credentials,
             insecure,

@@ -35,11 +35,12 @@ class CurationStub:
     @_typing.overload
     def __new__(cls, channel: _aio.Channel) -> CurationAsyncStub: ...
     Submit: _grpc.StreamUnaryMultiCallable[_curation_pb2.SubmitRequest, _curation_pb2.SubmitReply]
-    """First message: the request. Then the bytes of each source that the daemon may not have, in order."""
+    """First message: the request. The bytes of its sources come before, by Files.Upload; of those that did not, they follow here."""
     Plan: _grpc.UnaryUnaryMultiCallable[_curation_pb2.JobRequest, _curation_pb2.PlanReply]
     """The plan for a request on the live cluster; changes nothing."""
     GetJob: _grpc.UnaryUnaryMultiCallable[_curation_pb2.JobRef, _curation_pb2.Job]
     ListJobs: _grpc.UnaryUnaryMultiCallable[_curation_pb2.ListJobsRequest, _curation_pb2.JobList]
+    """Without spec_json, plan_json, pilot_json and summary_json: those are GetJob's."""
     WatchJob: _grpc.UnaryStreamMultiCallable[_curation_pb2.JobRef, _curation_pb2.JobEvent]
     """The job as it is now, then every change, until it ends."""
     CancelJob: _grpc.UnaryUnaryMultiCallable[_curation_pb2.JobRef, _curation_pb2.Job]
@@ -52,18 +53,25 @@ class CurationStub:
     """Where one row comes from and why it is there."""
     DropRows: _grpc.UnaryUnaryMultiCallable[_curation_pb2.DropRequest, _curation_pb2.DropReply]
     """Takes rows out of an ended job's files; nothing is generated again."""
+    ListQuestions: _grpc.UnaryStreamMultiCallable[_curation_pb2.JobRef, _curation_pb2.Questions]
+    """What the rows of an ended job ask, for a job elsewhere that appends to it."""
     FetchOutput: _grpc.UnaryStreamMultiCallable[_curation_pb2.JobRef, _curation_pb2.FileChunk]
     """Every output file of a job, one after the other."""
+    ListOutput: _grpc.UnaryUnaryMultiCallable[_curation_pb2.JobRef, _curation_pb2.FileList]
+    """The output files on the job's home, without their bytes: what RemoveJob deletes."""
+    RemoveJob: _grpc.UnaryUnaryMultiCallable[_curation_pb2.JobRef, _curation_pb2.RemovedJob]
+    """Removes an ended job for good: its output folder on its home, its spec and its record on every node."""
 
 @_typing.type_check_only
 class CurationAsyncStub(CurationStub):
     def __init__(self, channel: _aio.Channel) -> None: ...
     Submit: _aio.StreamUnaryMultiCallable[_curation_pb2.SubmitRequest, _curation_pb2.SubmitReply]  # type: ignore[assignment]
-    """First message: the request. Then the bytes of each source that the daemon may not have, in order."""
+    """First message: the request. The bytes of its sources come before, by Files.Upload; of those that did not, they follow here."""
     Plan: _aio.UnaryUnaryMultiCallable[_curation_pb2.JobRequest, _curation_pb2.PlanReply]  # type: ignore[assignment]
     """The plan for a request on the live cluster; changes nothing."""
     GetJob: _aio.UnaryUnaryMultiCallable[_curation_pb2.JobRef, _curation_pb2.Job]  # type: ignore[assignment]
     ListJobs: _aio.UnaryUnaryMultiCallable[_curation_pb2.ListJobsRequest, _curation_pb2.JobList]  # type: ignore[assignment]
+    """Without spec_json, plan_json, pilot_json and summary_json: those are GetJob's."""
     WatchJob: _aio.UnaryStreamMultiCallable[_curation_pb2.JobRef, _curation_pb2.JobEvent]  # type: ignore[assignment]
     """The job as it is now, then every change, until it ends."""
     CancelJob: _aio.UnaryUnaryMultiCallable[_curation_pb2.JobRef, _curation_pb2.Job]  # type: ignore[assignment]
@@ -76,8 +84,14 @@ class CurationAsyncStub(CurationStub):
     """Where one row comes from and why it is there."""
     DropRows: _aio.UnaryUnaryMultiCallable[_curation_pb2.DropRequest, _curation_pb2.DropReply]  # type: ignore[assignment]
     """Takes rows out of an ended job's files; nothing is generated again."""
+    ListQuestions: _aio.UnaryStreamMultiCallable[_curation_pb2.JobRef, _curation_pb2.Questions]  # type: ignore[assignment]
+    """What the rows of an ended job ask, for a job elsewhere that appends to it."""
     FetchOutput: _aio.UnaryStreamMultiCallable[_curation_pb2.JobRef, _curation_pb2.FileChunk]  # type: ignore[assignment]
     """Every output file of a job, one after the other."""
+    ListOutput: _aio.UnaryUnaryMultiCallable[_curation_pb2.JobRef, _curation_pb2.FileList]  # type: ignore[assignment]
+    """The output files on the job's home, without their bytes: what RemoveJob deletes."""
+    RemoveJob: _aio.UnaryUnaryMultiCallable[_curation_pb2.JobRef, _curation_pb2.RemovedJob]  # type: ignore[assignment]
+    """Removes an ended job for good: its output folder on its home, its spec and its record on every node."""
 
 class CurationServicer(metaclass=_abc_1.ABCMeta):
     @_abc_1.abstractmethod
@@ -86,7 +100,7 @@ class CurationServicer(metaclass=_abc_1.ABCMeta):
         request_iterator: _MaybeAsyncIterator[_curation_pb2.SubmitRequest],
         context: _ServicerContext,
     ) -> _typing.Union[_curation_pb2.SubmitReply, _abc.Awaitable[_curation_pb2.SubmitReply]]:
-        """First message: the request. Then the bytes of each source that the daemon may not have, in order."""
+        """First message: the request. The bytes of its sources come before, by Files.Upload; of those that did not, they follow here."""
 
     @_abc_1.abstractmethod
     def Plan(
@@ -108,7 +122,8 @@ class CurationServicer(metaclass=_abc_1.ABCMeta):
         self,
         request: _curation_pb2.ListJobsRequest,
         context: _ServicerContext,
-    ) -> _typing.Union[_curation_pb2.JobList, _abc.Awaitable[_curation_pb2.JobList]]: ...
+    ) -> _typing.Union[_curation_pb2.JobList, _abc.Awaitable[_curation_pb2.JobList]]:
+        """Without spec_json, plan_json, pilot_json and summary_json: those are GetJob's."""
 
     @_abc_1.abstractmethod
     def WatchJob(
@@ -171,11 +186,35 @@ class CurationServicer(metaclass=_abc_1.ABCMeta):
         """Takes rows out of an ended job's files; nothing is generated again."""
 
     @_abc_1.abstractmethod
+    def ListQuestions(
+        self,
+        request: _curation_pb2.JobRef,
+        context: _ServicerContext,
+    ) -> _typing.Union[_abc.Iterator[_curation_pb2.Questions], _abc.AsyncIterator[_curation_pb2.Questions]]:
+        """What the rows of an ended job ask, for a job elsewhere that appends to it."""
+
+    @_abc_1.abstractmethod
     def FetchOutput(
         self,
         request: _curation_pb2.JobRef,
         context: _ServicerContext,
     ) -> _typing.Union[_abc.Iterator[_curation_pb2.FileChunk], _abc.AsyncIterator[_curation_pb2.FileChunk]]:
         """Every output file of a job, one after the other."""
+
+    @_abc_1.abstractmethod
+    def ListOutput(
+        self,
+        request: _curation_pb2.JobRef,
+        context: _ServicerContext,
+    ) -> _typing.Union[_curation_pb2.FileList, _abc.Awaitable[_curation_pb2.FileList]]:
+        """The output files on the job's home, without their bytes: what RemoveJob deletes."""
+
+    @_abc_1.abstractmethod
+    def RemoveJob(
+        self,
+        request: _curation_pb2.JobRef,
+        context: _ServicerContext,
+    ) -> _typing.Union[_curation_pb2.RemovedJob, _abc.Awaitable[_curation_pb2.RemovedJob]]:
+        """Removes an ended job for good: its output folder on its home, its spec and its record on every node."""
 
 def add_CurationServicer_to_server(servicer: CurationServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

@@ -104,7 +104,7 @@ class EngineState(_message.Message):
     def __init__(self, state: _Optional[str] = ..., model: _Optional[str] = ..., pid: _Optional[int] = ..., rss_bytes: _Optional[int] = ..., last_error: _Optional[str] = ...) -> None: ...
 
 class NodeFacts(_message.Message):
-    __slots__ = ("node_id", "name", "version", "chip", "os", "memory_bytes", "usable_bytes", "free_bytes", "cpu_cores", "gpu_cores", "portable", "power", "duty_fraction", "benchmark", "engine", "models", "paused", "disk_free_bytes")
+    __slots__ = ("node_id", "name", "version", "chip", "os", "memory_bytes", "usable_bytes", "free_bytes", "cpu_cores", "gpu_cores", "portable", "power", "duty_fraction", "benchmark", "engine", "models", "paused", "disk_free_bytes", "user_active", "refusal", "pause_left_s", "last_sleep")
     NODE_ID_FIELD_NUMBER: _ClassVar[int]
     NAME_FIELD_NUMBER: _ClassVar[int]
     VERSION_FIELD_NUMBER: _ClassVar[int]
@@ -123,6 +123,10 @@ class NodeFacts(_message.Message):
     MODELS_FIELD_NUMBER: _ClassVar[int]
     PAUSED_FIELD_NUMBER: _ClassVar[int]
     DISK_FREE_BYTES_FIELD_NUMBER: _ClassVar[int]
+    USER_ACTIVE_FIELD_NUMBER: _ClassVar[int]
+    REFUSAL_FIELD_NUMBER: _ClassVar[int]
+    PAUSE_LEFT_S_FIELD_NUMBER: _ClassVar[int]
+    LAST_SLEEP_FIELD_NUMBER: _ClassVar[int]
     node_id: str
     name: str
     version: str
@@ -141,4 +145,16 @@ class NodeFacts(_message.Message):
     models: _containers.RepeatedCompositeFieldContainer[LocalModel]
     paused: bool
     disk_free_bytes: int
-    def __init__(self, node_id: _Optional[str] = ..., name: _Optional[str] = ..., version: _Optional[str] = ..., chip: _Optional[str] = ..., os: _Optional[str] = ..., memory_bytes: _Optional[int] = ..., usable_bytes: _Optional[int] = ..., free_bytes: _Optional[int] = ..., cpu_cores: _Optional[int] = ..., gpu_cores: _Optional[int] = ..., portable: _Optional[bool] = ..., power: _Optional[_Union[Power, _Mapping]] = ..., duty_fraction: _Optional[float] = ..., benchmark: _Optional[_Union[HostBenchmark, _Mapping]] = ..., engine: _Optional[_Union[EngineState, _Mapping]] = ..., models: _Optional[_Iterable[_Union[LocalModel, _Mapping]]] = ..., paused: _Optional[bool] = ..., disk_free_bytes: _Optional[int] = ...) -> None: ...
+    user_active: bool
+    refusal: str
+    pause_left_s: float
+    last_sleep: MachineSleep
+    def __init__(self, node_id: _Optional[str] = ..., name: _Optional[str] = ..., version: _Optional[str] = ..., chip: _Optional[str] = ..., os: _Optional[str] = ..., memory_bytes: _Optional[int] = ..., usable_bytes: _Optional[int] = ..., free_bytes: _Optional[int] = ..., cpu_cores: _Optional[int] = ..., gpu_cores: _Optional[int] = ..., portable: _Optional[bool] = ..., power: _Optional[_Union[Power, _Mapping]] = ..., duty_fraction: _Optional[float] = ..., benchmark: _Optional[_Union[HostBenchmark, _Mapping]] = ..., engine: _Optional[_Union[EngineState, _Mapping]] = ..., models: _Optional[_Iterable[_Union[LocalModel, _Mapping]]] = ..., paused: _Optional[bool] = ..., disk_free_bytes: _Optional[int] = ..., user_active: _Optional[bool] = ..., refusal: _Optional[str] = ..., pause_left_s: _Optional[float] = ..., last_sleep: _Optional[_Union[MachineSleep, _Mapping]] = ...) -> None: ...
+
+class MachineSleep(_message.Message):
+    __slots__ = ("slept_s", "woke_unix_s")
+    SLEPT_S_FIELD_NUMBER: _ClassVar[int]
+    WOKE_UNIX_S_FIELD_NUMBER: _ClassVar[int]
+    slept_s: float
+    woke_unix_s: float
+    def __init__(self, slept_s: _Optional[float] = ..., woke_unix_s: _Optional[float] = ...) -> None: ...

@@ -7,34 +7,36 @@ from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
 DESCRIPTOR: _descriptor.FileDescriptor
 
 class FollowRequest(_message.Message):
-    __slots__ = ("node", "index_id", "after")
-    NODE_FIELD_NUMBER: _ClassVar[int]
+    __slots__ = ("index_id", "after")
     INDEX_ID_FIELD_NUMBER: _ClassVar[int]
     AFTER_FIELD_NUMBER: _ClassVar[int]
-    node: str
     index_id: str
     after: int
-    def __init__(self, node: _Optional[str] = ..., index_id: _Optional[str] = ..., after: _Optional[int] = ...) -> None: ...
+    def __init__(self, index_id: _Optional[str] = ..., after: _Optional[int] = ...) -> None: ...
 
 class Header(_message.Message):
-    __slots__ = ("seq", "kind", "ref")
+    __slots__ = ("seq", "kind", "ref", "digest")
     SEQ_FIELD_NUMBER: _ClassVar[int]
     KIND_FIELD_NUMBER: _ClassVar[int]
     REF_FIELD_NUMBER: _ClassVar[int]
+    DIGEST_FIELD_NUMBER: _ClassVar[int]
     seq: int
     kind: str
     ref: str
-    def __init__(self, seq: _Optional[int] = ..., kind: _Optional[str] = ..., ref: _Optional[str] = ...) -> None: ...
+    digest: bytes
+    def __init__(self, seq: _Optional[int] = ..., kind: _Optional[str] = ..., ref: _Optional[str] = ..., digest: _Optional[bytes] = ...) -> None: ...
 
 class Headers(_message.Message):
-    __slots__ = ("index_id", "headers", "last")
+    __slots__ = ("index_id", "headers", "reached", "last")
     INDEX_ID_FIELD_NUMBER: _ClassVar[int]
     HEADERS_FIELD_NUMBER: _ClassVar[int]
+    REACHED_FIELD_NUMBER: _ClassVar[int]
     LAST_FIELD_NUMBER: _ClassVar[int]
     index_id: str
     headers: _containers.RepeatedCompositeFieldContainer[Header]
+    reached: int
     last: int
-    def __init__(self, index_id: _Optional[str] = ..., headers: _Optional[_Iterable[_Union[Header, _Mapping]]] = ..., last: _Optional[int] = ...) -> None: ...
+    def __init__(self, index_id: _Optional[str] = ..., headers: _Optional[_Iterable[_Union[Header, _Mapping]]] = ..., reached: _Optional[int] = ..., last: _Optional[int] = ...) -> None: ...
 
 class Ref(_message.Message):
     __slots__ = ("kind", "ref")
@@ -65,10 +67,8 @@ class Item(_message.Message):
     def __init__(self, kind: _Optional[str] = ..., ref: _Optional[str] = ..., payload: _Optional[bytes] = ..., more: _Optional[bool] = ..., crc32: _Optional[int] = ...) -> None: ...
 
 class CompareRequest(_message.Message):
-    __slots__ = ("jobs",)
-    JOBS_FIELD_NUMBER: _ClassVar[int]
-    jobs: _containers.RepeatedScalarFieldContainer[str]
-    def __init__(self, jobs: _Optional[_Iterable[str]] = ...) -> None: ...
+    __slots__ = ()
+    def __init__(self) -> None: ...
 
 class CompareReply(_message.Message):
     __slots__ = ("digests",)

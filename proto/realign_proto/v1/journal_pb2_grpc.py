@@ -69,7 +69,7 @@ class JournalServicer:
         raise NotImplementedError('Method not implemented!')
 
     def Compare(self, request, context):
-        """A digest of each job's sorted (unit, result hash), for the hourly comparison.
+        """A digest of all that this node holds of each kind, for the hourly comparison.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

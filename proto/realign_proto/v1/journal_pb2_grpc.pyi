@@ -36,7 +36,7 @@ class JournalStub:
     Fetch: _grpc.UnaryStreamMultiCallable[_journal_pb2.FetchRequest, _journal_pb2.Item]
     """The content of some items, in order; items that are gone are left out."""
     Compare: _grpc.UnaryUnaryMultiCallable[_journal_pb2.CompareRequest, _journal_pb2.CompareReply]
-    """A digest of each job's sorted (unit, result hash), for the hourly comparison."""
+    """A digest of all that this node holds of each kind, for the hourly comparison."""
 
 @_typing.type_check_only
 class JournalAsyncStub(JournalStub):
@@ -46,7 +46,7 @@ class JournalAsyncStub(JournalStub):
     Fetch: _aio.UnaryStreamMultiCallable[_journal_pb2.FetchRequest, _journal_pb2.Item]  # type: ignore[assignment]
     """The content of some items, in order; items that are gone are left out."""
     Compare: _aio.UnaryUnaryMultiCallable[_journal_pb2.CompareRequest, _journal_pb2.CompareReply]  # type: ignore[assignment]
-    """A digest of each job's sorted (unit, result hash), for the hourly comparison."""
+    """A digest of all that this node holds of each kind, for the hourly comparison."""
 
 class JournalServicer(metaclass=_abc_1.ABCMeta):
     @_abc_1.abstractmethod
@@ -71,6 +71,6 @@ class JournalServicer(metaclass=_abc_1.ABCMeta):
         request: _journal_pb2.CompareRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_journal_pb2.CompareReply, _abc.Awaitable[_journal_pb2.CompareReply]]:
-        """A digest of each job's sorted (unit, result hash), for the hourly comparison."""
+        """A digest of all that this node holds of each kind, for the hourly comparison."""
 
 def add_JournalServicer_to_server(servicer: JournalServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

@@ -13,7 +13,7 @@ from realign_daemon.cluster.addresses import Address
 from realign_daemon.errors import Ambiguous, BadConfig, DirectoryInUse, RealignError
 from realign_daemon.rpc.channels import open_channel
 from realign_daemon.rpc.faults import INTERNAL_MESSAGE, error_of_call
-from realign_daemon.rpc.server import Server
+from realign_daemon.rpc.server import Opening, Server
 from realign_proto.v1 import status_pb2
 from realign_proto.v1.status_pb2_grpc import StatusServicer, StatusStub, add_StatusServicer_to_server
 
@@ -155,6 +155,39 @@ async def test_a_port_that_another_daemon_listens_on_is_refused_and_not_shared(t
         with pytest.raises(BadConfig, match=rf"cannot listen on .*:{first.address.port};"):
             async with Server(data_dir=tmp_path / "second", listen=first.address).serve():
                 pass
+
+
+async def test_a_kept_port_is_the_same_after_a_restart_and_another_one_when_it_is_taken(tmp_path: Path) -> None:
+    def keeping() -> Opening:
+        return Opening(listen=ANY_PORT, keeps_port=True)
+
+    first = Server(data_dir=tmp_path / "first", listen=ANY_PORT)
+    async with first.serve(opening=keeping):
+        port = first.address.port
+    async with first.serve(opening=keeping):
+        assert first.address.port == port
+    async with (
+        Server(data_dir=tmp_path / "second", listen=Address(host="127.0.0.1", port=port)).serve(),
+        first.serve(opening=keeping),
+    ):
+        other = first.address.port
+        assert other != port
+    async with first.serve(opening=keeping):
+        assert first.address.port == other
+
+
+async def test_reopening_moves_the_port_and_leaves_the_calls_over_the_socket_alone(tmp_path: Path) -> None:
+    server = Server(data_dir=tmp_path / "data", listen=ANY_PORT)
+    async with server.serve(), open_channel(f"unix:{tmp_path / 'data' / 'realignd.sock'}") as local:
+        stub: Any = health_pb2_grpc.HealthStub(local)
+        watching = stub.Watch(health_pb2.HealthCheckRequest())
+        assert (await watching.read()).status == health_pb2.HealthCheckResponse.SERVING
+        await server.reopen()
+
+        assert (tmp_path / "data" / "endpoint").read_text() == f"{server.address}\n"
+        async with open_channel(server.address) as channel:
+            assert await health_of(channel, "") == health_pb2.HealthCheckResponse.SERVING
+        assert not watching.done()
 
 
 async def test_a_message_above_the_limit_is_refused(tmp_path: Path) -> None:

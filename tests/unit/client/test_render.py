@@ -159,6 +159,22 @@ def test_a_status_shows_leader_members_engine_and_jobs() -> None:
         assert part in text
 
 
+def test_status_says_what_keeps_a_node_from_working_and_that_it_slept() -> None:
+    paused = facts_pb2.NodeFacts(name="left", paused=True, refusal="its owner has paused it", pause_left_s=7199.6)
+    slept = facts_pb2.NodeFacts(name="right", last_sleep=facts_pb2.MachineSleep(slept_s=10_800, woke_unix_s=1e9))
+    status = status_pb2.NodeStatus(
+        members=[
+            status_pb2.Member(id="l", name="left", state="alive", facts=paused),
+            status_pb2.Member(id="r", name="right", state="alive", facts=slept),
+            status_pb2.Member(id="g", name="gone", state="dead", facts=paused),
+        ]
+    )
+    *table_lines, first, second = status_lines(status)
+    assert [line.split()[1] for line in table_lines[-3:]] == ["paused", "alive", "dead"]
+    assert first == "left takes no work: its owner has paused it, for another 2h 0m"
+    assert second.startswith("right slept for 3h 0m, until ")
+
+
 def test_words_of_other_machines_cannot_steer_the_terminal() -> None:
     assert printable("a\x1b[2Jb\u202ec") == "a [2Jb c"
 

@@ -9,6 +9,7 @@ import pytest
 
 from realign_client.errors import BadUsage
 from realign_client.sources import CHUNK_BYTES, collect, named_in, pieces
+from realign_proto.v1 import curation_pb2 as pb
 
 
 @pytest.mark.parametrize(
@@ -89,10 +90,34 @@ def test_a_folder_without_sources_is_refused(tmp_path: Path) -> None:
         collect([str(tmp_path)])
 
 
-def test_bytes_go_in_pieces_of_a_mebibyte_and_a_repeated_content_goes_once(tmp_path: Path) -> None:
+def test_bytes_go_in_pieces_of_a_mebibyte_from_any_offset(tmp_path: Path) -> None:
     content = bytes(range(256)) * 5000
-    for name in ("a.txt", "b.txt"):
-        (tmp_path / name).write_bytes(content)
-    sent = list(pieces(collect([str(tmp_path)])))
-    assert [len(piece.data) for piece in sent] == [CHUNK_BYTES, len(content) - CHUNK_BYTES]
+    (tmp_path / "a.txt").write_bytes(content)
+    (source,) = collect([str(tmp_path)])
+    sent = list(pieces(source))
+    assert [(piece.offset, len(piece.data)) for piece in sent] == [
+        (0, CHUNK_BYTES),
+        (CHUNK_BYTES, len(content) - CHUNK_BYTES),
+    ]
     assert b"".join(piece.data for piece in sent) == content
+    assert [piece.data for piece in pieces(source, len(content) - 3)] == [content[-3:]]
+    assert [piece.data for piece in pieces(source, len(content))] == [b""]
+
+
+def test_a_file_that_grew_since_it_was_announced_is_sent_as_it_was(tmp_path: Path) -> None:
+    file = tmp_path / "a.txt"
+    file.write_bytes(b"then")
+    (source,) = collect([str(file)])
+    file.write_bytes(b"then and now")
+    assert [piece.data for piece in pieces(source)] == [b"then"]
+
+
+def test_a_file_of_a_share_is_named_and_not_looked_for(tmp_path: Path) -> None:
+    (tmp_path / "a.txt").write_text("words")
+    given = ["share:books/a.pdf", str(tmp_path / "a.txt"), "node:studio/books/part/b.pdf", "share:books/a.pdf"]
+    shared, file, of_a_node = collect(given)
+    assert (shared.path, shared.announcement()) == (None, pb.Source(name="share:books/a.pdf"))
+    assert (file.name, of_a_node.name) == ("a.txt", "node:studio/books/part/b.pdf")
+    assert list(pieces(shared)) == []
+    with pytest.raises(BadUsage, match="supported are"):
+        collect(["share:books/a.docx"])

@@ -19,7 +19,16 @@ def make(**said: Any) -> Wish:
 
 
 @pytest.mark.parametrize(
-    "said", [{"count": 0}, {"count": 2**32}, {"bits": 0}, {"seed": -1}, {"data_type": "ppo"}, {"request": " "}]
+    "said",
+    [
+        {"count": 0},
+        {"count": 2**32},
+        {"bits": 0},
+        {"seed": -1},
+        {"seed": 2**64},
+        {"data_type": "ppo"},
+        {"request": " "},
+    ],
 )
 def test_a_wish_out_of_range_is_refused(said: dict[str, Any]) -> None:
     with pytest.raises(BadUsage):
@@ -35,6 +44,13 @@ def test_a_count_that_is_not_said_is_absent_in_the_message() -> None:
     assert not message.HasField("count")
     assert not message.HasField("bits")
     assert make(count=3).message().count == 3
+
+
+def test_a_seed_of_zero_is_a_seed_and_goes_over_the_one_of_a_file() -> None:
+    assert not make().message().HasField("seed")
+    message = make(seed=0).over(make(seed=7)).message()
+    assert message.HasField("seed")
+    assert message.seed == 0
 
 
 def test_each_submission_has_a_token_of_its_own() -> None:

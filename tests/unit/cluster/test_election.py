@@ -7,7 +7,7 @@ from random import Random
 from hypothesis import given
 from hypothesis import strategies as st
 
-from realign_daemon.cluster.election import Leadership, Rank, Voice, decide, paused, rank_of, restarted
+from realign_daemon.cluster.election import Leadership, Rank, Voice, decide, handed_over, paused, rank_of, restarted
 from realign_daemon.cluster.facts import HostBenchmark, NodeFacts, NodeId
 from realign_daemon.host.power import Power
 
@@ -74,6 +74,31 @@ def test_the_count_of_60_s_starts_anew_when_the_leader_was_as_steady_in_between(
     believed = decide(believed, rank(C), [voice(B, 3, B, instability=2)], 55.0)
 
     assert decide(believed, rank(C), [voice(B, 3, B, instability=2)], 100.0).leader == B
+
+
+def test_a_leader_that_was_asked_to_hands_over_to_a_node_of_a_lower_rank_and_all_follow_it() -> None:
+    as_a = handed_over(leading(3, A), C)
+    before = [voice(B, 3, A), voice(C, 3, A)]
+
+    assert decide(as_a, rank(A), before, 0.0).leader == C
+    as_c = decide(leading(3, A), rank(C), [voice(A, 4, C), voice(B, 3, A)], 0.0)
+    assert (as_c.leader, as_c.term) == (C, 4)
+    as_b = decide(leading(3, A), rank(B), [voice(A, 4, C), voice(C, 3, A)], 0.0)
+    assert (as_b.leader, as_b.term) == (C, 4)
+    for now_s in (1.0, 600.0):
+        assert decide(as_a, rank(A), [voice(B, 4, C), voice(C, 4, C)], now_s).leader == C
+
+
+def test_a_leader_that_hands_over_to_a_node_that_dies_is_followed_again() -> None:
+    as_a = decide(handed_over(leading(3, A), C), rank(A), [voice(B, 3, A)], 0.0)
+
+    assert (as_a.leader, as_a.term) == (A, 5)
+
+
+def test_nobody_claims_a_term_because_a_node_that_does_not_lead_says_so() -> None:
+    believed = decide(leading(3, A), rank(C), [voice(A, 3, A), voice(B, 3, C)], 0.0)
+
+    assert (believed.leader, believed.term) == (A, 3)
 
 
 def test_when_the_leader_is_gone_the_best_ranked_claims_the_next_term_and_others_wait_for_it() -> None:

@@ -138,3 +138,16 @@ def test_a_node_that_beats_every_3_s_is_never_suspected_however_we_stall(
             break
         state, events = tick(state, now_s)
         assert events == ()
+
+
+def test_a_node_that_slept_blames_nobody_for_its_broken_connections() -> None:
+    state, _ = heard(Membership(ticked_at_s=10.0), beat(), 10.0)
+
+    early, events = doubted(state, STUDIO, 3610.0)  # the break is noticed before the loop turns again
+    assert events == ()
+    woken, events = tick(early, 3610.0)
+    assert events == ()
+    _, events = doubted(woken, STUDIO, 3615.9)
+    assert events == ()
+    _, events = ticked(woken, 3610.0, 3620.0)
+    assert [type(event) for event in events] == [PeerSuspected, PeerLost]  # silent for a full timeout since

@@ -10,7 +10,7 @@ from realign_daemon.cluster.addresses import Address
 from realign_daemon.cluster.facts import NodeId
 from realign_daemon.cluster.identity import load_identity
 from realign_daemon.cluster.state import ClusterState, StateFile
-from realign_daemon.errors import BadConfig
+from realign_daemon.errors import Damaged
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -30,16 +30,25 @@ def test_the_identity_is_for_its_owner_only(tmp_path: Path) -> None:
     load_identity(tmp_path / "data")
 
     assert (tmp_path / "data").stat().st_mode & 0o777 == 0o700
-    assert (tmp_path / "data" / "node.json").stat().st_mode & 0o777 == 0o600
+    assert (tmp_path / "data" / "trust" / "node.key").stat().st_mode & 0o777 == 0o600
 
 
-@pytest.mark.parametrize("damage", ["", "{}", "[1]", '{"node_id": "short"}', '{"node_id": 5}'])
-def test_a_damaged_identity_is_never_replaced_silently(tmp_path: Path, damage: str) -> None:
-    (tmp_path / "node.json").write_text(damage)
+def test_an_id_from_before_there_were_keys_is_dropped(tmp_path: Path) -> None:
+    (tmp_path / "node.json").write_text('{"node_id": "abcdefghijklmnopqrstuvwxyz"}')
 
-    with pytest.raises(BadConfig, match="is damaged"):
+    first, second = load_identity(tmp_path), load_identity(tmp_path)
+
+    assert first.node == second.node != "abcdefghijklmnopqrstuvwxyz"
+    assert not (tmp_path / "node.json").exists()
+
+
+def test_a_damaged_key_is_never_replaced_silently(tmp_path: Path) -> None:
+    load_identity(tmp_path)
+    (tmp_path / "trust" / "node.key").write_text("no key")
+
+    with pytest.raises(Damaged, match="holds no readable key; restore it"):
         load_identity(tmp_path)
-    assert (tmp_path / "node.json").read_text() == damage
+    assert (tmp_path / "trust" / "node.key").read_text() == "no key"
 
 
 def test_what_was_saved_is_loaded(tmp_path: Path) -> None:

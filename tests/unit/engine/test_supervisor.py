@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import asyncio
 import json
 import os
@@ -15,9 +16,10 @@ from typing import Any
 import psutil
 import pytest
 
-from realign_daemon.engine.api import Generate, Generated, LocalModel, Message, ModelId, Sampler
+import realign_daemon
+from realign_daemon.engine.api import EngineStatus, Generate, Generated, LocalModel, Message, ModelId, Sampler
 from realign_daemon.engine.errors import BadTask, EngineDied, NotLoaded
-from realign_daemon.engine.process import last_words
+from realign_daemon.engine.process import last_words, patience_s
 from realign_daemon.engine.supervisor import EngineSettings, EngineSupervisor, child_environment, needed_bytes
 from realign_daemon.work.blobs import BlobStore
 
@@ -204,3 +206,74 @@ async def test_a_death_with_nothing_to_do_is_seen_and_the_next_load_starts_anew(
     await engine.load(tiny_model)
     assert isinstance(await engine.perform(short(tiny_model)), Generated)
     await engine.close()
+
+
+@pytest.mark.parametrize(
+    ("slowest_step_s", "task_times_s", "limit_s"),
+    [
+        (0.5, (), 60.0),
+        (0.5, (3.0, 4.0, 600.0), 60.0),
+        (0.5, (10.0, 30.0, 600.0), 150.0),  # reading a long prompt is one step without a sign of life
+        (40.0, (10.0,), 200.0),
+    ],
+)
+def test_a_child_is_given_up_after_a_minute_or_five_times_what_is_usual(
+    slowest_step_s: float, task_times_s: tuple[float, ...], limit_s: float
+) -> None:
+    assert patience_s(60.0, slowest_step_s, task_times_s) == limit_s
+
+
+async def test_an_engine_is_unloaded_when_it_is_told_to_and_never_under_a_task(
+    blobs: BlobStore, tmp_path: Path, tiny_model: LocalModel
+) -> None:
+    engine = supervisor(blobs, tmp_path)
+    await engine.unload("nobody needs it")
+    await engine.load(tiny_model)
+    flying = asyncio.create_task(engine.perform(long(tiny_model, 1)))
+    await until(engine, "busy")
+    await engine.unload("the node is paused")
+    assert engine.status().state == "busy"
+    flying.cancel()
+    await asyncio.gather(flying, return_exceptions=True)
+    await engine.unload("the node is paused")
+    assert engine.status() == EngineStatus(state="absent")
+    await engine.load(tiny_model)
+    assert isinstance(await engine.perform(short(tiny_model)), Generated)
+    await engine.close()
+
+
+async def test_a_child_is_a_program_of_its_own_and_no_copy_of_the_daemon(
+    blobs: BlobStore, tmp_path: Path, tiny_model: LocalModel
+) -> None:
+    """A forked child of a process with gRPC threads hangs."""
+    engine = supervisor(blobs, tmp_path)
+    await engine.load(tiny_model)
+    child = psutil.Process(engine.status().pid)
+    assert child.ppid() == os.getpid()
+    assert child.cmdline()[1:3] == ["-m", "realign_daemon.engine.child"]
+    await engine.close()
+
+
+def test_the_daemon_never_forks() -> None:
+    """Not by multiprocessing, whose children may be forks, and not by itself; the sandbox tries it, to see it fail."""
+    root = Path(realign_daemon.__file__).parent
+    found = {
+        str(file.relative_to(root))
+        for file in root.rglob("*.py")
+        for node in ast.walk(ast.parse(file.read_text()))
+        if _forks(node)
+    }
+    assert found <= {"curation/verify/sandbox.py"}
+
+
+def _forks(node: ast.AST) -> bool:
+    match node:
+        case ast.Attribute(attr="fork" | "forkpty") | ast.keyword(arg="preexec_fn"):
+            return True
+        case ast.Import(names=names):
+            return any(name.name.partition(".")[0] == "multiprocessing" for name in names)
+        case ast.ImportFrom(module=str(module), names=names):
+            process_pool = any(name.name in ("ProcessPoolExecutor", "fork") for name in names)
+            return module.partition(".")[0] == "multiprocessing" or process_pool
+        case _:
+            return False

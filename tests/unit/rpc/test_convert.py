@@ -11,6 +11,7 @@ from realign_daemon.cluster.facts import BootId, HostBenchmark, KnownModel, Meas
 from realign_daemon.cluster.greeting import Greeting, Welcome
 from realign_daemon.engine.api import BatchPoint, EngineStatus, ModelId
 from realign_daemon.host.power import Power
+from realign_daemon.host.sleep import Sleep
 from realign_daemon.rpc import convert
 from realign_proto.v1 import cluster_pb2, facts_pb2
 
@@ -87,6 +88,10 @@ def beats(draw: st.DrawFn) -> Beat:
         models=tuple(draw(st.lists(models, max_size=2))),
         paused=draw(st.booleans()),
         disk_free_bytes=draw(size),
+        user_active=draw(st.booleans()),
+        refusal=draw(text),
+        pause_left_s=draw(st.none() | amount),
+        last_sleep=draw(st.none() | st.builds(Sleep, slept_s=amount, woke_unix_s=amount)),
     )
     return Beat(
         node=node,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from urllib.parse import quote
+
 import grpc
 import pytest
 
@@ -52,3 +54,16 @@ def test_a_method_that_the_node_lacks_means_that_it_is_too_old() -> None:
 
 def test_every_exit_code_is_one_of_the_documented_ones() -> None:
     assert {cls.exit_code for cls in every_class(errors.RealignError)} == {1, 2, 3, 4, 5}
+
+
+@pytest.mark.parametrize("character", ["x", "é", "語", "😀", "\0", "\ud800"])
+def test_a_sentence_about_something_very_long_is_cut_to_what_a_status_holds(character: str) -> None:
+    message = fault_of(errors.NotFound(f"there is no job {character * 100_000}")).message
+    assert message.startswith("there is no job ")
+    assert message.endswith("…")
+    assert len(quote(message, errors="replace")) < 8 * 1024
+
+
+def test_a_sentence_of_usual_length_comes_whole() -> None:
+    sentence = "there is no setting; there are " + ", ".join(f"setting_{number}" for number in range(100))
+    assert fault_of(errors.BadInput(sentence)).message == sentence

@@ -31,6 +31,7 @@ SPEC = job_spec(
     exclude_nodes=("c",),
     settings={"beta": "0.2"},
     overrides={"win_rate": "a trial"},
+    thresholds={"win_rate.baseline": "0.5"},
 )
 
 
@@ -53,6 +54,7 @@ def test_a_printed_spec_is_the_request_that_it_was_made_of() -> None:
         earlier=Sha256("b"),
         drops=("page 3",),
         overrides={"win_rate": "a trial"},
+        thresholds={"win_rate.baseline": "0.5"},
         judges=("big",),
         thinking={"target": "strip"},
     )
@@ -65,7 +67,15 @@ def test_what_the_message_says_wins_over_the_spec() -> None:
     assert request_from_wire(pb.JobRequest(spec_json=to_json(SPEC), judge="tiny")).judges == ()
 
 
-@pytest.mark.parametrize("damage", ["[]", "{", '{"count": "ten"}', '{"settings": 3}', '{"data": {"name": "x"}}'])
+def test_a_seed_of_zero_wins_over_the_spec_and_none_does_not() -> None:
+    assert request_from_wire(pb.JobRequest(spec_json=to_json(SPEC), seed=0)).seed == 0
+    assert request_from_wire(pb.JobRequest(spec_json=to_json(SPEC))).seed == 4
+    assert request_from_wire(pb.JobRequest()).seed == 0
+
+
+@pytest.mark.parametrize(
+    "damage", ["[]", "{", '{"count": "ten"}', '{"settings": 3}', '{"thresholds": 3}', '{"data": {"name": "x"}}']
+)
 def test_a_damaged_spec_is_one_sentence(damage: str) -> None:
-    with pytest.raises(BadInput, match=r"^the spec is damaged \(.*\): print it again with show --spec$"):
+    with pytest.raises(BadInput, match=r"^the spec is damaged; print it again with show --spec$"):
         request_from_wire(pb.JobRequest(spec_json=damage))

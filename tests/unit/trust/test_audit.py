@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from realign_daemon.testing.manual_clock import ManualClock
 from realign_daemon.trust import audit_table
 from realign_daemon.trust.audit import AuditLine, Deed, first_broken, next_line
-from realign_daemon.trust.audit_table import AUDIT_SCHEMA, AuditTable
+from realign_daemon.trust.audit_table import AuditTable
 from realign_daemon.work.database import Database
 
 DEEDS = st.builds(Deed, actor=st.text(), role=st.text(), method=st.text(), object=st.text(), outcome=st.text())
@@ -94,8 +94,6 @@ def clock() -> ManualClock:
 async def opened(path: Path) -> Database:
     database = Database(path / "ledger.sqlite")
     await database.open()
-    wanted = AUDIT_SCHEMA.replace("CREATE TABLE", "CREATE TABLE IF NOT EXISTS")
-    await database.run(lambda connection: connection.execute(wanted) and None)
     return database
 
 

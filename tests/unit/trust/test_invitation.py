@@ -17,7 +17,7 @@ WRONG = Token.mint(DIGEST).secret_text
 
 
 def invite(invitations: Invitations, *, ttl_s: float = 3600.0) -> Token:
-    return invitations.invite(authority_sha256=DIGEST, role="submit", name="ann", ttl_s=ttl_s)
+    return invitations.invite(authority_sha256=DIGEST, role="submit", name="ann", by="owner", ttl_s=ttl_s)
 
 
 async def redeem(invitations: Invitations, clock: ManualClock, secret: str) -> Invitation | Refusal:
@@ -33,7 +33,9 @@ async def test_an_invitation_lets_one_in_and_then_nobody() -> None:
     invitations = Invitations(clock)
     token = invite(invitations)
 
-    assert await invitations.redeem(token.secret_text) == Invitation(role="submit", name="ann", expires_at_s=4600.0)
+    assert await invitations.redeem(token.secret_text) == Invitation(
+        role="submit", name="ann", by="owner", expires_at_s=4600.0
+    )
     assert (invitations.outstanding, invitations.is_open) == (0, False)
     assert await redeem(invitations, clock, token.secret_text) == Refusal(
         reason="this invitation was used already; ask for a new invitation"
@@ -62,7 +64,7 @@ async def test_an_invitation_expires_while_the_machine_sleeps_and_not_when_its_w
     )
 
 
-@pytest.mark.parametrize("secret", [WRONG, "", "x", WRONG.upper()])
+@pytest.mark.parametrize("secret", [WRONG, "", "x", WRONG.upper()], ids=["another", "none", "short", "upper case"])
 async def test_a_wrong_secret_is_answered_late_and_uses_nothing_up(secret: str) -> None:
     clock = ManualClock()
     invitations = Invitations(clock)

@@ -228,6 +228,7 @@ def test_the_owner_of_another_node_is_an_admin_here_over_any_number_of_hops() ->
         (NODE, f"{NODE.spki}:node"),
         (NODE, f"{'0' * 64}:admin"),
     ],
+    ids=[str(number) for number in range(13)],  # the keys differ from run to run
 )
 def test_nobody_else_is_spoken_for(caller: Member, header: str) -> None:
     belonging = members(NODE, CLIENT, ADMIN)

@@ -17,6 +17,7 @@ def test_bytes_come_back_from_any_offset(tmp_path: Path) -> None:
     name = store.put_bytes(b"0123456789")
     assert name == hashlib.sha256(b"0123456789").hexdigest()
     assert b"".join(store.chunks(name, offset=4)) == b"456789"
+    assert list(store.chunks(name, offset=2**64 - 1)) == []
 
 
 def test_bytes_that_are_not_what_was_announced_are_not_kept(tmp_path: Path) -> None:

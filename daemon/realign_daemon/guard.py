@@ -1,0 +1,210 @@
+"""Guard: who may talk to this daemon, put together: its doors, the cluster it is in, and what changes that."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+
+import structlog
+
+from realign_daemon.clock import Clock
+from realign_daemon.cluster.addresses import Address
+from realign_daemon.cluster.discovery import Announcement, find_join, mark, own_addresses, tag_mark
+from realign_daemon.cluster.facts import NodeId
+from realign_daemon.cluster.view import ClusterView
+from realign_daemon.config import Config
+from realign_daemon.errors import Ambiguous, BadInput, NotFound, WrongState
+from realign_daemon.rpc.authorisation import Authorisation, OwnerOf
+from realign_daemon.rpc.caller import caller
+from realign_daemon.rpc.doors import MembersDoor, OpenDoor, OwnersDoor
+from realign_daemon.rpc.enrolment import enrol
+from realign_daemon.rpc.holder import Holder
+from realign_daemon.rpc.join_ports import JoinPorts
+from realign_daemon.rpc.join_servicer import JoinServicer
+from realign_daemon.rpc.neighbours import Neighbours
+from realign_daemon.rpc.quota import Quotas
+from realign_daemon.rpc.server import AddToServer, Opening, Server
+from realign_daemon.rpc.tls import members_credentials
+from realign_daemon.rpc.trust_servicer import TrustServicer
+from realign_daemon.trust.audit import AuditTrail
+from realign_daemon.trust.invitation import parse_token
+from realign_daemon.trust.registrar import Registrar
+from realign_daemon.trust.renewal import Renewal
+from realign_daemon.trust.trust import Trust
+
+log = structlog.get_logger()
+
+ANY_PORT = Address(host="127.0.0.1", port=0)  # where no certificates protect it
+EVERYWHERE = Address(host="0.0.0.0", port=0)  # noqa: S104 - behind certificates, which everybody there must show
+FIND_TIMEOUT_S = 5.0  # by Bonjour, which answers within two seconds where it works
+
+Rehome = Callable[[NodeId], Awaitable[None]]  # gives the jobs of a lost node new homes, by an operator's word
+
+
+class KeyReplaced(Exception):
+    """This daemon has become another node: everything that knows its old id must be made anew."""
+
+
+class Guard:
+    """`opening`, `owner` and `services` are for the server; `run` must be running once that serves."""
+
+    def __init__(
+        self,
+        config: Config,
+        *,
+        server: Server,
+        trust: Trust,
+        audit: AuditTrail,
+        view: ClusterView,
+        neighbours: Neighbours,
+        owner_of: OwnerOf,
+        rehome: Rehome,
+        clock: Clock,
+        is_witness: bool = False,
+    ) -> None:
+        self._config = config
+        self._server = server
+        self._trust = trust
+        self._view = view
+        self._rehome = rehome
+        self._is_witness = is_witness
+        self._moved = asyncio.Event()
+        doors = (OwnersDoor(), OpenDoor(), MembersDoor(lambda: trust.members, clock))
+        quotas = Quotas(calls_per_s=config.limits.calls_per_s, clock=clock)
+        self._doors = [
+            Authorisation(door, clock=clock, audit=audit, quotas=quotas, owner_of=owner_of) for door in doors
+        ]
+        registrar = Registrar(trust, clock)
+        holder = Holder(neighbours.other_channels)
+        self._renewal = Renewal(trust, registrar, ask=holder.renew, clock=clock)
+        self._join_ports = JoinPorts(
+            trust,
+            JoinServicer(trust, registrar, audit, self._all_addresses),
+            host=lambda: server.address.host,
+            changed=view.announce_anew,
+            clock=clock,
+        )
+        servicer = TrustServicer(
+            trust,
+            registrar,
+            holder=holder,
+            join_port=self._join_ports,
+            operator=self,
+            leader=neighbours.leader_channel,
+            audit=audit,
+            clock=clock,
+        )
+        self.services: tuple[AddToServer, ...] = (servicer.add_to,)
+        trust.on_move(self._moved.set)
+        trust.on_news(self._review)
+
+    @property
+    def owner(self) -> Authorisation:
+        """For the unix socket."""
+        return self._doors[0]
+
+    def opening(self) -> Opening:
+        """How the daemon is reached over TCP now."""
+        network = self._config.network
+        _, open_door, members_door = self._doors
+        if self._trust.cluster:
+            return Opening(
+                listen=network.listen or EVERYWHERE,
+                keeps_port=True,
+                credentials=members_credentials(self._trust),
+                authorisation=members_door,
+            )
+        listen = network.listen or ANY_PORT
+        if not network.insecure_lan and not listen.is_loopback:
+            log.warning("network.kept_to_loopback", wanted=str(listen), remedy="found a cluster, or join one")
+            listen = Address(host=ANY_PORT.host, port=listen.port)
+        return Opening(listen=listen, authorisation=open_door)
+
+    def announcement(self) -> Announcement:
+        """What this node says of itself by Bonjour now."""
+        trust, config = self._trust, self._config
+        marks = tuple(map(mark, trust.members.bundle.digests)) or (tag_mark(config.cluster.tag),)
+        is_shielded = bool(trust.cluster) and not self._server.address.is_loopback
+        return Announcement(
+            node=self._view.identity.node,
+            name=config.node.name,
+            marks=marks,
+            beyond_loopback=config.network.insecure_lan or is_shielded,
+            join_port=self._join_ports.port,
+        )
+
+    async def run(self) -> None:
+        """Follows the news of members, renews, and listens anew after a move, until cancelled.
+
+        Raises:
+            KeyReplaced: inside a group.
+        """
+        node = self._trust.node_id
+        self._meet()
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(self._trust.run(), name="trust.news")
+            tasks.create_task(self._renewal.run(), name="trust.renewal")
+            tasks.create_task(self._join_ports.run(), name="trust.join")
+            while True:
+                await self._moved.wait()
+                self._moved.clear()
+                if self._trust.node_id != node:
+                    raise KeyReplaced
+                await self._server.reopen()
+                self._meet()
+
+    # What an operator's word does; see rpc.trust_servicer.Operator.
+
+    async def enrol(self, token: str, address: str) -> None:
+        """Takes this daemon into the cluster of the token; a key that the cluster will not have back is replaced."""
+        invitation = parse_token(token)
+        if self._trust.cluster:
+            raise WrongState(f"this daemon is in the cluster {self._trust.cluster!r}; leave that one first")
+        try:
+            places = (Address.parse(address),) if address else ()
+        except ValueError as error:
+            raise BadInput(str(error)) from error
+        enrolled, key = await enrol(
+            places or await find_join(invitation.authority_sha256, timeout_s=FIND_TIMEOUT_S),
+            invitation,
+            self._trust.holdings.key,
+            name=self._config.node.name,
+            is_witness=self._is_witness,
+        )
+        await self._trust.join(enrolled, key=key)
+
+    async def remove_dead(self, reference: str) -> None:
+        """Revokes a node that is not there any more, and gives its jobs new homes."""
+        found = [member for member in self._trust.members.find(reference) if member.certificate.node_id is not None]
+        if len(found) != 1:
+            error = Ambiguous if found else NotFound
+            raise error(
+                f"{len(found) or 'no'} nodes are called {reference!r}; `realignctl cluster members` lists their keys"
+            )
+        node = found[0].certificate.node_id
+        assert node is not None, "chosen for having one"
+        if any(member.node == node and member.state != "dead" for member in self._view.members()):
+            raise WrongState(f"node {reference!r} is alive; use `realignctl cluster revoke` to put it out")
+        await self._trust.revoke(found[0].spki, reason="it was lost", by=caller())
+        await self._rehome(node)
+
+    async def transfer(self, reference: str) -> None:
+        """Has that node lead, or for an empty reference whoever ranks best."""
+        self._view.hand_over(reference)
+
+    # The rest.
+
+    def _meet(self) -> None:
+        cluster = self._trust.cluster
+        self._view.meet_anew(
+            tag=cluster or self._config.cluster.tag, has_certificates=bool(cluster), hints=self._trust.hints
+        )
+
+    def _review(self) -> None:
+        for door in self._doors:
+            door.review()
+        self._view.review()
+
+    def _all_addresses(self) -> tuple[Address, ...]:
+        others = (address for member in self._view.members() for address in member.addresses)
+        return tuple(dict.fromkeys((*own_addresses(self._server.address), *others)))

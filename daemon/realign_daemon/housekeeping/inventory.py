@@ -1,0 +1,122 @@
+"""Inventory in the ledger: what is there of each kind, and its removal.
+
+Every function runs inside a transaction of the caller. To look and to remove in one transaction leaves no room for a
+job that begins in between. The ledger does nothing else meanwhile: 2 s for 200,000 results, and 4 s more to remove
+half of them (measured 2026-11-23 on two busy cores).
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+import sqlite3
+from typing import Any
+
+from realign_daemon.curation.record import ENDED
+from realign_daemon.engine.api import Sha256
+from realign_daemon.housekeeping.garbage import AttemptFacts, Garbage, JobFacts, ResultFacts
+from realign_daemon.journal.entries import Ref, strike
+from realign_daemon.journal.kind import fields
+from realign_daemon.journal.results import FAILURES, RESULTS
+from realign_daemon.work import job_rows
+from realign_daemon.work.job_rows import StoredJob
+from realign_daemon.work.units import UnitKey
+
+# Whatever may be the name of a file: also what a newer version calls it in a record that this one can't read.
+_HASH = re.compile(r"[0-9a-f]{64}")
+_HASH_IN_BYTES = re.compile(_HASH.pattern.encode())
+_AT = {"at_unix_s": (int, float)}
+_REMOVED = "SELECT ref FROM shared_facts WHERE kind='tombstone'"
+
+
+def homes(connection: sqlite3.Connection) -> frozenset[str]:
+    """The node ids of the homes of all jobs."""
+    return frozenset(str(row[0]) for row in connection.execute("SELECT DISTINCT home FROM jobs WHERE home!=''"))
+
+
+def jobs(connection: sqlite3.Connection, *, here: str) -> tuple[JobFacts, ...]:
+    """The jobs of all nodes; `here` is this node's id. One whose record can't be read has not ended."""
+    return tuple(_job(stored, here=here) for stored in job_rows.select(connection))
+
+
+def removed_unix_s(connection: sqlite3.Connection) -> float:
+    """When a job of any node was removed last; -inf when none was."""
+    payloads = connection.execute("SELECT payload FROM shared_facts WHERE kind='tombstone'")
+    return max((fields(payload, _AT)["at_unix_s"] for (payload,) in payloads), default=-math.inf)
+
+
+def used_here(connection: sqlite3.Connection) -> frozenset[UnitKey]:
+    """The units that jobs which run or ran here used."""
+    query = f"SELECT DISTINCT unit_key FROM job_units WHERE job_id NOT IN ({_REMOVED})"  # noqa: S608 - our own text
+    return frozenset(UnitKey(row[0]) for row in connection.execute(query))
+
+
+def results(connection: sqlite3.Connection) -> tuple[ResultFacts, ...]:
+    """Every result."""
+    query = (
+        "SELECT unit_key, result_hash, LENGTH(result), started_unix_s, "
+        "CASE WHEN kind IN ('trained', 'fused') THEN result ELSE x'' END FROM results"
+    )
+    return tuple(
+        ResultFacts(
+            key=UnitKey(key),
+            digest=Sha256(digest),
+            size_bytes=size,
+            since_unix_s=since,
+            files=frozenset(Sha256(found.decode()) for found in _HASH_IN_BYTES.findall(naming)),
+        )
+        for key, digest, size, since, naming in connection.execute(query)
+    )
+
+
+def attempts(connection: sqlite3.Connection) -> tuple[AttemptFacts, ...]:
+    """Every time that a unit was computed."""
+    query = "SELECT id, uid, unit_key, ended_unix_s FROM executions"
+    return tuple(
+        AttemptFacts(row=row, uid=uid, key=UnitKey(key), since_unix_s=since)
+        for row, uid, key, since in connection.execute(query)
+    )
+
+
+def computations(connection: sqlite3.Connection) -> tuple[int, int]:
+    """How many, and their bytes."""
+    query = "SELECT COUNT(*), COALESCE(SUM(LENGTH(result)), 0) FROM computations"
+    count, size_bytes = connection.execute(query).fetchone()
+    return int(count), int(size_bytes)
+
+
+def remove(connection: sqlite3.Connection, garbage: Garbage) -> None:
+    """Takes out what the ledger holds of the garbage, and what a removed job was still noted to use."""
+    connection.execute(f"DELETE FROM job_units WHERE job_id IN ({_REMOVED})")  # noqa: S608 - our own text
+    connection.executemany(
+        "DELETE FROM results WHERE unit_key=? AND result_hash=?", ((one.key, one.digest) for one in garbage.results)
+    )
+    connection.executemany("DELETE FROM executions WHERE id=?", ((one.row,) for one in garbage.attempts))
+    for one in garbage.results:
+        strike(connection, Ref(kind=RESULTS.name, ref=f"{one.key}/{one.digest}"))
+    for uid in [one.uid for one in garbage.attempts if one.uid is not None]:
+        strike(connection, Ref(kind=FAILURES.name, ref=uid))
+    if garbage.computations:
+        connection.execute("DELETE FROM computations")
+
+
+def rows(connection: sqlite3.Connection) -> dict[str, int]:
+    """How many rows each table has."""
+    tables = connection.execute("SELECT name FROM sqlite_master WHERE type='table' ORDER BY name").fetchall()
+    return {name: int(connection.execute(f'SELECT COUNT(*) FROM "{name}"').fetchone()[0]) for (name,) in tables}  # noqa: S608 - the schema's own names
+
+
+def _job(stored: StoredJob, *, here: str) -> JobFacts:
+    try:
+        record: Any = json.loads(stored.record)
+        ended = float(record["ended_unix_s"]) if record["state"] in ENDED else 0.0
+    except (ValueError, TypeError, KeyError):
+        ended = 0.0
+    named = {*stored.blobs, *_HASH.findall(stored.spec), *_HASH.findall(stored.record)}
+    return JobFacts(
+        created_unix_s=stored.created_unix_s,
+        ended_unix_s=ended or None,  # 0: cancelled, and what it made is being written
+        is_homed_here=stored.home in ("", here),
+        files=frozenset(map(Sha256, named)),
+    )

@@ -1,0 +1,149 @@
+"""Jobs as nodes share them: the frozen job with its home, its latest record, and its removal."""
+
+from __future__ import annotations
+
+import json
+import re
+import sqlite3
+from typing import Final, cast
+
+from realign_daemon.engine.api import Sha256
+from realign_daemon.engine.codec import pack
+from realign_daemon.journal.entries import Ref, strike
+from realign_daemon.journal.facts import Facts, earliest
+from realign_daemon.journal.kind import fields
+
+_JOB = {
+    "client_token": str,
+    "spec": str,
+    "created_unix_s": (int, float),
+    "owner": str,
+    "blobs": str,
+    "home": str,
+    "voters": str,
+    "config_epoch": int,
+    "instance": int,
+    "revision": int,
+}
+_RECORD = {"record": str, "config_epoch": int, "instance": int, "version": int}
+_COLUMNS = ", ".join(_JOB)
+# The higher one stays. What follows the three numbers never differs where they are equal, unless a node is broken:
+# then all nodes keep the same all the same.
+_JOB_RANK = "{0}config_epoch, {0}instance, {0}revision, {0}home, {0}voters, {0}spec, {0}owner, {0}blobs"
+_RECORD_RANK = "{0}config_epoch, {0}instance, {0}version, {0}record"
+_SHA256 = re.compile(r"[0-9a-f]{64}")
+
+
+class JobKind:
+    """Frozen jobs. The one with the higher configuration epoch, instance, revision stays, and its home with it."""
+
+    name = "job"
+
+    def load(self, connection: sqlite3.Connection, ref: str) -> bytes | None:
+        """See Kind."""
+        row = connection.execute(f"SELECT {_COLUMNS} FROM jobs WHERE job_id=?", (ref,)).fetchone()  # noqa: S608 - our own column names
+        return pack(dict(zip(_JOB, row, strict=True))) if row else None
+
+    def merge(self, connection: sqlite3.Connection, ref: str, payload: bytes) -> bool:
+        """See Kind. A removed job stays removed."""
+        found = fields(payload, _JOB)
+        _hashes(found["blobs"])
+        if not found["home"]:
+            raise ValueError("the job has no home")
+        if is_removed(connection, ref):
+            return False
+        news = ", ".join(f"{name}=excluded.{name}" for name in _JOB)
+        done = connection.execute(
+            f"INSERT INTO jobs (job_id, {_COLUMNS}) VALUES (?,?,?,?,?,?,?,?,?,?,?) "  # noqa: S608 - see above
+            f"ON CONFLICT(job_id) DO UPDATE SET {news} "
+            f"WHERE ({_JOB_RANK.format('excluded.')}) > ({_JOB_RANK.format('')})",
+            (ref, *found.values()),
+        )
+        return done.rowcount > 0
+
+    def blobs(self, payload: bytes) -> tuple[Sha256, ...]:
+        """See Kind."""
+        return _hashes(fields(payload, _JOB)["blobs"])
+
+
+class RecordKind:
+    """How far jobs are, as their homes wrote it down last."""
+
+    name = "record"
+
+    def load(self, connection: sqlite3.Connection, ref: str) -> bytes | None:
+        """See Kind."""
+        query = "SELECT record, config_epoch, instance, version FROM records WHERE job_id=?"
+        row = connection.execute(query, (ref,)).fetchone()
+        return pack(dict(zip(_RECORD, row, strict=True))) if row else None
+
+    def merge(self, connection: sqlite3.Connection, ref: str, payload: bytes) -> bool:
+        """See Kind. A removed job stays removed."""
+        found = fields(payload, _RECORD)
+        if is_removed(connection, ref):
+            return False
+        done = connection.execute(
+            "INSERT INTO records (job_id, record, config_epoch, instance, version) VALUES (?,?,?,?,?) "  # noqa: S608 - see above
+            "ON CONFLICT(job_id) DO UPDATE SET record=excluded.record, config_epoch=excluded.config_epoch, "
+            "instance=excluded.instance, version=excluded.version "
+            f"WHERE ({_RECORD_RANK.format('excluded.')}) > ({_RECORD_RANK.format('')})",
+            (ref, *found.values()),
+        )
+        return done.rowcount > 0
+
+    def blobs(self, payload: bytes) -> tuple[Sha256, ...]:  # noqa: ARG002 - a record names none
+        """See Kind."""
+        return ()
+
+
+class Intents(Facts):
+    """What somebody asked of a job whose home was away: `<job>/cancel`."""
+
+    def __init__(self) -> None:
+        super().__init__("intent", earliest)
+
+    def merge(self, connection: sqlite3.Connection, ref: str, payload: bytes) -> bool:
+        """See Kind. Nothing is asked of a removed job."""
+        return not is_removed(connection, ref.partition("/")[0]) and super().merge(connection, ref, payload)
+
+
+class Tombstones(Facts):
+    """Jobs that were removed: nothing of them comes back, from whatever node."""
+
+    def __init__(self) -> None:
+        super().__init__("tombstone", earliest)
+
+    def merge(self, connection: sqlite3.Connection, ref: str, payload: bytes) -> bool:
+        """See Kind."""
+        changed = super().merge(connection, ref, payload)
+        for table in ("jobs", "records", "job_units"):
+            connection.execute(f"DELETE FROM {table} WHERE job_id=?", (ref,))  # noqa: S608 - our own table names
+        cancel = Ref(kind="intent", ref=f"{ref}/cancel")
+        connection.execute("DELETE FROM shared_facts WHERE kind=? AND ref=?", (cancel.kind, cancel.ref))
+        for gone in (Ref(kind="job", ref=ref), Ref(kind="record", ref=ref), cancel):
+            strike(connection, gone)
+        return changed
+
+
+def is_removed(connection: sqlite3.Connection, job_id: str) -> bool:
+    """Whether the job has a tombstone."""
+    query = "SELECT 1 FROM shared_facts WHERE kind='tombstone' AND ref=?"
+    return connection.execute(query, (job_id,)).fetchone() is not None
+
+
+def _hashes(text: str) -> tuple[Sha256, ...]:
+    """The content hashes in a JSON list. Raises ValueError when it is none."""
+    try:
+        plain: object = json.loads(text)
+    except RecursionError as error:
+        raise ValueError("the list of files is nested") from error
+    found = cast("list[object]", plain) if isinstance(plain, list) else [None]
+    if not all(isinstance(one, str) and _SHA256.fullmatch(one) for one in found):
+        raise ValueError("the job's files are no list of content hashes")
+    return tuple(cast("list[Sha256]", found))
+
+
+JOBS: Final = JobKind()
+RECORDS: Final = RecordKind()
+INTENTS: Final = Intents()
+TOMBSTONES: Final = Tombstones()
