@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import grpc
 import grpc.aio
@@ -21,7 +21,6 @@ from realign_client.endpoint import find_endpoint
 from realign_client.errors import error_of_call
 from realign_client.outputs import receive
 from realign_client.sources import SourceFile, pieces
-from realign_client.trust_calls import TrustCalls
 from realign_client.uploads import Progress, upload
 from realign_proto.v1 import curation_pb2 as pb
 from realign_proto.v1 import facts_pb2, host_pb2, housekeeping_pb2, status_pb2
@@ -30,6 +29,9 @@ from realign_proto.v1.files_pb2_grpc import FilesStub
 from realign_proto.v1.host_pb2_grpc import HostStub
 from realign_proto.v1.housekeeping_pb2_grpc import HousekeepingStub
 from realign_proto.v1.status_pb2_grpc import StatusStub
+
+if TYPE_CHECKING:
+    from realign_client.trust_calls import TrustCalls
 
 CALL_TIMEOUT_S = 35.0  # a node gives the job's home 30 s when it passes a call on
 SUBMIT_TIMEOUT_S = 2100.0  # a node gives the job's home 1800 s to fetch the sources and to parse them
@@ -61,12 +63,19 @@ class Client:
 
     def __init__(self, channel: grpc.aio.Channel, target: str) -> None:
         self.target = target
-        self.trust = TrustCalls(channel, target)
+        self._channel = channel
         self._curation = CurationStub(channel)
         self._status = StatusStub(channel)
         self._files = FilesStub(channel)
         self._host = HostStub(channel)
         self._housekeeping = HousekeepingStub(channel)
+
+    @property
+    def trust(self) -> TrustCalls:
+        """Calls about who belongs to the cluster."""
+        from realign_client.trust_calls import TrustCalls
+
+        return TrustCalls(self._channel, self.target)
 
     async def submit(
         self,

@@ -6,6 +6,7 @@ import hashlib
 import os
 import threading
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
 from zeroconf import InterfaceChoice, IPVersion, ServiceBrowser, ServiceInfo, ServiceStateChange, Zeroconf
@@ -15,6 +16,7 @@ from realign_client.reach import accepts
 SERVICE_TYPE = "_realign._tcp.local."
 TAG_VARIABLE = "REALIGN_CLUSTER_TAG"
 BROWSE_TIMEOUT_S = 2.0
+JOIN_TIMEOUT_S = 10.0  # a node that has just founded its cluster needs some three seconds to be heard
 RESOLVE_TIMEOUT_MS = 1000
 MARK_BYTES = 8  # of the SHA-256 of a tag or an authority, hex: what daemons announce instead
 
@@ -42,14 +44,15 @@ def browse(marks: frozenset[str], timeout_s: float = BROWSE_TIMEOUT_S) -> str | 
     return _first(read, timeout_s)
 
 
-def find_join(authority_sha256: bytes, timeout_s: float = BROWSE_TIMEOUT_S) -> tuple[str, ...]:
+def find_join(authority_sha256: bytes, timeout_s: float = JOIN_TIMEOUT_S) -> tuple[str, ...]:
     """HOST:PORT where those ask who have an invitation of this authority; empty when nobody says so in time."""
 
     def read(info: ServiceInfo) -> tuple[str, ...] | None:
         port = (info.properties.get(b"join") or b"").decode(errors="replace")
         if mark(authority_sha256) not in _marks(info) or not port.isdecimal():
             return None
-        return tuple(f"{host}:{port}" for host in info.parsed_addresses(IPVersion.V4Only))
+        hosts = sorted(info.parsed_addresses(IPVersion.V4Only), key=lambda host: host.startswith("127."))
+        return tuple(f"{host}:{port}" for host in hosts)  # loopback last: it is every machine's own
 
     return _first(read, timeout_s) or ()
 
@@ -59,7 +62,15 @@ def _marks(info: ServiceInfo) -> set[str]:
 
 
 def _first(read: Callable[[ServiceInfo], T | None], timeout_s: float) -> T | None:
-    """What is read out of the first announcement that has it."""
+    """What is read out of the first announcement that has it.
+
+    In a thread of its own: within a running event loop zeroconf would wait for that loop, which waits for this.
+    """
+    with ThreadPoolExecutor(1) as thread:
+        return thread.submit(_browsed, read, timeout_s).result()
+
+
+def _browsed(read: Callable[[ServiceInfo], T | None], timeout_s: float) -> T | None:
     found: list[T] = []
     done = threading.Event()
 

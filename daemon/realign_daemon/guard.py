@@ -36,7 +36,7 @@ log = structlog.get_logger()
 
 ANY_PORT = Address(host="127.0.0.1", port=0)  # where no certificates protect it
 EVERYWHERE = Address(host="0.0.0.0", port=0)  # noqa: S104 - behind certificates, which everybody there must show
-FIND_TIMEOUT_S = 5.0  # by Bonjour, which answers within two seconds where it works
+FIND_TIMEOUT_S = 10.0  # by Bonjour; a node that has just founded its cluster needs some three seconds to be heard
 
 Rehome = Callable[[NodeId], Awaitable[None]]  # gives the jobs of a lost node new homes, by an operator's word
 
@@ -80,7 +80,7 @@ class Guard:
         self._join_ports = JoinPorts(
             trust,
             JoinServicer(trust, registrar, audit, self._all_addresses),
-            host=lambda: server.address.host,
+            host=lambda: self._wanted().host,
             changed=view.announce_anew,
             clock=clock,
         )
@@ -105,20 +105,11 @@ class Guard:
 
     def opening(self) -> Opening:
         """How the daemon is reached over TCP now."""
-        network = self._config.network
         _, open_door, members_door = self._doors
-        if self._trust.cluster:
-            return Opening(
-                listen=network.listen or EVERYWHERE,
-                keeps_port=True,
-                credentials=members_credentials(self._trust),
-                authorisation=members_door,
-            )
-        listen = network.listen or ANY_PORT
-        if not network.insecure_lan and not listen.is_loopback:
-            log.warning("network.kept_to_loopback", wanted=str(listen), remedy="found a cluster, or join one")
-            listen = Address(host=ANY_PORT.host, port=listen.port)
-        return Opening(listen=listen, authorisation=open_door)
+        if not self._trust.cluster:
+            return Opening(listen=self._wanted(), authorisation=open_door)
+        credentials = members_credentials(self._trust)
+        return Opening(listen=self._wanted(), keeps_port=True, credentials=credentials, authorisation=members_door)
 
     def announcement(self) -> Announcement:
         """What this node says of itself by Bonjour now."""
@@ -193,6 +184,17 @@ class Guard:
         self._view.hand_over(reference)
 
     # The rest.
+
+    def _wanted(self) -> Address:
+        """Where the daemon is to listen now; it may take a moment to get there."""
+        network = self._config.network
+        if self._trust.cluster:
+            return network.listen or EVERYWHERE
+        listen = network.listen or ANY_PORT
+        if network.insecure_lan or listen.is_loopback:
+            return listen
+        log.warning("network.kept_to_loopback", wanted=str(listen), remedy="found a cluster, or join one")
+        return Address(host=ANY_PORT.host, port=listen.port)
 
     def _meet(self) -> None:
         cluster = self._trust.cluster

@@ -175,8 +175,9 @@ class Discovery:
         await zeroconf.async_register_service(_service(said, announced))  # pyright: ignore[reportUnknownMemberType]
         log.info("discovery.announced", addresses=[str(address) for address in announced])
         while True:
-            with suppress(TimeoutError):
-                await asyncio.wait_for(self._woken.wait(), self._timing.interfaces_s)
+            with suppress(TimeoutError):  # not wait_for, which up to Python 3.11 may swallow a cancellation
+                async with asyncio.timeout(self._timing.interfaces_s):
+                    await self._woken.wait()
             current, now_said, has_woken = self._addresses(), self._announcement(), self._woken.is_set()
             self._woken.clear()
             if (now_said.beyond_loopback, now_said.marks) != (said.beyond_loopback, said.marks):
@@ -225,7 +226,10 @@ async def find_join(authority_sha256: bytes, *, timeout_s: float) -> tuple[Addre
                         continue
                     port = info.decoded_properties.get("join") or ""
                     if mark(authority_sha256) in _marks(info) and port.isdecimal():
-                        return _addresses(info, int(port))
+                        places = _addresses(info, int(port))
+                        return tuple(
+                            sorted(places, key=lambda place: place.is_loopback)
+                        )  # which is every machine's own
             finally:
                 await browser.async_cancel()
     return ()

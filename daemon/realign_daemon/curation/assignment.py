@@ -78,6 +78,7 @@ class Assignment:
         record, clock = self._job.record, self._node.clock
         record.state = "running"
         record.started_unix_s = clock.unix()
+        record.began_unix_s = record.began_unix_s or record.started_unix_s
         try:
             await self._save("stage_started", f"{self._job.spec.job_id} is running")
             await self._work()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any, Literal
@@ -84,6 +83,7 @@ class JobRecord:
     # Some of what each stage made: shown until it has made it anew, and not kept beside an output folder.
     exhibits: dict[str, list[dict[str, Any]]] = field(default_factory=dict[str, list[dict[str, Any]]])
     summary: dict[str, Any] | None = None
+    began_unix_s: float = 0.0  # when it ran for the first time; restarts do not change that
     started_unix_s: float = 0.0
     ended_unix_s: float = 0.0
     reused: int = 0  # units that were computed before the job began, for another one
@@ -92,11 +92,6 @@ class JobRecord:
     def stage(self, name: str) -> StageRecord:
         """The stage of that name. Raises StopIteration when the workflow has none."""
         return next(stage for stage in self.stages if stage.name == name)
-
-    @property
-    def began_unix_s(self) -> float:
-        """When the first of its stages began for the first time; restarts do not change that. Infinite before."""
-        return min((stage.started_unix_s for stage in self.stages if stage.started_unix_s), default=math.inf)
 
     def count(self, results: Iterable[StoredResult], *, names: dict[str, str]) -> None:
         """Adds finished units to the totals of the nodes that computed them."""

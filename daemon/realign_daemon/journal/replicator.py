@@ -22,8 +22,8 @@ RETRY_S = 1.0
 LOOK_EVERY_S = 0.5  # how soon a node that came or went is noticed
 COUNT_EVERY_S = 5.0  # results on one disk only; counting among 100,000 takes some 50 ms
 COMPARE_EVERY_S = 3600.0  # all that two nodes hold, in case one has lost something without noticing
-# So long after something had to be left out the nodes are compared for the first time: room for a file, or what says that
-# a member's certificate counts, may have come by then. Twice as long every further time.
+# After something had to be left out they are compared so soon, then after twice as long: by then there may be room for
+# a file, or the authority known that issued a member's certificate.
 LEFT_OUT_S = 60.0
 LOOK_AT_CLOCK_S = 5.0
 BYTES_A_COMMIT = 4 * 1024 * 1024

@@ -21,16 +21,37 @@ from grpc_reflection.v1alpha import reflection
 from realign_daemon.cluster.addresses import Address
 from realign_daemon.durable_file import private_folder, replace_file
 from realign_daemon.errors import BadConfig, DirectoryInUse
-from realign_daemon.rpc.listener import OPTIONS, AddToServer, Listener
-from realign_proto.v1 import cluster_pb2, curation_pb2, decision_pb2, journal_pb2, status_pb2, trust_pb2, work_pb2
-
-__all__ = ["OPTIONS", "AddToServer", "Opening", "Server"]
+from realign_daemon.rpc.listener import AddToServer, Listener
+from realign_proto.v1 import (
+    cluster_pb2,
+    curation_pb2,
+    decision_pb2,
+    files_pb2,
+    host_pb2,
+    housekeeping_pb2,
+    journal_pb2,
+    status_pb2,
+    trust_pb2,
+    work_pb2,
+)
 
 log = structlog.get_logger()
 
+FILES = (
+    cluster_pb2,
+    curation_pb2,
+    decision_pb2,
+    files_pb2,
+    host_pb2,
+    housekeeping_pb2,
+    journal_pb2,
+    status_pb2,
+    trust_pb2,
+    work_pb2,
+)
 SERVICES = tuple(
     service.full_name
-    for file in (cluster_pb2, curation_pb2, decision_pb2, journal_pb2, status_pb2, trust_pb2, work_pb2)
+    for file in FILES
     for service in file.DESCRIPTOR.services_by_name.values()
     if service.name not in ("Join", "JoinPort")  # on listeners of their own
 )

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, cast
 import grpc.aio
 
 from realign_daemon.rpc.channels import open_channel
-from realign_daemon.rpc.server import OPTIONS
+from realign_daemon.rpc.listener import OPTIONS
 from realign_daemon.testing import memory_grpc
 from realign_daemon.testing.memory_network import Network
 from realign_daemon.testing.memory_server import MemoryServer

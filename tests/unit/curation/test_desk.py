@@ -108,9 +108,8 @@ async def home(tmp_path: Path) -> AsyncIterator[Home]:
 
 
 def begun(*stages: str) -> JobRecord:
-    """The record of a job whose stages begin now."""
-    now = time.time()
-    return JobRecord(stages=[StageRecord(name=name, title=name, started_unix_s=now) for name in stages or ("s",)])
+    """The record of a job that begins now."""
+    return JobRecord(began_unix_s=time.time(), stages=[StageRecord(name=name, title=name) for name in stages or ("s",)])
 
 
 async def ask(desk: Desk, numbers: range) -> None:

@@ -14,7 +14,6 @@ from hypothesis import strategies as st
 from realign_daemon.decision.ballot import NEVER, Ballot, Vote
 from realign_daemon.decision.messages import Accept, Accepted, Decision, Known, Prepare, Promised, Refused, Reply
 from realign_daemon.decision.store import DecisionStore
-from realign_daemon.decision.tables import TABLES
 from realign_daemon.decision.value import Ended, value_to_bytes
 from realign_daemon.engine.api import Sha256
 from realign_daemon.rpc import decision_convert as convert
@@ -99,7 +98,6 @@ async def channel(tmp_path: Path) -> AsyncIterator[grpc.aio.Channel]:
     """To a voter."""
     database = Database(tmp_path / "voter.sqlite")
     await database.open()
-    await database.run(lambda connection: [connection.execute(sql) for sql in TABLES.split(";")])
     server = grpc.aio.server(interceptors=[FaultInterceptor()])
     DecisionServicer(DecisionStore(database, noted=lambda _connection, _job_id, _instance: None)).add_to(server)
     port = server.add_insecure_port("127.0.0.1:0")

@@ -27,7 +27,6 @@ from realign_daemon.decision.messages import (
     Request,
 )
 from realign_daemon.decision.store import DecisionStore
-from realign_daemon.decision.tables import TABLES
 from realign_daemon.decision.value import Ended, Rehomed, value_to_bytes
 from realign_daemon.engine.api import Sha256
 from realign_daemon.work.database import Database
@@ -81,7 +80,6 @@ class Cluster:
     async def open(self) -> None:
         for database in self.databases.values():
             await database.open()
-            await database.run(lambda connection: [connection.execute(sql) for sql in TABLES.split(";")])
 
     async def close(self) -> None:
         for database in self.databases.values():
