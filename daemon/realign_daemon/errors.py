@@ -98,7 +98,7 @@ class DiskFailed(RealignError):
         """`reason` is SQLite's."""
         self.path = path
         super().__init__(
-            f"{path} can't be read or written ({reason}): realignd stops, so that it promises nothing that may be lost; "
+            f"{path} can't be read or written ({reason}): realignd stops, lest it promise what may be lost; "
             "check the disk, then start it again"
         )
 

@@ -10,6 +10,7 @@ import structlog
 from realign_daemon.clock import Clock
 from realign_daemon.cluster.addresses import Address
 from realign_daemon.cluster.discovery import Announcement, find_join, mark, own_addresses, tag_mark
+from realign_daemon.cluster.election import rank_of
 from realign_daemon.cluster.facts import NodeId
 from realign_daemon.cluster.view import ClusterView
 from realign_daemon.config import Config
@@ -180,8 +181,18 @@ class Guard:
         await self._rehome(node)
 
     async def transfer(self, reference: str) -> None:
-        """Has that node lead, or for an empty reference whoever ranks best."""
-        self._view.hand_over(reference)
+        """Has a living node lead, by name or the beginning of its id; for an empty reference whoever ranks best."""
+        living = [member for member in self._view.members() if member.state == "alive"]
+        if reference:
+            meant = [one for one in living if one.facts.name == reference or one.node.startswith(reference.lower())]
+        else:
+            meant = [min(living, key=lambda one: rank_of(one.facts))]
+        if len(meant) != 1:
+            error = Ambiguous if meant else NotFound
+            raise error(f"{len(meant) or 'no'} living nodes are called {reference!r}; see `realignctl nodes`")
+        if meant[0].node == self._view.leader:
+            raise WrongState(f"{meant[0].facts.name} leads already")
+        self._view.hand_over(meant[0].node)
 
     # The rest.
 

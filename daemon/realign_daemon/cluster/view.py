@@ -14,9 +14,10 @@ import structlog
 
 from realign_daemon.clock import Clock
 from realign_daemon.cluster import election, membership
+from realign_daemon.cluster.address_book import AddressBook
 from realign_daemon.cluster.addresses import Address
 from realign_daemon.cluster.beats import Beat, JobDigest, KnownPeer
-from realign_daemon.cluster.discovery import Discovery, Finding, PeerFound
+from realign_daemon.cluster.discovery import Discovery, Finding
 from realign_daemon.cluster.facts import NodeFacts, NodeId
 from realign_daemon.cluster.greeting import Greeting
 from realign_daemon.cluster.identity import Identity
@@ -25,7 +26,7 @@ from realign_daemon.cluster.peers import Peers, Target
 from realign_daemon.cluster.state import ClusterState, Store
 from realign_daemon.cluster.subscription import ClusterEvent, LeaderChanged, Subscription
 from realign_daemon.cluster.timing import DEFAULT, Timing
-from realign_daemon.errors import Ambiguous, NotFound, WrongState
+from realign_daemon.errors import WrongState
 from realign_daemon.rpc.channels import Channel, OpenChannel, open_channel
 
 log = structlog.get_logger()
@@ -36,7 +37,6 @@ LOG_NAMES = {
     membership.PeerLost: "peer.lost",
     membership.PeerReturned: "peer.returned",
 }
-REMEMBERED_NODES = 64  # whose addresses are kept; the one met longest ago goes first. The cluster is meant for 16
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -97,19 +97,16 @@ class ClusterView:
         self._own_addresses = own_addresses
         self._self_facts = self_facts
         self._jobs = jobs
-        self._static = frozenset(static_peers)
         self._discovery = discovery
         self._timing = timing
         self._open_channel = open_channel
         self._insecure_lan = insecure_lan
         self._peers = Peers(self, open_channel=open_channel, refuses=refuses, timing=timing)
         self._kept = store.load()
-        self._book = dict(self._kept.addresses)
-        self._found: dict[NodeId, tuple[Address, ...]] = {}
-        self._heard_of: dict[NodeId, tuple[Address, ...]] = {}  # from other nodes, until they are met
+        self._book = AddressBook(given=static_peers, met=self._kept.addresses)
         self._membership = Membership()
         self._leadership = election.restarted(
-            term=self._kept.term, knows_peers=bool(self._book), now_s=clock.continuous(), timing=timing
+            term=self._kept.term, knows_peers=bool(self._book.met), now_s=clock.continuous(), timing=timing
         )
         self._since_unix_s = 0.0
         self._sequence = 0
@@ -163,7 +160,7 @@ class ClusterView:
                 node=member.node,
                 state=member.state,
                 silent_s=now_s - member.heard_at_s,
-                addresses=self._book.get(member.node, ()),
+                addresses=self._book.where(member.node),
                 facts=member.beat.facts,
                 jobs=member.beat.jobs,
                 is_self=False,
@@ -202,7 +199,7 @@ class ClusterView:
     def meet_anew(self, *, tag: str, has_certificates: bool, hints: Sequence[Address] = ()) -> None:
         """Hangs up on all nodes and meets those of this tag from now on, at the hinted addresses, too."""
         self._tag = tag
-        self._static |= frozenset(hints)
+        self._book.give(hints)
         self._peers.is_exact = has_certificates
         self._peers.hang_up()
         self._hang_up_on_self()
@@ -214,26 +211,11 @@ class ClusterView:
         if self._discovery:
             self._discovery.wake()
 
-    def hand_over(self, reference: str) -> None:
-        """Has a living node lead instead of this one, by name or the beginning of its id; empty: whoever ranks best.
-
-        Raises:
-            NotFound, Ambiguous: no such node, or several.
-            WrongState: this node does not lead, or would be chosen itself.
-        """
+    def hand_over(self, node: NodeId) -> None:
+        """Has the node lead in the next term. Raises WrongState when this one does not lead."""
         if not self.leads:
             raise WrongState("this node does not lead, so it cannot hand over; ask again in a moment")
-        living = [member for member in self.members() if member.state == "alive"]
-        if reference:
-            meant = [one for one in living if one.facts.name == reference or one.node.startswith(reference.lower())]
-        else:
-            meant = [min(living, key=lambda one: election.rank_of(one.facts))]
-        if len(meant) != 1:
-            error = Ambiguous if meant else NotFound
-            raise error(f"{len(meant) or 'no'} living nodes are called {reference!r}; see `realignctl nodes`")
-        if meant[0].is_self:
-            raise WrongState(f"{meant[0].facts.name} leads already")
-        self._handing_to = meant[0].node
+        self._handing_to = node
 
     def review(self) -> None:
         """Hangs up on nodes that this one has nothing to do with any more."""
@@ -272,12 +254,7 @@ class ClusterView:
     def met(self, node: NodeId, addresses: tuple[Address, ...]) -> None:
         """A node answered or asked, and can be dialled there."""
         self._greeted.add(node)
-        if addresses and node != self.identity.node and set(self._book.get(node, ())) != set(addresses):
-            self._book.pop(node, None)
-            self._heard_of.pop(node, None)
-            self._book[node] = addresses
-            while len(self._book) > REMEMBERED_NODES:
-                del self._book[next(iter(self._book))]
+        if node != self.identity.node and self._book.meet(node, addresses):
             self._follow_addresses()
 
     def has_met(self, node: NodeId) -> bool:
@@ -335,7 +312,7 @@ class ClusterView:
     async def _believe(self, believed: election.Leadership) -> None:
         """Makes the belief this node's own: first on disk, then for all to hear."""
         before = self._leadership
-        kept = ClusterState(term=believed.term, leader=believed.leader, addresses=dict(self._book))
+        kept = ClusterState(term=believed.term, leader=believed.leader, addresses=self._book.met)
         if kept != self._kept:
             try:
                 await asyncio.to_thread(self._store.save, kept)
@@ -372,9 +349,9 @@ class ClusterView:
             facts=self._self_facts(),
             jobs=tuple(self._jobs()),
             peers=tuple(
-                KnownPeer(node=member.node, addresses=self._book[member.node])
+                KnownPeer(node=member.node, addresses=self._book.where(member.node))
                 for member in self._membership.present
-                if member.node in self._book
+                if self._book.where(member.node)
             ),
         )
         self._next_beat.set()
@@ -392,28 +369,20 @@ class ClusterView:
             subscription.put(event)
 
     def _learn(self, finding: Finding) -> None:
-        self._found.pop(finding.node, None)
-        if isinstance(finding, PeerFound) and len(self._found) < REMEMBERED_NODES:
-            self._found[finding.node] = finding.addresses
+        self._book.find(finding)
         self._follow_addresses()
 
     def _hear_of(self, peers: Sequence[KnownPeer]) -> None:
         """Dials nodes that another node hears and this one has not met; what they are, their Hello says."""
-        news = {peer.node: peer.addresses for peer in peers if peer.node not in (*self._book, self.identity.node)}
-        if any(self._heard_of.get(node) != addresses for node, addresses in news.items()):
-            self._heard_of.update(news)
+        if self._book.hear_of([peer for peer in peers if peer.node != self.identity.node]):
             self._follow_addresses()
 
     def _follow_addresses(self) -> None:
-        wanted = {Target(address=address) for address in self._static}
-        for known in (self._book, self._found, self._heard_of):
-            for node, addresses in known.items():
-                expects = node if self._peers.is_exact else None
-                wanted |= {Target(address=address, expects=expects) for address in addresses}
-        own = frozenset(self._own_addresses())
-        is_open = self._insecure_lan or self._peers.is_exact
+        own, is_exact = frozenset(self._own_addresses()), self._peers.is_exact
         self._peers.want(
-            target for target in wanted if target.address not in own and (is_open or target.address.is_loopback)
+            Target(address=address, expects=node if is_exact else None)
+            for address, node in self._book.entries()
+            if address not in own and (self._insecure_lan or is_exact or address.is_loopback)
         )
 
     def _hang_up_on_self(self) -> None:

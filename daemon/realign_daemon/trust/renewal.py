@@ -35,7 +35,7 @@ class Renewal:
         trust.on_news(self._news.set)
 
     async def run(self) -> None:
-        """Looks again and again, at once when there are news, until cancelled. A failure is tried again at the next look."""
+        """Looks again and again, at once when there are news, until cancelled; tries again what has failed."""
         while True:
             if self.is_due:
                 try:

@@ -19,7 +19,7 @@ from realign_daemon.journal.replicator import Replicator
 from realign_daemon.rpc.channels import OPTIONS
 from realign_daemon.rpc.journal_link import JournalLinks
 from realign_daemon.rpc.journal_servicer import JournalServicer
-from realign_daemon.rpc.server import OPTIONS as SERVER_OPTIONS
+from realign_daemon.rpc.listener import OPTIONS as SERVER_OPTIONS
 from realign_daemon.rpc.work_link import WorkLinks
 from realign_daemon.rpc.work_servicer import WorkServicer
 from realign_daemon.work.blobs import BlobStore
