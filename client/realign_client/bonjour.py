@@ -75,8 +75,8 @@ def _browsed(read: Callable[[ServiceInfo], T | None], timeout_s: float) -> T | N
     done = threading.Event()
 
     def on_change(zeroconf: Zeroconf, service_type: str, name: str, state_change: ServiceStateChange) -> None:
-        if state_change is ServiceStateChange.Removed or done.is_set():
-            return
+        if state_change is ServiceStateChange.Removed or done.is_set() or not name.endswith(f".{service_type}"):
+            return  # a name of another type, which anybody may send, is an error to zeroconf
         info = zeroconf.get_service_info(service_type, name, RESOLVE_TIMEOUT_MS)
         if info is not None and info.port and (value := read(info)):
             found.append(value)

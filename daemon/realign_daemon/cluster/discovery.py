@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import re
 import socket
 import sys
 from collections.abc import AsyncGenerator, Callable
@@ -28,6 +29,10 @@ log = structlog.get_logger()
 
 SERVICE = "_realign._tcp.local."
 RESOLVE_MS = 3_000
+MOST_RESOLVING = 64  # at once: whoever floods the network with names does not fill this node's memory
+NODE_ID = re.compile("[a-z2-7]{26}")
+PORT = re.compile("[0-9]{1,5}")
+HIGHEST_PORT = 65_535
 LOOPBACK = "127.0.0.1"
 LOOPBACK_INTERFACE = {"linux": "lo", "darwin": "lo0"}
 IP_BOUND_IF = 25  # netinet/in.h of macOS; Python has no name for it
@@ -148,20 +153,22 @@ class Discovery:
         ) -> None:
             heard.put_nowait((name, state_change))
 
-        said = self._announcement()
+        said, resolving = self._announcement(), set[asyncio.Task[None]]()
         async with _zeroconf(beyond_loopback=said.beyond_loopback) as zeroconf, asyncio.TaskGroup() as tasks:
             tasks.create_task(self._announce(zeroconf, said), name="discovery.announce")
             browser = AsyncServiceBrowser(zeroconf.zeroconf, SERVICE, handlers=[on_change])
             try:
                 while True:
                     name, change = await heard.get()
-                    node = NodeId(name.removesuffix(f".{SERVICE}"))
-                    if node == said.node:
+                    node = node_of(name)
+                    if node is None or node == said.node:
                         continue
                     if change is ServiceStateChange.Removed:
                         report(PeerGone(node=node))
-                    else:
-                        tasks.create_task(self._resolve(zeroconf, node, name, report), name="discovery.resolve")
+                    elif len(resolving) < MOST_RESOLVING:
+                        task = tasks.create_task(self._resolve(zeroconf, node, name, report), name="discovery.resolve")
+                        resolving.add(task)
+                        task.add_done_callback(resolving.discard)
             finally:
                 await browser.async_cancel()
 
@@ -221,12 +228,15 @@ async def find_join(authority_sha256: bytes, *, timeout_s: float) -> tuple[Addre
             browser = AsyncServiceBrowser(zeroconf.zeroconf, SERVICE, handlers=[on_change])
             try:
                 while True:
-                    info = AsyncServiceInfo(SERVICE, await heard.get())
+                    name = await heard.get()
+                    if node_of(name) is None:
+                        continue
+                    info = AsyncServiceInfo(SERVICE, name)
                     if not await info.async_request(zeroconf.zeroconf, RESOLVE_MS):
                         continue
-                    port = info.decoded_properties.get("join") or ""
-                    if mark(authority_sha256) in _marks(info) and port.isdecimal():
-                        places = _addresses(info, int(port))
+                    port = _port(info.decoded_properties.get("join") or "")
+                    if mark(authority_sha256) in _marks(info) and port:
+                        places = _addresses(info, port)
                         return tuple(
                             sorted(places, key=lambda place: place.is_loopback)
                         )  # which is every machine's own
@@ -265,6 +275,17 @@ def _service(said: Announcement, addresses: tuple[Address, ...]) -> AsyncService
         },
         server=f"{said.node}.local.",
     )
+
+
+def node_of(name: str) -> NodeId | None:
+    """The node that a service is named after; None for any other name: anybody on the network can announce anything."""
+    node = name.removesuffix(f".{SERVICE}")
+    return NodeId(node) if node != name and NODE_ID.fullmatch(node) else None
+
+
+def _port(text: str) -> int:
+    """The port in a property of a service; 0 where there is none."""
+    return int(text) if PORT.fullmatch(text) and int(text) <= HIGHEST_PORT else 0
 
 
 def _marks(info: AsyncServiceInfo) -> set[str]:
