@@ -26,8 +26,8 @@ demo: $(NODE)
 	@$(BIN)/realignctl demo
 
 test: $(DEV) check
-	$(BIN)/pytest -n auto --maxprocesses 4 tests/unit
-	$(BIN)/pytest tests/contract tests/sim tests/fuzz tests/e2e
+	$(BIN)/pytest -n auto --maxprocesses 4 tests/unit tests/sim tests/fuzz
+	$(BIN)/pytest tests/contract tests/e2e
 
 e2e: $(DEV)
 	$(BIN)/pytest -m long -n 2 tests/e2e
