@@ -10,8 +10,8 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 import grpc
-from grpc._cython import cygrpc
 
+from realign_daemon.testing.grpc_core import cygrpc
 from realign_daemon.testing.memory_flow import FRAME_BYTES, Connection, Inlet, Outlet
 
 if TYPE_CHECKING:

@@ -6,8 +6,7 @@ import asyncio
 from collections import deque
 from typing import Protocol
 
-from grpc._cython import cygrpc
-
+from realign_daemon.testing.grpc_core import cygrpc
 from realign_daemon.testing.memory_socket import Socket
 
 WINDOW_BYTES = 4 * 1024 * 1024  # what grpcio 1.85.1 takes before a writer waits for the reader (measured: 4 to 6 MiB)

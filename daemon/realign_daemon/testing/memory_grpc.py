@@ -10,9 +10,9 @@ from typing import Any, Self, cast
 
 import grpc
 import grpc.aio
-from grpc._cython import cygrpc
 
 from realign_daemon.cluster.addresses import Address
+from realign_daemon.testing.grpc_core import cygrpc
 from realign_daemon.testing.memory_call import MemoryCall
 from realign_daemon.testing.memory_flow import Connection
 from realign_daemon.testing.memory_network import Host

@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING, Any, NoReturn
 import grpc
 import grpc.aio
 import structlog
-from grpc._cython import cygrpc
 
+from realign_daemon.testing.grpc_core import cygrpc
 from realign_daemon.testing.memory_call import HEADER_BYTES, MemoryCall, RawMetadata
 from realign_daemon.testing.memory_flow import Inlet, Outlet
 
