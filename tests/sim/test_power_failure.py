@@ -123,7 +123,7 @@ async def test_a_flush_that_fails_ends_everything_and_is_not_tried_again() -> No
         await ledger.add_results([result("lost", 10)], now_unix_s=1.0, computed=True)
     operations = disk.operations
     for _ in range(3):
-        with pytest.raises(DiskFailed, match="promises nothing"):
+        with pytest.raises(DiskFailed, match="realignd stops"):
             await ledger.add_results([result("again", 10)], now_unix_s=1.0, computed=True)
     with pytest.raises(DiskFailed):
         await watch
