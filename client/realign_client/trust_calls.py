@@ -51,7 +51,7 @@ class TrustCalls:
         return await self._answer(self._stub.Revoke(request, timeout=CALL_TIMEOUT_S))
 
     async def remove_dead(self, node: str) -> pb.TrustState:
-        """Puts a lost node out, and gives its jobs new homes."""
+        """Puts a lost node out. Its jobs keep it as their home: no other node takes them over yet."""
         return await self._answer(self._stub.RemoveDead(pb.RemoveDeadRequest(node=node), timeout=CALL_TIMEOUT_S))
 
     async def transfer(self, node: str = "") -> pb.TrustState:

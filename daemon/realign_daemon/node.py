@@ -6,7 +6,6 @@ import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack
 from importlib.metadata import version
-from pathlib import Path
 
 import structlog
 
@@ -22,17 +21,13 @@ from realign_daemon.config import Config
 from realign_daemon.curation.assignment import JobNode
 from realign_daemon.curation.computations import Computations
 from realign_daemon.curation.data_sets import DataSets
-from realign_daemon.curation.intake import Frozen
+from realign_daemon.curation.freezing import freeze
 from realign_daemon.curation.jobs import Jobs
 from realign_daemon.curation.output import Output
 from realign_daemon.curation.replicas import Replicas
-from realign_daemon.curation.spec import ModelPin, files_of
-from realign_daemon.curation.stages.suites import STANDARD_SUITES
-from realign_daemon.curation.templates import load as load_templates
+from realign_daemon.curation.spec import files_of
 from realign_daemon.engine.models import LocalModels
 from realign_daemon.engine.supervisor import EngineSettings, EngineSupervisor
-from realign_daemon.files.share import Shares
-from realign_daemon.files.staging import Staging
 from realign_daemon.guard import ANY_PORT, Guard
 from realign_daemon.host.benchmark import Benchmarks
 from realign_daemon.host.disk_room import REPLICAS_FLOOR_BYTES
@@ -42,24 +37,20 @@ from realign_daemon.host.sleep import SleepWatch
 from realign_daemon.host.steward import Steward
 from realign_daemon.host.wakelock import Wakelock
 from realign_daemon.housekeeping.burials import Burials
-from realign_daemon.housekeeping.sweep import Sweep
 from realign_daemon.journal.entries import Ref
-from realign_daemon.journal.files import Files
 from realign_daemon.journal.journal import Journal
 from realign_daemon.journal.kinds import KINDS
 from realign_daemon.journal.replicator import Replicator
+from realign_daemon.keeping import Keeping
 from realign_daemon.rpc.cluster_servicer import ClusterServicer
 from realign_daemon.rpc.curation_servicer import CurationServicer
-from realign_daemon.rpc.files_servicer import FilesServicer
 from realign_daemon.rpc.homes import Routes
 from realign_daemon.rpc.host_servicer import HostServicer
-from realign_daemon.rpc.housekeeping_servicer import Homes, HousekeepingServicer
 from realign_daemon.rpc.job_convert import progress_of
-from realign_daemon.rpc.journal_link import JournalLinks
 from realign_daemon.rpc.journal_servicer import JournalServicer
 from realign_daemon.rpc.neighbours import Neighbours
 from realign_daemon.rpc.server import AddToServer, Server
-from realign_daemon.rpc.sources import Holders, Sources
+from realign_daemon.rpc.sources import Sources
 from realign_daemon.rpc.status_servicer import BenchProgress, LocalStatus, StatusServicer
 from realign_daemon.rpc.tls import Dialler
 from realign_daemon.rpc.work_link import WorkLinks
@@ -75,7 +66,6 @@ from realign_daemon.work.dispatcher import Dispatcher
 from realign_daemon.work.executor import Executor
 from realign_daemon.work.ledger import Ledger
 from realign_daemon.worker.supervisor import Worker
-from realign_planner.plan import Role
 
 log = structlog.get_logger()
 
@@ -99,8 +89,7 @@ class Node:
         Raises:
             RealignError: it cannot start; the text says why.
         """
-        config = self._config
-        data_dir = config.node.data_dir
+        config, data_dir = self._config, self._config.node.data_dir
         server = Server(data_dir=data_dir, listen=ANY_PORT, concurrent_calls=config.limits.concurrent_calls)
         async with AsyncExitStack() as stack:
             stack.enter_context(server.claim())
@@ -137,7 +126,8 @@ class Node:
             )
             neighbours = Neighbours(view)
             links = WorkLinks(node_id=identity.node, channel=lambda node: view.channel(NodeId(node)), blobs=blobs)
-            replicator = self._replicator(journal, neighbours, links, blobs, machine)
+            keeping = Keeping(node=identity.node, config=config, blobs=blobs, neighbours=neighbours, clock=self._clock)
+            replicator = keeping.replicator(journal, links, machine)
             executor: Executor = Executor(
                 node_id=identity.node,
                 engine=engine,
@@ -177,11 +167,11 @@ class Node:
                     clock=self._clock,
                     usd_per_node_hour=config.cost.usd_per_node_hour,
                 ),
-                freeze=lambda roles: freeze(roles, machine, blobs),
+                freeze=lambda roles: freeze(roles, machine.find, blobs),
             )
             jobs = Jobs(job_node, max_queued=config.limits.queued_jobs, max_units=config.limits.units_per_job)
             await jobs.load()
-            staging, files, sources = self._files(identity, blobs, neighbours, links)
+            staging, files, sources = keeping.files(links)
             services = self._services(
                 view=view,
                 machine=machine,
@@ -201,7 +191,7 @@ class Node:
                 view=view,
                 neighbours=neighbours,
                 owner_of=jobs.owner_of,
-                rehome=_leave_to_adopt,
+                rehome=_leave_to_their_home,
                 clock=self._clock,
             )
             services = (
@@ -210,7 +200,7 @@ class Node:
                 HostServicer(steward, machine.facts).add_to,
                 files.add_to,
                 JournalServicer(journal).add_to,
-                self._housekeeping(database, blobs, staging, neighbours, trust).add_to,
+                keeping.housekeeping(database, staging, trust).add_to,
             )
             serving = server.serve(*services, opening=guard.opening, owner=guard.owner)
             async with serving, asyncio.TaskGroup() as tasks:
@@ -345,66 +335,6 @@ class Node:
         work = WorkServicer(executor, job_node.blobs)
         return (cluster.add_to, status.add_to, curation.add_to, work.add_to)
 
-    def _files(
-        self, identity: Identity, blobs: BlobStore, neighbours: Neighbours, links: WorkLinks
-    ) -> tuple[Staging, FilesServicer, Sources]:
-        limits = self._config.limits
-        staging = Staging(
-            blobs, clock=self._clock, client_bytes=limits.client_upload_bytes, source_bytes=limits.source_bytes
-        )
-        shares = Shares(self._config.shares, blobs, source_bytes=limits.source_bytes)
-        holders = Holders(
-            own=frozenset({identity.node, self._config.node.name}),
-            named=neighbours.named_channel,
-            others=neighbours.other_channels,
-            fetch=links.fetch_blob,
-        )
-        sources = Sources(
-            node_id=identity.node,
-            blobs=blobs,
-            staging=staging,
-            shares=shares,
-            holders=holders,
-            source_bytes=limits.source_bytes,
-        )
-        return staging, FilesServicer(staging=staging, shares=shares, node_id=identity.node), sources
-
-    def _housekeeping(
-        self, database: Database, blobs: BlobStore, staging: Staging, neighbours: Neighbours, trust: Trust
-    ) -> HousekeepingServicer:
-        sweep = Sweep(
-            node_id=trust.node_id,
-            database=database,
-            blobs=blobs,
-            checkpoints=self._config.node.data_dir / "cache" / "checkpoints",
-            uploads=staging,
-            ask_homes=Homes(nodes=neighbours.other_nodes, channel=neighbours.node_channel).ask,
-            clock=self._clock,
-        )
-        return HousekeepingServicer(
-            sweep=sweep,
-            database=database,
-            config=self._config,
-            nodes=neighbours.other_nodes,
-            channel=neighbours.node_channel,
-            own=trust.spki,
-        )
-
-    def _replicator(
-        self, journal: Journal, neighbours: Neighbours, links: WorkLinks, blobs: BlobStore, machine: Machine
-    ) -> Replicator:
-        def room_bytes() -> int:
-            return machine.replicas_room_bytes
-
-        return Replicator(
-            journal,
-            files=Files(has_blob=blobs.has, room_bytes=room_bytes, clock=self._clock),
-            peers=neighbours.other_nodes,
-            connect=JournalLinks(channel=neighbours.node_channel, links=links).connect,
-            has_room=lambda: room_bytes() > 0,
-            clock=self._clock,
-        )
-
     async def _keep_ballast(self, ballast: Ballast) -> None:
         while True:
             await self._clock.sleep(BALLAST_EVERY_S)
@@ -432,28 +362,8 @@ class Node:
             await self._clock.sleep(REFRESH_S)
 
 
-async def _leave_to_adopt(node: NodeId) -> None:
-    log.warning("jobs.await_adoption", node=node, remedy="realignctl adopt JOB")
-
-
-def freeze(roles: dict[Role, ModelPin], machine: Machine, blobs: BlobStore) -> Frozen:
-    """What a job keeps to its end: template versions, and the suites and replay rows that come with its target."""
-    model = machine.find(roles["target"].name)
-    folder = model.path if model else None
-    suites = _beside(folder, "suites.jsonl") or STANDARD_SUITES
-    replay = _beside(folder, "replay.jsonl")
-    versions: dict[str, str] = {}
-    for name in sorted({pin.templates for pin in roles.values()}):
-        versions |= load_templates(name).versions
-    return Frozen(
-        template_versions=versions,
-        suites=blobs.put_bytes(suites.read_bytes()),
-        replay=blobs.put_bytes(replay.read_bytes()) if replay else None,
-    )
-
-
-def _beside(folder: Path | None, name: str) -> Path | None:
-    return folder / name if folder is not None and (folder / name).is_file() else None
+async def _leave_to_their_home(node: NodeId) -> None:
+    log.warning("jobs.await_their_home", node=node, remedy="no other node takes them over yet; their results are kept")
 
 
 def _engine_settings(config: Config) -> EngineSettings:

@@ -102,12 +102,12 @@ def remove(
     node: Annotated[str, typer.Argument(metavar="NODE", help="Its name, its id, or the beginning of its key.")],
     *,
     dead: Annotated[
-        bool, typer.Option("--dead", help="It will not come back: give its jobs new homes by your word.")
+        bool, typer.Option("--dead", help="It will not come back; no other node takes over its jobs yet.")
     ] = False,
     endpoint: Endpoint = None,
     as_json: AsJson = False,
 ) -> None:
-    """Put a lost node out and give its jobs new homes."""
+    """Put a node out that is lost for good."""
     if not dead:
         raise BadUsage("say --dead when the node is lost for good; a node that runs is put out with `cluster revoke`")
     _show(endpoint, lambda client: client.trust.remove_dead(node), as_json=as_json)

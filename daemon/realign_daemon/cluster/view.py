@@ -8,7 +8,6 @@ import weakref
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Generator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 
 import structlog
 
@@ -21,8 +20,9 @@ from realign_daemon.cluster.discovery import Discovery, Finding
 from realign_daemon.cluster.facts import NodeFacts, NodeId
 from realign_daemon.cluster.greeting import Greeting
 from realign_daemon.cluster.identity import Identity
-from realign_daemon.cluster.membership import Membership, MemberState
+from realign_daemon.cluster.membership import Membership
 from realign_daemon.cluster.peers import Peers, Target
+from realign_daemon.cluster.standing import LeaderView, MemberView
 from realign_daemon.cluster.state import ClusterState, Store
 from realign_daemon.cluster.subscription import ClusterEvent, LeaderChanged, Subscription
 from realign_daemon.cluster.timing import DEFAULT, Timing
@@ -37,29 +37,6 @@ LOG_NAMES = {
     membership.PeerLost: "peer.lost",
     membership.PeerReturned: "peer.returned",
 }
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LeaderView:
-    """Who leads. `node` is None while one is chosen."""
-
-    node: NodeId | None
-    name: str
-    term: int
-    since_unix_s: float
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class MemberView:
-    """A node as this one sees it. `silent_s` is the time since its last beat, 0 for this node itself."""
-
-    node: NodeId
-    state: MemberState
-    silent_s: float
-    addresses: tuple[Address, ...]
-    facts: NodeFacts
-    jobs: tuple[JobDigest, ...]
-    is_self: bool
 
 
 class ClusterView:

@@ -10,7 +10,8 @@ import grpc.aio
 
 from realign_daemon.cluster.facts import NodeFacts, NodeId
 from realign_daemon.cluster.membership import PeerChanged
-from realign_daemon.cluster.view import ClusterView, MemberView
+from realign_daemon.cluster.standing import MemberView
+from realign_daemon.cluster.view import ClusterView
 from realign_daemon.curation.colleague import Colleague, Holding
 from realign_daemon.curation.replicas import Away
 from realign_planner import nodes as planner

@@ -11,7 +11,8 @@ import grpc.aio
 
 from realign_daemon.cluster.facts import NodeFacts
 from realign_daemon.cluster.greeting import MAX_PROTOCOL
-from realign_daemon.cluster.view import ClusterView, MemberView
+from realign_daemon.cluster.standing import MemberView
+from realign_daemon.cluster.view import ClusterView
 from realign_daemon.rpc.context import Context
 from realign_daemon.rpc.convert import benchmark_to_wire, engine_to_wire, facts_to_wire, power_to_wire
 from realign_proto.v1 import status_pb2
