@@ -33,6 +33,7 @@ class NodeConfig:
 
     name: str = field(default_factory=lambda: socket.gethostname().partition(".")[0])
     data_dir: Path = field(default_factory=lambda: Path.home() / ".realign")
+    witness: bool = False  # only votes: no engine, no jobs, no results
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -59,10 +59,11 @@ class Guard:
         view: ClusterView,
         neighbours: Neighbours,
         owner_of: OwnerOf,
-        rehome: Rehome,
+        rehome: Rehome | None,
         clock: Clock,
         is_witness: bool = False,
     ) -> None:
+        """`rehome` is None where jobs cannot be given homes: on a witness."""
         self._config = config
         self._server = server
         self._trust = trust
@@ -76,7 +77,7 @@ class Guard:
             Authorisation(door, clock=clock, audit=audit, quotas=quotas, owner_of=owner_of) for door in doors
         ]
         registrar = Registrar(trust, clock)
-        holder = Holder(neighbours.other_channels)
+        holder = Holder(neighbours.member_channels)
         self._renewal = Renewal(trust, registrar, ask=holder.renew, clock=clock)
         self._join_ports = JoinPorts(
             trust,
@@ -167,6 +168,8 @@ class Guard:
 
     async def remove_dead(self, reference: str) -> None:
         """Revokes a node that is not there any more, and gives its jobs new homes."""
+        if self._rehome is None:
+            raise WrongState("this node is a witness, which can give no job a new home; run this on a node that works")
         found = [member for member in self._trust.members.find(reference) if member.certificate.node_id is not None]
         if len(found) != 1:
             error = Ambiguous if found else NotFound
@@ -182,14 +185,16 @@ class Guard:
 
     async def transfer(self, reference: str) -> None:
         """Has a living node lead, by name or the beginning of its id; for an empty reference whoever ranks best."""
-        living = [member for member in self._view.members() if member.state == "alive"]
+        living = [one for one in self._view.members() if one.state == "alive" and not one.facts.witness]
         if reference:
             meant = [one for one in living if one.facts.name == reference or one.node.startswith(reference.lower())]
         else:
             meant = [min(living, key=lambda one: rank_of(one.facts))]
         if len(meant) != 1:
             error = Ambiguous if meant else NotFound
-            raise error(f"{len(meant) or 'no'} living nodes are called {reference!r}; see `realignctl nodes`")
+            raise error(
+                f"{len(meant) or 'no'} living nodes that can lead are called {reference!r}; see `realignctl nodes`"
+            )
         if meant[0].node == self._view.leader:
             raise WrongState(f"{meant[0].facts.name} leads already")
         self._view.hand_over(meant[0].node)

@@ -86,8 +86,9 @@ class Keeping:
 
         return Replicator(
             journal,
-            files=Files(has_blob=self.blobs.has, room_bytes=room_bytes, clock=self.clock),
-            peers=self.neighbours.other_nodes,
+            files=Files(hold_blob=self.blobs.hold, room_bytes=room_bytes, clock=self.clock),
+            peers=self.neighbours.other_members,
+            keepers=self.neighbours.other_nodes,
             connect=JournalLinks(channel=self.neighbours.node_channel, links=links).connect,
             has_room=lambda: room_bytes() > 0,
             clock=self.clock,

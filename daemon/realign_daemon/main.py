@@ -16,8 +16,10 @@ from realign_daemon import logs
 from realign_daemon.cluster.addresses import Address
 from realign_daemon.config import Config, load
 from realign_daemon.errors import DiskFailed, RealignError
+from realign_daemon.footing import VERSION
 from realign_daemon.guard import KeyReplaced
-from realign_daemon.node import VERSION, Node
+from realign_daemon.node import Node
+from realign_daemon.witness import Witness
 
 log = structlog.get_logger()
 
@@ -54,10 +56,11 @@ async def _serve(config: Config) -> None:
 
 
 async def _run(config: Config) -> None:
-    """Runs the node, and once its key was replaced the node that it has become."""
+    """Runs the node or witness, and once its key was replaced the one that it has become."""
+    daemon = Witness if config.node.witness else Node
     while True:
         try:
-            await Node(config).run(lambda address: _announce(address, config.network.listen))
+            await daemon(config).run(lambda address: _announce(address, config.network.listen))
         except BaseExceptionGroup as errors:
             if errors.split(KeyReplaced)[1] is not None:
                 raise
@@ -92,6 +95,7 @@ def _sentences(errors: BaseExceptionGroup[RealignError]) -> Iterator[str]:
 def _settings(flags: argparse.Namespace) -> dict[str, object]:
     return {
         "node.data_dir": flags.data_dir,
+        "node.witness": True if flags.witness else None,
         "network.listen": flags.listen,
         "network.peers": tuple(flags.peer) if flags.peer else None,
         "network.discovery": False if flags.no_discovery else None,
@@ -110,6 +114,9 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--no-discovery", action="store_true", help="do not announce or browse by Bonjour")
     parser.add_argument(
         "--insecure-lan", action="store_true", help="listen and announce beyond this machine without certificates"
+    )
+    parser.add_argument(
+        "--witness", action="store_true", help="only vote on how jobs end: no engine, no jobs, no results"
     )
     parser.add_argument("--version", action="version", version=f"realignd {VERSION}")
     return parser

@@ -5,17 +5,14 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack
-from importlib.metadata import version
+from datetime import UTC, datetime
 
 import structlog
 
-from realign_daemon.clock import SystemClock
 from realign_daemon.cluster.addresses import Address
 from realign_daemon.cluster.beats import JobDigest
-from realign_daemon.cluster.discovery import Discovery, own_addresses
 from realign_daemon.cluster.facts import NodeId
-from realign_daemon.cluster.identity import Identity, load_identity
-from realign_daemon.cluster.state import StateFile
+from realign_daemon.cluster.identity import Identity
 from realign_daemon.cluster.view import ClusterView
 from realign_daemon.config import Config
 from realign_daemon.curation.assignment import JobNode
@@ -26,22 +23,20 @@ from realign_daemon.curation.jobs import Jobs
 from realign_daemon.curation.output import Output
 from realign_daemon.curation.replicas import Replicas
 from realign_daemon.curation.spec import files_of
-from realign_daemon.engine.models import LocalModels
-from realign_daemon.engine.supervisor import EngineSettings, EngineSupervisor
-from realign_daemon.guard import ANY_PORT, Guard
+from realign_daemon.engine.api import Engine
+from realign_daemon.footing import VERSION, stand
+from realign_daemon.guard import Guard
 from realign_daemon.host.benchmark import Benchmarks
-from realign_daemon.host.disk_room import REPLICAS_FLOOR_BYTES
 from realign_daemon.host.machine import REFRESH_S, Machine
 from realign_daemon.host.pause import Pause
 from realign_daemon.host.sleep import SleepWatch
 from realign_daemon.host.steward import Steward
-from realign_daemon.host.wakelock import Wakelock
 from realign_daemon.housekeeping.burials import Burials
 from realign_daemon.journal.entries import Ref
-from realign_daemon.journal.journal import Journal
 from realign_daemon.journal.kinds import KINDS
 from realign_daemon.journal.replicator import Replicator
 from realign_daemon.keeping import Keeping
+from realign_daemon.platform import Platform
 from realign_daemon.rpc.cluster_servicer import ClusterServicer
 from realign_daemon.rpc.curation_servicer import CurationServicer
 from realign_daemon.rpc.homes import Routes
@@ -49,37 +44,31 @@ from realign_daemon.rpc.host_servicer import HostServicer
 from realign_daemon.rpc.job_convert import progress_of
 from realign_daemon.rpc.journal_servicer import JournalServicer
 from realign_daemon.rpc.neighbours import Neighbours
-from realign_daemon.rpc.server import AddToServer, Server
+from realign_daemon.rpc.server import AddToServer
 from realign_daemon.rpc.sources import Sources
 from realign_daemon.rpc.status_servicer import BenchProgress, LocalStatus, StatusServicer
-from realign_daemon.rpc.tls import Dialler
 from realign_daemon.rpc.work_link import WorkLinks
 from realign_daemon.rpc.work_servicer import WorkServicer
 from realign_daemon.trust.audit_table import AuditTable
-from realign_daemon.trust.journal_facts import JournalFacts, trust_kinds
-from realign_daemon.trust.store import TrustStore
 from realign_daemon.trust.trust import Trust
-from realign_daemon.work.ballast import Ballast
 from realign_daemon.work.blobs import BlobStore
-from realign_daemon.work.database import Database
 from realign_daemon.work.dispatcher import Dispatcher
 from realign_daemon.work.executor import Executor
 from realign_daemon.work.ledger import Ledger
-from realign_daemon.worker.supervisor import Worker
 
 log = structlog.get_logger()
 
-VERSION = version("realign-cluster")
-BALLAST_EVERY_S = 60.0
 COPY_WAIT_S = 2.0  # of a submit, for a second node to have the job
 
 
 class Node:
     """A whole daemon."""
 
-    def __init__(self, config: Config) -> None:
+    def __init__(self, config: Config, platform: Platform | None = None) -> None:
+        """Without a platform it gets a real machine's."""
         self._config = config
-        self._clock = SystemClock()
+        self._platform = platform or Platform()
+        self._clock = self._platform.clock
         self._started_at_s = self._clock.continuous()
         self._rows = 0  # unit results in the ledger, as of the last look
 
@@ -89,41 +78,29 @@ class Node:
         Raises:
             RealignError: it cannot start; the text says why.
         """
-        config, data_dir = self._config, self._config.node.data_dir
-        server = Server(data_dir=data_dir, listen=ANY_PORT, concurrent_calls=config.limits.concurrent_calls)
+        config, platform, data_dir = self._config, self._platform, self._config.node.data_dir
+        server = platform.server(config)
         async with AsyncExitStack() as stack:
             stack.enter_context(server.claim())
-            identity = load_identity(data_dir)
-            ballast = Ballast(data_dir / "ballast", least_free_bytes=REPLICAS_FLOOR_BYTES)
-            database = Database(data_dir / "ledger.sqlite", ballast=ballast)
-            ledger, journal, trust = await self._opened(database, stack, identity)
+            footing = await stand(config, platform, stack, kinds=KINDS)
+            identity, database, journal, trust = footing.identity, footing.database, footing.journal, footing.trust
+            ledger = Ledger(database, node_id=identity.node)
+            await ledger.take_home(files_of)
             blobs = BlobStore(data_dir / "blobs")
-            worker = Worker()
+            worker = platform.worker()
             stack.push_async_callback(worker.close)
-            engine = EngineSupervisor(
-                blobs,
-                data_dir / "cache",
-                _engine_settings(config),
-                free_bytes=lambda: machine.spare_bytes(),  # noqa: PLW0108 - there is no machine yet
-            )
+            engine = platform.engine(config, blobs, lambda: machine.spare_bytes())  # noqa: PLW0108 - it is made below
             stack.push_async_callback(engine.close)
             pause, sleep = Pause(data_dir, self._clock), SleepWatch(self._clock)
             machine: Machine = self._machine(
                 identity, engine, pause=pause, sleep=sleep, is_working=lambda: executor.is_working
             )
             await machine.start()
-            discovery = Discovery(
+            discovery = platform.discovery(
                 lambda: guard.announcement(),  # noqa: PLW0108 - there is no guard yet
-                addresses=lambda: own_addresses(server.address),
+                addresses=lambda: platform.own_addresses(server.address),
             )
-            view = self._view(
-                identity,
-                server,
-                machine=machine,
-                discovery=discovery,
-                digests=lambda: self._digests(jobs, identity),
-                trust=trust,
-            )
+            view = footing.view(server, discovery, facts=machine.facts, jobs=lambda: self._digests(jobs, identity))
             neighbours = Neighbours(view)
             links = WorkLinks(node_id=identity.node, channel=lambda node: view.channel(NodeId(node)), blobs=blobs)
             keeping = Keeping(node=identity.node, config=config, blobs=blobs, neighbours=neighbours, clock=self._clock)
@@ -138,7 +115,7 @@ class Node:
                 clock=self._clock,
                 fetch_blob=links.fetch_blob,
             )
-            wakelock = Wakelock(self._clock.continuous)
+            wakelock = platform.wakelock(self._clock.continuous)
             stack.push_async_callback(wakelock.close)
             steward = Steward(
                 host=machine,
@@ -168,6 +145,8 @@ class Node:
                     usd_per_node_hour=config.cost.usd_per_node_hour,
                 ),
                 freeze=lambda roles: freeze(roles, machine.find, blobs),
+                work=platform.work,
+                random_bytes=platform.random_bytes,
             )
             jobs = Jobs(job_node, max_queued=config.limits.queued_jobs, max_units=config.limits.units_per_job)
             await jobs.load()
@@ -206,7 +185,7 @@ class Node:
             async with serving, asyncio.TaskGroup() as tasks:
                 tasks.create_task(guard.run(), name="guard")
                 tasks.create_task(database.watch(), name="disk")
-                tasks.create_task(self._keep_ballast(ballast), name="ballast")
+                tasks.create_task(footing.keep_ballast(), name="ballast")
                 tasks.create_task(replicator.run(), name="journal")
                 tasks.create_task(view.run(), name="cluster")
                 tasks.create_task(executor.run(), name="executor")
@@ -218,77 +197,35 @@ class Node:
                     tasks.create_task(machine.measure_at_start(), name="benchmark")
                 ready(server.address)
 
-    async def _opened(
-        self, database: Database, stack: AsyncExitStack, identity: Identity
-    ) -> tuple[Ledger, Journal, Trust]:
-        stack.push_async_callback(database.close)
-        await database.open()
-        ledger = Ledger(database, node_id=identity.node)
-        await ledger.take_home(files_of)
-        shared = trust_kinds(lambda pem: trust.issued(pem))  # noqa: PLW0108 - there is no trust yet
-        journal = Journal(database, (*KINDS, *shared), clock=self._clock)
-        await journal.open()
-        trust: Trust = Trust(
-            store=TrustStore(self._config.node.data_dir),
-            facts=JournalFacts(journal, database, self._clock),
-            clock=self._clock,
-            node_name=self._config.node.name,
-        )
-        await trust.load()
-        return ledger, journal, trust
-
     def _machine(
         self,
         identity: Identity,
-        engine: EngineSupervisor,
+        engine: Engine,
         *,
         pause: Pause,
         sleep: SleepWatch,
         is_working: Callable[[], bool],
     ) -> Machine:
-        config = self._config
+        config, clock, senses = self._config, self._clock, self._platform.senses
         return Machine(
             node_id=identity.node,
             version=VERSION,
             config=config,
             engine=engine,
-            models=LocalModels(config.models.dirs, config.node.data_dir / "models.json"),
+            models=self._platform.models(config),
             benchmarks=Benchmarks(
                 engine,
                 config.node.data_dir,
                 duty_fraction=config.engine.duty_fraction,
                 budget_s=config.benchmark.budget_s / config.engine.duty_fraction,  # a slowed engine needs as many steps
+                software=senses.software,
+                now=lambda: datetime.fromtimestamp(clock.unix(), UTC),
             ),
-            clock=self._clock,
+            clock=clock,
             pause=pause,
             sleep=sleep,
             is_working=is_working,
-        )
-
-    def _view(
-        self,
-        identity: Identity,
-        server: Server,
-        *,
-        machine: Machine,
-        discovery: Discovery,
-        digests: Callable[[], tuple[JobDigest, ...]],
-        trust: Trust,
-    ) -> ClusterView:
-        config, dialler = self._config, Dialler(trust, self._clock)
-        return ClusterView(
-            identity=identity,
-            tag=config.cluster.tag,
-            store=StateFile(config.node.data_dir),
-            clock=self._clock,
-            own_addresses=lambda: own_addresses(server.address),
-            self_facts=machine.facts,
-            jobs=digests,
-            static_peers=config.network.peers,
-            discovery=discovery if config.network.discovery else None,
-            open_channel=dialler.open,
-            refuses=dialler.refuses,
-            insecure_lan=config.network.insecure_lan,
+            senses=senses,
         )
 
     def _services(
@@ -335,11 +272,6 @@ class Node:
         work = WorkServicer(executor, job_node.blobs)
         return (cluster.add_to, status.add_to, curation.add_to, work.add_to)
 
-    async def _keep_ballast(self, ballast: Ballast) -> None:
-        while True:
-            await self._clock.sleep(BALLAST_EVERY_S)
-            await asyncio.to_thread(ballast.keep)
-
     def _status(self, jobs: Jobs, replicator: Replicator) -> LocalStatus:
         return LocalStatus(
             data_dir=self._config.node.data_dir,
@@ -358,18 +290,9 @@ class Node:
         while True:
             await machine.refresh()
             await steward.look()
-            self._rows = (await ledger.counts())["results"]
+            self._rows = await ledger.result_count()
             await self._clock.sleep(REFRESH_S)
 
 
 async def _leave_to_their_home(node: NodeId) -> None:
     log.warning("jobs.await_their_home", node=node, remedy="no other node takes them over yet; their results are kept")
-
-
-def _engine_settings(config: Config) -> EngineSettings:
-    return EngineSettings(
-        env=config.engine.env,
-        duty_fraction=config.engine.duty_fraction,
-        stall_timeout_s=config.engine.watchdog_s,
-        idle_unload_s=config.engine.idle_unload_s,
-    )

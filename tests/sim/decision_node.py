@@ -17,6 +17,7 @@ parsed = functools.lru_cache(maxsize=10_000)(value_from_bytes)
 
 class Sabotage(Enum):
     NONE = auto()
+    LOSE_LEDGER = auto()  # at some crashes, and know it: this breaks no promise
     FORGET_EVERYTHING = auto()  # at a crash
     FORGET_PROMISES = auto()  # at a crash, not the votes
     FORGET_VOTES = auto()  # at a crash, not the promises
@@ -46,6 +47,8 @@ class Node:
     life: int = 0  # what was begun in an earlier life is void
     disk: dict[int, Acceptor] = field(default_factory=dict[int, Acceptor])
     memory: dict[int, Acceptor] = field(default_factory=dict[int, Acceptor])  # not yet on disk: sabotage only
+    ledger: int = 0  # how many were lost before it
+    adopted: frozenset[int] = frozenset()  # config epochs that began in this ledger
     disk_free_at: float = 0
     proposers: dict[tuple[int, int], tuple[Proposal, State]] = field(
         default_factory=dict[tuple[int, int], tuple[Proposal, State]]
@@ -57,7 +60,7 @@ class Node:
     def held(self, instance: int) -> Acceptor:
         """The acceptor on disk."""
         held = self.disk.get(instance) or Acceptor()
-        epochs = self.config_epochs()
+        epochs = self.config_epochs() & self.adopted if self.ledger else self.config_epochs()
         return held if held.config_epochs == epochs else replace(held, config_epochs=epochs)
 
     def charter(self, first: Electorate) -> Charter | None:
@@ -84,6 +87,9 @@ class Node:
         match sabotage:
             case Sabotage.FORGET_EVERYTHING:
                 self.disk.clear()
+            case Sabotage.LOSE_LEDGER:
+                self.disk.clear()
+                self.ledger, self.adopted = self.ledger + 1, frozenset()
             case Sabotage.FORGET_PROMISES:
                 self.disk = {
                     instance: replace(held, promised=held.vote.ballot if held.vote else NEVER)

@@ -44,6 +44,7 @@ DUPLICATION = 0.05
 LATE = (0.10, 0.40)  # of the messages take up to 80 steps, the others up to 10; one of the two in each world
 ANSWER_STEPS = 40  # after which a question counts as unanswered; its answer may still come
 FRAILTY = (0.0, 0.1)  # of the commits are followed by a crash: just when somebody relies on what it said
+LOST = 0.3  # of the crashes take the ledger with them, where any do
 LAST_INSTANCE = 3  # a job is moved no more often than this
 REHOMED = 0.3  # of the proposals
 VOTER = 0.8  # of the nodes, when a job is moved
@@ -117,7 +118,8 @@ class World:
     # What goes wrong
 
     def crash(self, node: Node) -> None:
-        node.crash(self.sabotage)
+        loses = self.sabotage is not Sabotage.LOSE_LEDGER or self.chance.random() < LOST
+        node.crash(self.sabotage if loses else Sabotage.NONE)
 
     def restart(self, node: Node) -> None:
         node.is_up = node.name not in self.dead
@@ -245,9 +247,11 @@ class World:
         value = Rehomed(home=node.name, voters=tuple(name for name in self.nodes if self.reaches(node, name)))
 
         def change(held: Acceptor) -> tuple[Acceptor, Reply]:
-            epoch = next_config_epoch(max(held.config_epochs), node.name)
+            tag = f"{node.name} {node.ledger}" if node.ledger else node.name
+            epoch = next_config_epoch(max(node.config_epochs()), tag)
             decision = Decision(config_epoch=epoch, value=value_to_bytes(value))
             self.check(charter.instance, decision)
+            node.adopted |= {epoch}
             return acceptor.learn(held, decision), Known(decision=decision)
 
         self.transact(node, charter.instance, change)

@@ -74,6 +74,18 @@ def test_a_broken_promise_is_found_out(sabotage: Sabotage, size: int, seeds: int
     assert any(diverges(seed, size, sabotage) for seed in range(seeds))
 
 
+@pytest.mark.parametrize(("size", "seeds"), [(2, 2000), (3, 3000), (4, 500)])
+def test_a_voter_that_loses_its_ledger_and_knows_it_ends_no_job_twice(size: int, seeds: int) -> None:
+    """The same losses that nobody knows of are found out; see FORGET_EVERYTHING."""
+    seen = Counter[str]()
+    for seed in range(seeds):
+        world = troubled(seed, size, Sabotage.LOSE_LEDGER)  # raises Divergence
+        seen["lost"] += any(node.ledger for node in world.nodes.values())
+        seen["decided by who lost one"] += any(node.ledger and node.adopted for node in world.nodes.values())
+        seen["decided"] += bool(world.decided)
+    assert min(seen[what] for what in ("lost", "decided by who lost one", "decided")) >= 20, seen
+
+
 def diverges(seed: int, size: int, sabotage: Sabotage) -> bool:
     try:
         troubled(seed, size, sabotage)

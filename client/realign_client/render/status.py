@@ -22,6 +22,7 @@ def status_lines(status: status_pb2.NodeStatus) -> list[str]:
         f"ledger   {status.ledger.rows} results, {status.ledger.under_replicated} with too few copies",
         "",
         *member_lines(status),
+        *(f"refused {one.address or 'a caller'}: {one.reason}" for one in status.refused),
     ]
     if status.HasField("benchmark"):
         lines += ["", *benchmark_lines(status.benchmark)]
@@ -35,7 +36,7 @@ def member_lines(status: status_pb2.NodeStatus) -> list[str]:
     rows = [
         (
             member.name + ("*" if member.id == status.leader.id else ""),
-            "paused" if member.facts.paused and member.state == "alive" else member.state,
+            _state(member),
             "here" if member.id == status.node.id else f"{member.last_seen_s:.1f}s ago",
             member.facts.chip or "-",
             f"{size(member.facts.free_bytes)} of {size(member.facts.memory_bytes)}",
@@ -94,7 +95,15 @@ def _engine(engine: facts_pb2.EngineState) -> str:
     return " · ".join(parts)
 
 
+def _state(member: status_pb2.Member) -> str:
+    if member.state != "alive":
+        return member.state
+    return "witness" if member.facts.witness else "paused" if member.facts.paused else member.state
+
+
 def _speed(facts: facts_pb2.NodeFacts) -> str:
+    if facts.witness:
+        return "-"
     speeds = [model.examples_per_s for model in facts.benchmark.models]
     return rate(max(speeds)) if speeds else "not measured"
 

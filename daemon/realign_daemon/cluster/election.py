@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from realign_daemon.cluster.facts import NodeFacts, NodeId
+from realign_daemon.cluster.protocol import MAX_PROTOCOL
 from realign_daemon.cluster.timing import DEFAULT, Timing
 
 BUCKET = 1.25  # speeds within 25 % are equal, so that the noise of a benchmark moves no leader
@@ -21,9 +22,16 @@ BUCKET = 1.25  # speeds within 25 % are equal, so that the noise of a benchmark 
 class Rank:
     """How fit a node is to lead; the least is the fittest. Ties end at the node id, which is never equal."""
 
+    is_witness: bool = False  # it never leads, and nobody waits for it
+    protocol: int = MAX_PROTOCOL  # during an upgrade an older node leads, lest it follow what it cannot read
     instability: int  # 0 has no battery, 1 has one and is on AC, 2 is on battery
     slowness: int  # minus the speed, in steps of 25 %
     node: NodeId
+
+    @property
+    def unfitness(self) -> tuple[int, int]:
+        """What a leader may be deposed for: an equal one that is faster leaves it in peace."""
+        return self.protocol, self.instability
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,8 +52,8 @@ class Voice:
 class Leadership:
     """This node's belief. `term` is the highest ever seen, by it or before its last start; it must be kept on disk.
 
-    `outranked_since_s` is when this node found itself steadier than the leader. Until `silent_until_s` it claims
-    nothing. Both in continuous seconds.
+    `outranked_since_s` is when this node found itself older or steadier than the leader. Until `silent_until_s` it
+    claims nothing. Both in continuous seconds.
     """
 
     term: int = 0
@@ -65,6 +73,8 @@ def rank_of(facts: NodeFacts) -> Rank:
     speeds = facts.benchmark.gflops.values() if facts.benchmark else ()
     fastest = max((speed for speed in speeds if speed > 0), default=0.0)
     return Rank(
+        is_witness=facts.witness,
+        protocol=facts.protocol,
         instability=0 if not facts.portable else 2 if facts.power.source == "battery" else 1,
         slowness=-math.floor(math.log(fastest, BUCKET)) if fastest else 1_000,
         node=facts.node_id,
@@ -100,12 +110,13 @@ def decide(state: Leadership, me: Rank, voices: Sequence[Voice], now_s: float, t
     leader must be on disk before anybody hears of it.
     """
     seen = max((state.term, *(voice.term for voice in voices)))
-    if any(voice.node == state.leader and (voice.leader, voice.term) == (me.node, seen) for voice in voices):
+    is_offered = any(voice.node == state.leader and (voice.leader, voice.term) == (me.node, seen) for voice in voices)
+    if is_offered and not me.is_witness:
         return _led_by_me(state, me, seen)  # handed over
     followed = _followed(state, me, voices)
     if followed is None:
         best = min((me, *(voice.rank for voice in voices)))
-        if best == me and now_s >= state.silent_until_s:
+        if best == me and not me.is_witness and now_s >= state.silent_until_s:
             return _led_by_me(state, me, seen + 1)
         return replace(state, term=seen, leader=None, heard_directly=False, outranked_since_s=None)
     term, leader = followed
@@ -144,10 +155,10 @@ def _denied(voice: Voice | None, term: int, leader: NodeId) -> bool:
 
 
 def _challenged(state: Leadership, me: Rank, voices: Sequence[Voice], now_s: float, timing: Timing) -> Leadership:
-    """Takes over from a less steady leader once this node was the steadiest of all for long enough."""
+    """Takes over from a newer or less steady leader once this node was the best of all for long enough."""
     ranks = [voice.rank for voice in voices]
     leader = next((rank for rank in ranks if rank.node == state.leader), None)
-    if leader is None or me.instability >= leader.instability or me != min(me, *ranks):
+    if leader is None or me.unfitness >= leader.unfitness or me != min(me, *ranks):
         return replace(state, outranked_since_s=None)
     since_s = now_s if state.outranked_since_s is None else state.outranked_since_s
     if now_s - since_s > timing.outrank_s:

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import NewType
 
+from realign_daemon.cluster.protocol import FEATURES, MAX_PROTOCOL
 from realign_daemon.engine.api import BatchPoint, EngineStatus, ModelId
 from realign_daemon.host.power import Power
 from realign_daemon.host.sleep import Sleep
@@ -81,3 +82,6 @@ class NodeFacts:
     refusal: str = ""  # why it takes no work now
     pause_left_s: float | None = None  # None when the pause has no end of its own
     last_sleep: Sleep | None = None  # since the daemon started
+    protocol: int = MAX_PROTOCOL  # the newest that it speaks; 0 for a node too old to say
+    features: frozenset[str] = FEATURES  # that it has
+    witness: bool = False  # it votes, and does nothing else

@@ -6,11 +6,8 @@ from dataclasses import dataclass
 
 from realign_daemon.cluster.addresses import Address
 from realign_daemon.cluster.facts import NodeId
+from realign_daemon.cluster.protocol import FEATURES, MAX_PROTOCOL, MIN_PROTOCOL
 from realign_daemon.errors import Incompatible
-
-MIN_PROTOCOL = 1  # oldest wire protocol this realign speaks
-MAX_PROTOCOL = 1  # newest one
-FEATURES = frozenset[str]()  # what goes beyond the protocol; new behaviour gets a name here, never a version compare
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,9 +26,14 @@ class Greeting:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Welcome:
-    """The answer: the protocol and the features that both will use."""
+    """The answer: the protocol and the features that both will use, and the protocols that the answering node speaks.
+
+    Where it does not say which it speaks, it speaks the one that it chose.
+    """
 
     protocol: int
+    min_protocol: int
+    max_protocol: int
     features: frozenset[str]
     node: NodeId
     name: str
@@ -53,14 +55,11 @@ def welcome(ours: Greeting, theirs: Greeting) -> Welcome:
         raise Incompatible(message)
     protocol = min(ours.max_protocol, theirs.max_protocol)
     if protocol < max(ours.min_protocol, theirs.min_protocol):
-        older = ours if ours.max_protocol < theirs.max_protocol else theirs
-        message = (
-            f"{ours.name} runs realign {ours.version} (protocol {_range(ours)}) and {theirs.name} runs realign "
-            f"{theirs.version} (protocol {_range(theirs)}), which have none in common; upgrade {older.name}"
-        )
-        raise Incompatible(message)
+        raise Incompatible(_none_in_common(ours, theirs))
     return Welcome(
         protocol=protocol,
+        min_protocol=ours.min_protocol,
+        max_protocol=ours.max_protocol,
         features=ours.features & theirs.features,
         node=ours.node,
         name=ours.name,
@@ -69,6 +68,24 @@ def welcome(ours: Greeting, theirs: Greeting) -> Welcome:
     )
 
 
-def _range(greeting: Greeting) -> str:
-    low, high = greeting.min_protocol, greeting.max_protocol
+def check_welcome(ours: Greeting, theirs: Welcome) -> None:
+    """Returns when this node speaks what the other one chose.
+
+    Raises:
+        Incompatible: it does not, which a node of another age may not have noticed.
+    """
+    if not ours.min_protocol <= theirs.protocol <= ours.max_protocol:
+        raise Incompatible(_none_in_common(ours, theirs))
+
+
+def _none_in_common(ours: Greeting, theirs: Greeting | Welcome) -> str:
+    older = ours if ours.max_protocol < theirs.max_protocol else theirs
+    return (
+        f"{ours.name} runs realign {ours.version} (protocol {_range(ours)}) and {theirs.name} runs realign "
+        f"{theirs.version} (protocol {_range(theirs)}), which have none in common; upgrade {older.name}"
+    )
+
+
+def _range(node: Greeting | Welcome) -> str:
+    low, high = node.min_protocol, node.max_protocol
     return str(low) if low == high else f"{low} to {high}"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import secrets
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -29,19 +30,22 @@ class Identity:
 
     node: NodeId
     boot: BootId
+    is_new: bool = True  # the key was minted for this run
 
 
-def load_identity(data_dir: Path) -> Identity:
+def load_identity(data_dir: Path, random_bytes: Callable[[int], bytes] = secrets.token_bytes) -> Identity:
     """The identity that follows from the key in the folder, minted at the first call; the boot id is new every time.
 
     Raises:
         BadConfig, Damaged: the key can be read by others, or not by this daemon.
     """
     private_folder(data_dir)
-    node = node_id(TrustStore(data_dir).load().key.public_key())
+    store = TrustStore(data_dir)
+    is_new = not store.has_key
+    node = node_id(store.load().key.public_key())
     old = data_dir / OLD_FILE
     if old.exists():
         log.warning("identity.replaced", node=node, reason="a node's id now follows from its key", dropped=str(old))
         old.unlink()
-    boot = base64.b32encode(secrets.token_bytes(ID_BYTES)).decode().rstrip("=").lower()
-    return Identity(node=node, boot=BootId(boot))
+    boot = base64.b32encode(random_bytes(ID_BYTES)).decode().rstrip("=").lower()
+    return Identity(node=node, boot=BootId(boot), is_new=is_new)

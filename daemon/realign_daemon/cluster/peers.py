@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping
+from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from typing import Any, Protocol
@@ -14,9 +14,10 @@ import structlog
 from realign_daemon.cluster.addresses import Address
 from realign_daemon.cluster.beats import Beat
 from realign_daemon.cluster.facts import NodeId
-from realign_daemon.cluster.greeting import Greeting, Welcome
+from realign_daemon.cluster.greeting import Greeting, Welcome, check_welcome
+from realign_daemon.cluster.refusals import Refusals
 from realign_daemon.cluster.timing import DEFAULT, Timing
-from realign_daemon.errors import NotAllowed
+from realign_daemon.errors import Incompatible, NotAllowed
 from realign_daemon.rpc.channels import OpenChannel, open_channel
 from realign_daemon.rpc.convert import beat_from_wire, beat_to_wire, greeting_to_wire, welcome_from_wire
 from realign_daemon.rpc.faults import error_of_call
@@ -25,6 +26,15 @@ from realign_proto.v1 import cluster_pb2
 from realign_proto.v1.cluster_pb2_grpc import ClusterStub
 
 log = structlog.get_logger()
+
+CALLERS_KEPT = 3  # times the longest wait between two dials: who was turned away and calls no more is forgotten
+
+# How a node says that it will have nothing to do with this one; the last is what something else there says.
+REFUSING = (
+    grpc.StatusCode.FAILED_PRECONDITION,
+    grpc.StatusCode.PERMISSION_DENIED,
+    grpc.StatusCode.UNIMPLEMENTED,
+)
 
 
 class Conversation(Protocol):
@@ -40,6 +50,10 @@ class Conversation(Protocol):
 
     def heard(self, beat: Beat) -> None:
         """Another node's beat came."""
+        ...
+
+    def is_news(self, node: NodeId, boot: str, sequence: int) -> bool:
+        """Whether that beat, or a later one, did not come already over another connection."""
         ...
 
     def beats(self) -> AsyncIterator[Beat]:
@@ -93,17 +107,12 @@ class Peers:
         self._dialling: dict[Target, asyncio.Task[None]] = {}
         self._links: dict[NodeId, _Link] = {}
         self._own: set[Address] = set()  # addresses at which this node answered itself
-        self._refusals: dict[Address, str] = {}
+        self.refusals = Refusals(callers_kept_s=CALLERS_KEPT * timing.redial_max_s)
 
     def channel(self, node: NodeId) -> grpc.aio.Channel | None:
         """An open channel to the node; None while there is none. It stays this module's to close."""
         link = self._links.get(node)
         return link.channel if link else None
-
-    @property
-    def refusals(self) -> Mapping[Address, str]:
-        """Why a node that answers there is no peer: one sentence for each address."""
-        return dict(self._refusals)
 
     def want(self, targets: Iterable[Target]) -> None:
         """Dials exactly these from now on. A connection that stands is not ended by it."""
@@ -115,7 +124,7 @@ class Peers:
     def hang_up(self) -> None:
         """Ends every connection and dials anew: this node shows itself in another way from now on."""
         self._own.clear()
-        self._refusals.clear()
+        self.refusals.forget_all_dialled()
         for task in self._dialling.values():
             task.cancel()
         self._changed.set()
@@ -153,7 +162,7 @@ class Peers:
                 await asyncio.sleep(wait_s)
                 wait_s = min(wait_s * 2, self._timing.redial_max_s)
         finally:
-            self._refusals.pop(target.address, None)
+            self.refusals.forget(target.address)
 
     async def _connect(self, target: Target) -> bool:
         """Dials and stays for as long as it lasts. Whether a node of this cluster answered."""
@@ -193,11 +202,11 @@ class Peers:
         if welcome.node == ours.node:
             self._own.add(address)
             return None
-        refusal = self._refuses(welcome.node)
+        refusal = self._refuses(welcome.node) or _mismatch(ours, welcome)
         if refusal is not None:
             self._note(address, refusal)
             return None
-        self._refusals.pop(address, None)
+        self.refusals.forget(address)
         self._conversation.met(welcome.node, (address, *(other for other in welcome.addresses if other != address)))
         return welcome
 
@@ -206,17 +215,14 @@ class Peers:
         explained = None
         if failure.code() is grpc.StatusCode.UNAVAILABLE:
             explained = explain_handshake(failure.details() or "")
-        if explained or failure.code() in (grpc.StatusCode.FAILED_PRECONDITION, grpc.StatusCode.PERMISSION_DENIED):
+        if explained or failure.code() in REFUSING:
             self._note(address, explained or sentence)
         else:
             log.debug("peer.unreachable", address=str(address), reason=sentence)
 
     def _note(self, address: Address, sentence: str) -> None:
-        if any(link.address == address for link in self._links.values()):
-            return  # another node is there by now, and is a peer
-        if self._refusals.get(address) != sentence:
-            self._refusals[address] = sentence
-            log.warning("peer.refused", address=str(address), reason=sentence)
+        if not any(link.address == address for link in self._links.values()):  # else another node is there by now
+            self.refusals.note(address, sentence)
 
     async def _stay(self, welcome: Welcome, address: Address, channel: grpc.aio.Channel) -> None:
         link = _Link(address=address, channel=channel, task=asyncio.current_task())
@@ -236,15 +242,30 @@ class Peers:
         call = ClusterStub(channel).Heartbeat(_wire(self._conversation.beats()))
         try:
             with self._conversation.talking(node):
-                async for beat in received(aiter(call), timeout_s=self._timing.dead_s):
+                news = self._conversation.is_news
+                async for beat in received(aiter(call), timeout_s=self._timing.dead_s, is_news=news):
                     if beat.node == node:
                         self._conversation.heard(beat)
         finally:
             call.cancel()
 
 
-async def received(wires: AsyncIterator[cluster_pb2.Beat], *, timeout_s: float) -> AsyncIterator[Beat]:
-    """Another node's beats until its stream ends, or no beat came for so long: then the connection is of no use."""
+def _mismatch(ours: Greeting, theirs: Welcome) -> str | None:
+    try:
+        check_welcome(ours, theirs)
+    except Incompatible as error:
+        return str(error)
+    return None
+
+
+async def received(
+    wires: AsyncIterator[cluster_pb2.Beat], *, timeout_s: float, is_news: Callable[[NodeId, str, int], bool]
+) -> AsyncIterator[Beat]:
+    """Another node's beats until its stream ends, or no beat came for so long: then the connection is of no use.
+
+    The first one, and then all that are news: where both nodes dialled, each beat comes twice.
+    """
+    is_first = True
     while True:
         try:
             async with asyncio.timeout(timeout_s):
@@ -253,7 +274,9 @@ async def received(wires: AsyncIterator[cluster_pb2.Beat], *, timeout_s: float) 
             return
         if wire is None:
             return
-        yield beat_from_wire(wire)
+        if is_first or is_news(NodeId(wire.node_id), wire.boot_id, wire.sequence):
+            yield beat_from_wire(wire)
+        is_first = False
 
 
 async def _wire(beats: AsyncIterator[Beat]) -> AsyncIterator[cluster_pb2.Beat]:

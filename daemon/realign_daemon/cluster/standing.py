@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from realign_daemon.cluster.addresses import Address
 from realign_daemon.cluster.beats import JobDigest
 from realign_daemon.cluster.facts import NodeFacts, NodeId
-from realign_daemon.cluster.membership import MemberState
+from realign_daemon.cluster.membership import Member, MemberState
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,3 +31,16 @@ class MemberView:
     facts: NodeFacts
     jobs: tuple[JobDigest, ...]
     is_self: bool
+
+
+def standing(member: Member, *, now_s: float, addresses: tuple[Address, ...]) -> MemberView:
+    """Another node at this moment, in continuous seconds of this one."""
+    return MemberView(
+        node=member.node,
+        state=member.state,
+        silent_s=now_s - member.heard_at_s,
+        addresses=addresses,
+        facts=member.beat.facts,
+        jobs=member.beat.jobs,
+        is_self=False,
+    )

@@ -22,7 +22,8 @@ from realign_daemon.cluster.greeting import Greeting
 from realign_daemon.cluster.identity import Identity
 from realign_daemon.cluster.membership import Membership
 from realign_daemon.cluster.peers import Peers, Target
-from realign_daemon.cluster.standing import LeaderView, MemberView
+from realign_daemon.cluster.refusals import Refused
+from realign_daemon.cluster.standing import LeaderView, MemberView, standing
 from realign_daemon.cluster.state import ClusterState, Store
 from realign_daemon.cluster.subscription import ClusterEvent, LeaderChanged, Subscription
 from realign_daemon.cluster.timing import DEFAULT, Timing
@@ -119,7 +120,21 @@ class ClusterView:
     @property
     def refusals(self) -> Mapping[Address, str]:
         """Why a node that answers there is no peer: one sentence for each address."""
-        return self._peers.refusals
+        return self._peers.refusals.dialled
+
+    def refused(self) -> tuple[Refused, ...]:
+        """Those, and the nodes that called here and were turned away."""
+        return self._peers.refusals.current(self._clock.continuous())
+
+    def has_feature(self, name: str) -> bool:
+        """Whether this node and all others that are not given up have it: then it may be used."""
+        return name in self.features
+
+    @property
+    def features(self) -> frozenset[str]:
+        """What they all have."""
+        others = (member.beat.facts.features for member in self._membership.present)
+        return self._self_facts().features.intersection(*others)
 
     def leadership(self) -> LeaderView:
         """Who leads, and since when."""
@@ -133,15 +148,7 @@ class ClusterView:
         """Every node that was heard since the start, this one first, the others by node id."""
         now_s = self._clock.continuous()
         others = (
-            MemberView(
-                node=member.node,
-                state=member.state,
-                silent_s=now_s - member.heard_at_s,
-                addresses=self._book.where(member.node),
-                facts=member.beat.facts,
-                jobs=member.beat.jobs,
-                is_self=False,
-            )
+            standing(member, now_s=now_s, addresses=self._book.where(member.node))
             for member in self._membership.members
         )
         return (self._myself(), *others)
@@ -225,18 +232,30 @@ class ClusterView:
             node=self.identity.node,
             name=facts.name,
             version=facts.version,
+            features=facts.features,
+            max_protocol=facts.protocol,
             addresses=self._own_addresses(),
         )
+
+    def turned_away(self, theirs: Greeting, reason: str) -> None:
+        """A node introduced itself, and this one will not work with it."""
+        self._peers.refusals.note_caller(theirs.node, theirs.addresses, reason, now_s=self._clock.continuous())
 
     def met(self, node: NodeId, addresses: tuple[Address, ...]) -> None:
         """A node answered or asked, and can be dialled there."""
         self._greeted.add(node)
+        self._peers.refusals.forget_caller(node)
         if node != self.identity.node and self._book.meet(node, addresses):
             self._follow_addresses()
 
     def has_met(self, node: NodeId) -> bool:
         """Whether the node introduced itself since this daemon started."""
         return node in self._greeted
+
+    def is_news(self, node: NodeId, boot: str, sequence: int) -> bool:
+        """Whether that beat, or a later one, did not come already over another connection."""
+        known = self._membership.member(node)
+        return known is None or known.beat.boot != boot or sequence > known.beat.sequence
 
     def heard(self, beat: Beat) -> None:
         """Another node's beat came."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import secrets
 import sqlite3
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
@@ -62,6 +63,7 @@ class JobNode:
     output: Output
     freeze: Callable[[dict[Role, ModelPin]], Frozen]
     work: Mapping[DataType, Work] = field(default_factory=lambda: WORK)
+    random_bytes: Callable[[int], bytes] = secrets.token_bytes
 
 
 class Assignment:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import secrets
 from collections.abc import AsyncIterator, Collection, Generator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import replace
@@ -118,7 +117,7 @@ class Jobs:
         spec = intake.freeze(
             request,
             prepared,
-            job_id=f"{plan.data_type}-{secrets.token_hex(4)}",
+            job_id=f"{plan.data_type}-{node.random_bytes(4).hex()}",
             now_unix_s=now,
             version=self._node.version,
             frozen=self._node.freeze(prepared.roles),
@@ -128,7 +127,8 @@ class Jobs:
         changed = changed_limits(request.thresholds, spec.data_type, version=self._node.version)
         warnings = [*filter(None, (changed,)), *prepared.plan.warnings, *found.warnings]
         record = JobRecord(stages=stages, plan=prepared.document, warnings=warnings)
-        job = Job(spec=spec, record=record, client_token=request.client_token or secrets.token_hex(16), owner=owner)
+        token = request.client_token or node.random_bytes(16).hex()
+        job = Job(spec=spec, record=record, client_token=token, owner=owner)
         stored = await self._node.ledger.add_job(
             StoredJob(
                 job_id=spec.job_id,

@@ -18,7 +18,8 @@ class Acceptor:
     """What was promised, voted and heard; the default is a voter that was never asked.
 
     `config_epochs` are those of the decisions on this job, of any instance, that the node knows. It votes in no other:
-    were it to promise something in an epoch whose adoption then gets lost, it could help nobody any more.
+    were it to promise something in an epoch whose adoption then gets lost, it could help nobody any more. A node that
+    may have forgotten what it said in one of them leaves that out; see decision.amnesia.
     """
 
     promised: Ballot = NEVER

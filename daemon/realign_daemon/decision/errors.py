@@ -15,13 +15,14 @@ class NoMajority(Unreachable):
     """Nothing was decided in time; something may be later, by this node or another."""
 
     def __init__(self, *, job_id: str, missing: tuple[str, ...]) -> None:
-        """`missing`: the voters that did not answer; none when others were asking at the same time."""
+        """`missing`: the voters that did not answer; none when enough did, and would not vote as they were asked."""
         self.job_id = job_id
         self.missing = missing
         cause = (
             f"{', '.join(missing)} did not answer; bring them back, or adopt the job if they are gone for good"
             if missing
-            else "others were deciding it too, or have not heard of its adoption yet; try again"
+            else "others were deciding it too, have not heard of its adoption yet, or have lost their ledger since it "
+            "began; try again, and adopt the job if that does not help"
         )
         super().__init__(f"job {job_id} has no majority of its voters: {cause}")
 

@@ -1,15 +1,22 @@
-"""DecisionStore: this node's acceptors and the decisions it knows, in its database. Nothing is answered uncommitted."""
+"""DecisionStore: this node's acceptors and the decisions it knows, in its database. Nothing is answered uncommitted.
+
+A decision that gives a job another home moves the job's row in the same transaction; see journal.rehoming.
+"""
 
 from __future__ import annotations
 
 import sqlite3
 from collections.abc import Callable
+from dataclasses import replace
 from typing import assert_never
 
-from realign_daemon.decision import acceptor
+from realign_daemon.decision import acceptor, amnesia
 from realign_daemon.decision.acceptor import Acceptor
 from realign_daemon.decision.ballot import NEVER, Ballot, Vote, next_config_epoch
 from realign_daemon.decision.messages import Accept, Decision, Prepare, Reply, Request
+from realign_daemon.journal import rehoming
+from realign_daemon.journal.jobs import JOBS, is_removed
+from realign_daemon.journal.kind import noted
 from realign_daemon.work.database import Database
 
 # Called in the transaction in which a decision changed, with its job and instance: the journal takes note of it.
@@ -24,7 +31,7 @@ class DecisionStore:
         self._noted = noted
 
     async def answer(self, request: Request) -> Reply:
-        """This node's answer as a voter, for a job that it has never heard of, too."""
+        """This node's answer as a voter, for a job that it has never heard of, too; see amnesia for the exceptions."""
 
         def work(connection: sqlite3.Connection) -> Reply:
             before = _acceptor(connection, request.job_id, request.instance)
@@ -62,13 +69,21 @@ class DecisionStore:
         return await self._database.run(work)
 
     async def adopt(self, job_id: str, instance: int, *, node: str, value: bytes) -> Decision:
-        """The value, decided by a person without a vote, in a config epoch above all that are known here."""
+        """The value, decided by a person without a vote, in a config epoch above all that are known here.
+
+        The node claims its first ballot of the next instance with it: in this config epoch its ledger knows all that
+        it will ever say, even where an earlier ledger was lost.
+        """
 
         def work(connection: sqlite3.Connection) -> Decision:
-            known = max(_config_epochs(connection, job_id))
-            decision = Decision(config_epoch=next_config_epoch(known, node), value=value)
+            known = max(_known_epochs(connection, job_id))
+            epoch = next_config_epoch(known, amnesia.tag(connection, node))
+            decision = Decision(config_epoch=epoch, value=value)
             merge_decision(connection, job_id, instance, decision)
             self._noted(connection, job_id, instance)
+            following = replace(_acceptor(connection, job_id, instance + 1), config_epochs=frozenset({epoch}))
+            after, _ = acceptor.claim(following, node, epoch, NEVER)
+            _save(connection, job_id, instance + 1, following, after)
             return decision
 
         return await self._database.run(work)
@@ -89,15 +104,21 @@ def read_decision(connection: sqlite3.Connection, job_id: str, instance: int) ->
 def merge_decision(connection: sqlite3.Connection, job_id: str, instance: int, decision: Decision) -> bool:
     """Whether the decision changed what stands here, inside a transaction of the caller, who takes note of a change.
 
+    Of a removed job nothing is kept.
+
     Raises:
         Diverged: another value stands in the same config epoch.
     """
+    if is_removed(connection, job_id):
+        return False
     held = Acceptor(decision=read_decision(connection, job_id, instance))
     if acceptor.learn(held, decision) is held:
         return False
     connection.execute(
         "INSERT OR REPLACE INTO decisions VALUES (?,?,?,?)", (job_id, instance, decision.config_epoch, decision.value)
     )
+    if rehoming.advance(connection, job_id):
+        noted(connection, JOBS, job_id)
     return True
 
 
@@ -111,11 +132,11 @@ def _acceptor(connection: sqlite3.Connection, job_id: str, instance: int) -> Acc
         promised=NEVER if row is None else _ballot(row[:3]),
         vote=None if row is None or row[6] is None else Vote(ballot=_ballot(row[3:6]), value=row[6]),
         decision=read_decision(connection, job_id, instance),
-        config_epochs=_config_epochs(connection, job_id),
+        config_epochs=amnesia.open_epochs(connection, job_id, _known_epochs(connection, job_id)),
     )
 
 
-def _config_epochs(connection: sqlite3.Connection, job_id: str) -> frozenset[int]:
+def _known_epochs(connection: sqlite3.Connection, job_id: str) -> frozenset[int]:
     rows = connection.execute("SELECT DISTINCT config_epoch FROM decisions WHERE job_id=?", (job_id,)).fetchall()
     return frozenset({0, *(int(row[0]) for row in rows)})
 

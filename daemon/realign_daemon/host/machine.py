@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Protocol
 
 import structlog
 
@@ -14,16 +14,14 @@ from realign_daemon.cluster.facts import HostBenchmark, KnownModel, MeasuredMode
 from realign_daemon.config import Config
 from realign_daemon.engine.api import Engine, LocalModel
 from realign_daemon.engine.errors import EngineError
-from realign_daemon.engine.models import LocalModels
 from realign_daemon.errors import NotFound
 from realign_daemon.host.benchmark import Benchmarks
 from realign_daemon.host.disk_room import replicas_room_bytes, work_floor_bytes
-from realign_daemon.host.facts import HostFacts, free_bytes, read_facts
-from realign_daemon.host.login import somebody_is_logged_in
+from realign_daemon.host.facts import HostFacts
 from realign_daemon.host.pause import Pause
 from realign_daemon.host.policy import Situation, memory_shortage, reason_to_refuse, reserved_bytes
-from realign_daemon.host.power import read_power
-from realign_daemon.host.pressure import Pressure, read_pressure
+from realign_daemon.host.pressure import Pressure
+from realign_daemon.host.senses import SENSES, Disk, Senses
 from realign_daemon.host.sleep import SleepWatch
 
 log = structlog.get_logger()
@@ -34,13 +32,20 @@ UNMEASURED_SLOTS = 8  # enough to fill small batches, little enough for any memo
 OWNER_EVERY_S = 10.0  # how soon it is noticed that somebody logs in or memory runs short: programs are asked for it
 
 
+class Shelf(Protocol):
+    """Where this machine's models are."""
+
+    def all(self) -> tuple[LocalModel, ...]:
+        """Every model that is whole, by name. May take a while."""
+        ...
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Now:
     """What changes while the daemon runs."""
 
     situation: Situation
-    disk_free_bytes: int
-    disk_total_bytes: int
+    disk: Disk
 
 
 class Machine:
@@ -53,12 +58,13 @@ class Machine:
         version: str,
         config: Config,
         engine: Engine,
-        models: LocalModels,
+        models: Shelf,
         benchmarks: Benchmarks,
         clock: Clock,
         pause: Pause,
         sleep: SleepWatch,
         is_working: Callable[[], bool],
+        senses: Senses = SENSES,
     ) -> None:
         """`is_working` says whether the engine has units: it is not measured, and not loaded anew, under them."""
         self._node_id = node_id
@@ -71,6 +77,7 @@ class Machine:
         self._pause = pause
         self._sleep = sleep
         self._is_working = is_working
+        self._senses = senses
         self._measuring = asyncio.Lock()
         self._host: HostFacts
         self._now: _Now
@@ -79,11 +86,12 @@ class Machine:
         self._owner_at_s = float("-inf")
         self._was_short = False
         self._models: dict[str, LocalModel] = {}
+        self._known_models: tuple[KnownModel, ...] = ()
         self._models_at_s = float("-inf")
 
     async def start(self) -> None:
         """Looks at the machine for the first time."""
-        self._host = await asyncio.to_thread(read_facts)
+        self._host = await asyncio.to_thread(self._senses.facts)
         await self.refresh()
 
     async def refresh(self) -> None:
@@ -92,6 +100,7 @@ class Machine:
         if self._clock.continuous() - self._models_at_s >= MODELS_EVERY_S:
             found = await asyncio.to_thread(self._local_models.all)
             self._models = {model.name: model for model in found}
+            self._known_models = tuple(map(_known, found))
             self._models_at_s = self._clock.continuous()
 
     async def measure_at_start(self) -> None:
@@ -134,8 +143,9 @@ class Machine:
             return reason
         if self._measuring.locked():
             return "it is measuring itself"
-        if self._now.disk_free_bytes < work_floor_bytes(self._now.disk_total_bytes):
-            return f"its disk has only {self._now.disk_free_bytes / 1e9:.1f} GB left"
+        disk = self._now.disk
+        if disk.free_bytes < work_floor_bytes(disk.total_bytes):
+            return f"its disk has only {disk.free_bytes / 1e9:.1f} GB left"
         return ""
 
     def reason_to_rest(self) -> str:
@@ -151,12 +161,12 @@ class Machine:
 
     def spare_bytes(self) -> int:
         """Memory that a model may take now: what is free, less what is kept for whoever is logged in."""
-        return max(0, free_bytes() - reserved_bytes(self._now.situation, self._config.power))
+        return max(0, self._senses.free_bytes() - reserved_bytes(self._now.situation, self._config.power))
 
     @property
     def replicas_room_bytes(self) -> int:
         """What other nodes' results and files may take of this disk; none when it is not above 0."""
-        return replicas_room_bytes(self._now.disk_free_bytes)
+        return replicas_room_bytes(self._now.disk.free_bytes)
 
     def slots(self, model: LocalModel) -> int:
         """Units in flight that fill the engine: the measured peak batch size."""
@@ -182,9 +192,9 @@ class Machine:
             duty_fraction=self._config.engine.duty_fraction,
             benchmark=self._benchmark(),
             engine=self._engine.status(),
-            models=tuple(_known(model) for model in self._models.values()),
+            models=self._known_models,
             paused=self._pause.is_on,
-            disk_free_bytes=now.disk_free_bytes,
+            disk_free_bytes=now.disk.free_bytes,
             user_active=situation.user_active,
             refusal=self.reason_to_refuse(),
             pause_left_s=self._pause.left_s,
@@ -228,20 +238,20 @@ class Machine:
         )
 
     def _look(self) -> _Now:
+        senses = self._senses
         if self._clock.continuous() - self._owner_at_s >= OWNER_EVERY_S:
-            self._user_active, self._pressure = somebody_is_logged_in(), read_pressure()
+            self._user_active, self._pressure = senses.is_in_use(), senses.pressure()
             self._owner_at_s = self._clock.continuous()
         situation = Situation(
-            power=read_power(),
+            power=senses.power(),
             memory_bytes=self._host.memory_bytes,
-            free_bytes=free_bytes(),
+            free_bytes=senses.free_bytes(),
             pressure=self._pressure,
             user_active=self._user_active,
             was_short=self._was_short,
         )
         self._was_short = bool(memory_shortage(situation, self._config.power))
-        disk = shutil.disk_usage(self._config.node.data_dir)
-        return _Now(situation=situation, disk_free_bytes=disk.free, disk_total_bytes=disk.total)
+        return _Now(situation=situation, disk=senses.disk(self._config.node.data_dir))
 
 
 def _known(model: LocalModel) -> KnownModel:

@@ -22,9 +22,12 @@ LARGE_WAIT_S = 10.0  # for a second node to show that it has a large file: its h
 class Files:
     """The files of what other nodes hold."""
 
-    def __init__(self, *, has_blob: Callable[[Sha256], bool], room_bytes: Callable[[], int], clock: Clock) -> None:
-        """`room_bytes` is what other nodes' things may still take of the disk."""
-        self._has_blob = has_blob
+    def __init__(self, *, hold_blob: Callable[[Sha256], bool], room_bytes: Callable[[], int], clock: Clock) -> None:
+        """`hold_blob` says whether a blob is here, and keeps it until what names it is taken in, too.
+
+        `room_bytes` is what other nodes' things may still take of the disk.
+        """
+        self._hold_blob = hold_blob
         self._room_bytes = room_bytes
         self._clock = clock
         self._holders: dict[Ref, set[str]] = {}  # of things with files, as far as their nodes were met
@@ -39,7 +42,7 @@ class Files:
         about = {"node": node, "kind": item.ref.kind, "ref": item.ref.ref}
         for sha256 in wanted:
             try:
-                if not self._has_blob(sha256) and not await self._fetch(source, item.ref, sha256):
+                if not self._hold_blob(sha256) and not await self._fetch(source, item.ref, sha256):
                     log.warning("journal.file_gone", sha256=sha256, **about)
             except DamagedBlob:
                 log.error("journal.file_damaged", sha256=sha256, remedy="check that node's disk", **about)  # noqa: TRY400 - another node's fault

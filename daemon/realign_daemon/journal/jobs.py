@@ -5,10 +5,12 @@ from __future__ import annotations
 import json
 import re
 import sqlite3
+from itertools import chain
 from typing import Final, cast
 
 from realign_daemon.engine.api import Sha256
 from realign_daemon.engine.codec import pack
+from realign_daemon.journal import rehoming
 from realign_daemon.journal.entries import Ref, strike
 from realign_daemon.journal.facts import Facts, earliest
 from realign_daemon.journal.kind import fields
@@ -45,7 +47,7 @@ class JobKind:
         return pack(dict(zip(_JOB, row, strict=True))) if row else None
 
     def merge(self, connection: sqlite3.Connection, ref: str, payload: bytes) -> bool:
-        """See Kind. A removed job stays removed."""
+        """See Kind. A removed job stays removed. One that was given another home, as is known here, has that one."""
         found = fields(payload, _JOB)
         _hashes(found["blobs"])
         if not found["home"]:
@@ -59,7 +61,7 @@ class JobKind:
             f"WHERE ({_JOB_RANK.format('excluded.')}) > ({_JOB_RANK.format('')})",
             (ref, *found.values()),
         )
-        return done.rowcount > 0
+        return rehoming.advance(connection, ref) or done.rowcount > 0
 
     def blobs(self, payload: bytes) -> tuple[Sha256, ...]:
         """See Kind."""
@@ -97,18 +99,21 @@ class RecordKind:
 
 
 class Intents(Facts):
-    """What somebody asked of a job whose home was away: `<job>/cancel`."""
+    """What somebody asked of a job whose home was away: to cancel one instance of it; see `cancelling`."""
 
     def __init__(self) -> None:
         super().__init__("intent", earliest)
 
     def merge(self, connection: sqlite3.Connection, ref: str, payload: bytes) -> bool:
         """See Kind. Nothing is asked of a removed job."""
-        return not is_removed(connection, ref.partition("/")[0]) and super().merge(connection, ref, payload)
+        job_id, _, what = ref.partition("/")
+        if cancelling(job_id, int(what.removeprefix("cancel/"))).ref != ref:
+            raise ValueError("the name is not that of a job's instance to cancel")
+        return not is_removed(connection, job_id) and super().merge(connection, ref, payload)
 
 
 class Tombstones(Facts):
-    """Jobs that were removed: nothing of them comes back, from whatever node."""
+    """Jobs that were removed: nothing of them comes back, from whatever node, and nobody votes on them any more."""
 
     def __init__(self) -> None:
         super().__init__("tombstone", earliest)
@@ -116,13 +121,20 @@ class Tombstones(Facts):
     def merge(self, connection: sqlite3.Connection, ref: str, payload: bytes) -> bool:
         """See Kind."""
         changed = super().merge(connection, ref, payload)
-        for table in ("jobs", "records", "job_units"):
+        for table in ("jobs", "records", "job_units", "ballots", "decisions"):
             connection.execute(f"DELETE FROM {table} WHERE job_id=?", (ref,))  # noqa: S608 - our own table names
-        cancel = Ref(kind="intent", ref=f"{ref}/cancel")
-        connection.execute("DELETE FROM shared_facts WHERE kind=? AND ref=?", (cancel.kind, cancel.ref))
-        for gone in (Ref(kind="job", ref=ref), Ref(kind="record", ref=ref), cancel):
-            strike(connection, gone)
+        first, end = f"{ref}/", f"{ref}0"  # 0 comes after /: all names that begin with the job's and a stroke
+        connection.execute("DELETE FROM shared_facts WHERE kind='intent' AND ref>=? AND ref<?", (first, end))
+        query = "SELECT kind, ref FROM journal WHERE kind=? AND ref>=? AND ref<?"
+        parts = [connection.execute(query, (kind, first, end)).fetchall() for kind in ("decision", "intent")]
+        for kind, gone in (("job", ref), ("record", ref), *chain.from_iterable(parts)):
+            strike(connection, Ref(kind=kind, ref=gone))
         return changed
+
+
+def cancelling(job_id: str, instance: int) -> Ref:
+    """The intent to cancel this instance of the job: a later one, begun by a retry, is not meant."""
+    return Ref(kind="intent", ref=f"{job_id}/cancel/{instance}")
 
 
 def is_removed(connection: sqlite3.Connection, job_id: str) -> bool:

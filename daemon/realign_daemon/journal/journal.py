@@ -133,6 +133,8 @@ class Journal:
 
     async def take_in(self, node: str, items: Sequence[Item]) -> None:
         """Merges another node's things of known kinds. A malformed one is left out and logged."""
+        if not items:
+            return
 
         def work(connection: sqlite3.Connection) -> None:
             for item in items:

@@ -5,12 +5,13 @@ from __future__ import annotations
 import asyncio
 import errno
 import sqlite3
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import aclosing, suppress
 
 import structlog
 
 from realign_daemon.clock import Clock
+from realign_daemon.engine.codec import MAX_BYTES
 from realign_daemon.journal.entries import Position, Ref
 from realign_daemon.journal.files import Files
 from realign_daemon.journal.journal import Batch, Item, Journal
@@ -27,6 +28,7 @@ COMPARE_EVERY_S = 3600.0  # all that two nodes hold, in case one has lost someth
 LEFT_OUT_S = 60.0
 LOOK_AT_CLOCK_S = 5.0
 BYTES_A_COMMIT = 4 * 1024 * 1024
+BYTES_IN_HAND = 2 * MAX_BYTES  # of things that wait for their files: these are kilobytes, so it is damage or an attack
 ITEMS_A_COMMIT = 256
 
 
@@ -39,14 +41,19 @@ class Replicator:
         *,
         files: Files,
         peers: Callable[[], Iterable[str]],
+        keepers: Callable[[], Iterable[str]] | None = None,
         connect: Callable[[str], Source],
         has_room: Callable[[], bool],
         clock: Clock,
     ) -> None:
-        """`peers` are the nodes to follow now; `has_room` says whether the disk may take more of other nodes."""
+        """`peers` are the nodes to follow now, `keepers` those of them that keep jobs and results: all, unless given.
+
+        `has_room` says whether the disk may take more of other nodes.
+        """
         self._journal = journal
         self._files = files
         self._peers = peers
+        self._keepers = keepers or peers
         self._connect = connect
         self._has_room = has_room
         self._clock = clock
@@ -71,7 +78,7 @@ class Replicator:
 
     async def copies(self, ref: Ref, *, within_s: float) -> int:
         """On how many disks the thing is: 2 as soon as another living node has it, else 1 after that time."""
-        others = frozenset(self._peers())
+        others = frozenset(self._keepers())
         if others:
             with suppress(TimeoutError):
                 async with asyncio.timeout(within_s):
@@ -81,7 +88,7 @@ class Replicator:
 
     async def _count(self) -> None:
         while True:
-            others = frozenset(self._peers())
+            others = frozenset(self._keepers())
             self.under_replicated = await self._journal.alone(others) if others else 0
             await self._clock.sleep(COUNT_EVERY_S)
 
@@ -118,28 +125,45 @@ class Replicator:
     async def _take_in(self, node: str, source: Source, position: Position, batch: Batch) -> Position:
         left_out = self._journal.left_out
         refs = await self._journal.missing(batch)
-        asked_for = frozenset(refs)
+        ready: list[Item] = []
+        while refs:
+            await self._journal.take_in(node, ready)
+            ready, with_files, refs = await self._fetch(node, source, refs)
+            for item in with_files:  # now: a file may take longer to come than the call that brings the items lasts
+                if await self._files.bring(node, source, item, self._journal.blobs(item)):
+                    ready.append(item)
+                else:
+                    left_out -= 1
+        reached = await self._journal.advance(node, position, batch, ready)
+        if self._journal.left_out > left_out:
+            self._compare_sooner(node)
+        return reached
+
+    async def _fetch(
+        self, node: str, source: Source, refs: Sequence[Ref]
+    ) -> tuple[list[Item], list[Item], Sequence[Ref]]:
+        """What came and is not taken in yet, what of it needs files, and what is still to be fetched after them."""
+        asked_for = set(refs)
         pending: list[Item] = []
-        pending_bytes = 0
-        with_files: list[Item] = []  # last: a file may take longer to come than the call that brings the items lasts
+        with_files: list[Item] = []
+        pending_bytes = waiting_bytes = 0
         async with aclosing(source.fetch(refs)) as items:
             async for item in items:
                 if item.ref not in asked_for:
                     continue
-                (with_files if self._journal.blobs(item) else pending).append(item)
+                asked_for.remove(item.ref)
+                if self._journal.blobs(item):
+                    with_files.append(item)
+                    waiting_bytes += len(item.payload)
+                    if waiting_bytes > BYTES_IN_HAND:
+                        return pending, with_files, refs[refs.index(item.ref) + 1 :]
+                    continue
+                pending.append(item)
                 pending_bytes += len(item.payload)
                 if len(pending) >= ITEMS_A_COMMIT or pending_bytes >= BYTES_A_COMMIT:
                     await self._journal.take_in(node, pending)
                     pending, pending_bytes = [], 0
-        for item in with_files:
-            if await self._files.bring(node, source, item, self._journal.blobs(item)):
-                pending.append(item)
-            else:
-                left_out -= 1
-        reached = await self._journal.advance(node, position, batch, pending)
-        if self._journal.left_out > left_out:
-            self._compare_sooner(node)
-        return reached
+        return pending, with_files, ()
 
     def _compare_sooner(self, node: str) -> None:
         patience_s = self._patience_s.get(node, LEFT_OUT_S)
@@ -153,7 +177,8 @@ class Replicator:
                 await self._clock.sleep(LOOK_AT_CLOCK_S)
             self._compare_at_s[node] = self._clock.continuous() + COMPARE_EVERY_S
             theirs, ours = await source.digests(), await self._journal.digests()
-            differ = sorted(kind for kind, digest in ours.items() if theirs.get(kind, "") != digest)
+            # A kind that an older node does not know is none that it has lost.
+            differ = sorted(kind for kind in ours.keys() & theirs.keys() if theirs[kind] != ours[kind])
             if differ:
                 log.info("journal.differs", node=node, kinds=differ)
                 await self._journal.start_over(node)

@@ -35,5 +35,5 @@ class Source(Protocol):
         ...
 
     async def digests(self) -> Mapping[str, str]:
-        """For each kind a digest of all that it holds."""
+        """For each kind that it knows a digest of all that it holds; none where it makes no digests."""
         ...

@@ -71,7 +71,7 @@ class Authorisation(grpc.aio.ServerInterceptor):
         method = str(handler_call_details.method)
         handler = await continuation(handler_call_details)
         if handler is None:
-            handler = _unknown()
+            handler = _unserved(method)
         return rewrapped(
             handler,
             one=lambda behaviour: self._guarded(behaviour, method),
@@ -208,11 +208,13 @@ def _object(message: object) -> str:
     return next((value for value in said if isinstance(value, str) and value), "")
 
 
-def _unknown() -> Handler:
-    """A handler for what no servicer has. No door lets anybody through to it."""
+def _unserved(method: str) -> Handler:
+    """A handler for what no servicer has. Doors let callers through to it where other daemons have one."""
 
-    async def nothing(_requests: AsyncIterator[bytes], _context: Context) -> AsyncIterator[bytes]:
-        return
+    async def nothing(_requests: AsyncIterator[bytes], context: Context) -> AsyncIterator[bytes]:
+        name = method.rpartition("/")[2]
+        sentence = f"this node does not serve {name}: it is a witness, or of another version; ask another node"
+        await context.abort(grpc.StatusCode.UNIMPLEMENTED, sentence, ((EXIT_KEY, str(NotAllowed.exit_code)),))
         yield b""
 
     return cast("Any", grpc).stream_stream_rpc_method_handler(nothing)

@@ -14,8 +14,8 @@ from realign_daemon.cluster.greeting import welcome
 from realign_daemon.cluster.peers import received
 from realign_daemon.cluster.timing import DEFAULT, Timing
 from realign_daemon.cluster.view import ClusterView
-from realign_daemon.errors import NotAllowed
-from realign_daemon.rpc.caller import caller
+from realign_daemon.errors import Incompatible, NotAllowed
+from realign_daemon.rpc.caller import must_be
 from realign_daemon.rpc.context import Context
 from realign_daemon.rpc.convert import beat_to_wire, facts_to_wire, greeting_from_wire, welcome_to_wire
 from realign_proto.v1 import cluster_pb2, facts_pb2
@@ -42,8 +42,12 @@ class ClusterServicer(ClusterService):
     ) -> cluster_pb2.HelloReply:
         """This node's answer. Raises Incompatible when the two do not get on."""
         theirs = greeting_from_wire(request)
-        _must_be_itself(theirs.node)
-        answer = welcome(self._view.greeting(), theirs)
+        must_be(theirs.node)
+        try:
+            answer = welcome(self._view.greeting(), theirs)
+        except Incompatible as error:
+            self._view.turned_away(theirs, str(error))
+            raise
         self._view.met(theirs.node, theirs.addresses)
         return welcome_to_wire(answer)
 
@@ -51,11 +55,11 @@ class ClusterServicer(ClusterService):
         self, request_iterator: AsyncIterator[cluster_pb2.Beat], context: Context
     ) -> AsyncIterator[cluster_pb2.Beat]:
         """Beats in, beats out, until the other node ends it or falls silent. Raises NotAllowed before a Hello."""
-        beats = received(request_iterator, timeout_s=self._timing.dead_s)
+        beats = received(request_iterator, timeout_s=self._timing.dead_s, is_news=self._view.is_news)
         first = await anext(beats, None)
         if first is None:
             return
-        _must_be_itself(first.node)
+        must_be(first.node)
         if not self._view.has_met(first.node):
             message = f"node {first.node} must say Hello before it sends beats"
             raise NotAllowed(message)
@@ -81,9 +85,3 @@ class ClusterServicer(ClusterService):
         async for beat in beats:
             if beat.node == node:
                 self._view.heard(beat)
-
-
-def _must_be_itself(node: NodeId) -> None:
-    proved = caller().node_id  # None where there are no certificates
-    if proved is not None and proved != node:
-        raise NotAllowed(f"node {proved} may not speak as node {node}; its realign is damaged, or somebody tampers")

@@ -75,6 +75,9 @@ def facts_to_wire(facts: NodeFacts) -> facts_pb2.NodeFacts:
         refusal=facts.refusal,
         pause_left_s=facts.pause_left_s,
         last_sleep=facts_pb2.MachineSleep(slept_s=sleep.slept_s, woke_unix_s=sleep.woke_unix_s) if sleep else None,
+        protocol=facts.protocol,
+        features=sorted(facts.features),
+        witness=facts.witness,
     )
 
 
@@ -116,6 +119,9 @@ def facts_from_wire(wire: facts_pb2.NodeFacts) -> NodeFacts:
         last_sleep=Sleep(slept_s=wire.last_sleep.slept_s, woke_unix_s=wire.last_sleep.woke_unix_s)
         if wire.HasField("last_sleep")
         else None,
+        protocol=wire.protocol,
+        features=frozenset(wire.features),
+        witness=wire.witness,
     )
 
 
@@ -214,6 +220,8 @@ def welcome_to_wire(welcome: Welcome) -> cluster_pb2.HelloReply:
     """The answer to a Hello."""
     return cluster_pb2.HelloReply(
         protocol=welcome.protocol,
+        min_protocol=welcome.min_protocol,
+        max_protocol=welcome.max_protocol,
         features=sorted(welcome.features),
         node_id=welcome.node,
         name=welcome.name,
@@ -226,6 +234,8 @@ def welcome_from_wire(wire: cluster_pb2.HelloReply) -> Welcome:
     """The answer to a Hello."""
     return Welcome(
         protocol=wire.protocol,
+        min_protocol=wire.min_protocol if wire.HasField("min_protocol") else wire.protocol,
+        max_protocol=wire.max_protocol if wire.HasField("max_protocol") else wire.protocol,
         features=frozenset(wire.features),
         node=NodeId(wire.node_id),
         name=wire.name,

@@ -1,4 +1,4 @@
-"""Decision servicer: lets other nodes ask for this node's vote, on any job, known here or not."""
+"""Decision servicer: lets other nodes ask for this node's vote, each under ballots of its own, on any job."""
 
 from __future__ import annotations
 
@@ -7,9 +7,11 @@ from typing import TypeVar
 
 import grpc.aio
 
+from realign_daemon.decision.messages import Reply, Request
 from realign_daemon.decision.store import DecisionStore
 from realign_daemon.errors import BadInput
 from realign_daemon.rpc import decision_convert as convert
+from realign_daemon.rpc.caller import must_be
 from realign_daemon.rpc.context import Context
 from realign_proto.v1 import decision_pb2 as pb
 from realign_proto.v1.decision_pb2_grpc import DecisionServicer as DecisionService
@@ -35,7 +37,7 @@ class DecisionServicer(DecisionService):
         context: Context,  # noqa: ARG002 - gRPC passes it
     ) -> pb.PrepareReply:
         """A promise, a refusal, or what was decided."""
-        return convert.prepare_reply_to_wire(await self._store.answer(_read(convert.prepare_from_wire, request)))
+        return convert.prepare_reply_to_wire(await self._answer(_read(convert.prepare_from_wire, request)))
 
     async def Accept(  # noqa: N802 - the wire's name
         self,
@@ -43,7 +45,11 @@ class DecisionServicer(DecisionService):
         context: Context,  # noqa: ARG002 - gRPC passes it
     ) -> pb.AcceptReply:
         """A vote, a refusal, or what was decided."""
-        return convert.accept_reply_to_wire(await self._store.answer(_read(convert.accept_from_wire, request)))
+        return convert.accept_reply_to_wire(await self._answer(_read(convert.accept_from_wire, request)))
+
+    async def _answer(self, request: Request) -> Reply:
+        must_be(request.ballot.node)
+        return await self._store.answer(request)
 
 
 def _read(from_wire: Callable[[Wire], Read], request: Wire) -> Read:

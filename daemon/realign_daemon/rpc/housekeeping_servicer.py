@@ -19,6 +19,7 @@ from realign_daemon.housekeeping.garbage import KEPT_S
 from realign_daemon.housekeeping.settings import shown_settings
 from realign_daemon.housekeeping.sweep import Sweep, Swept, Used
 from realign_daemon.rpc.context import Context
+from realign_daemon.rpc.faults import error_of_call
 from realign_daemon.rpc.homes import is_forwarded, passing_on
 from realign_daemon.trust.keys import SpkiHash
 from realign_daemon.work.database import Database
@@ -157,7 +158,7 @@ class HousekeepingServicer(HousekeepingService):
             try:
                 return await there(HousekeepingStub(channel), metadata)
             except grpc.aio.AioRpcError as error:
-                return _silent(node, error.details() or "it gave no reason")
+                return _silent(node, str(error_of_call(error)))
 
         for answer in await asyncio.gather(*map(ask, self._nodes())):
             garbage.nodes.extend(answer.nodes)

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import zlib
-from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Callable, Mapping, Sequence
+from functools import partial
 from typing import TypeVar
 
+import grpc
 import grpc.aio
 
 from realign_daemon.engine.api import Sha256
+from realign_daemon.engine.codec import MAX_BYTES
 from realign_daemon.journal.entries import Header, Position, Ref
 from realign_daemon.journal.journal import Batch, Item
 from realign_daemon.rpc.work_link import BlobGone, Channel, WorkLinks, closed_under
@@ -18,7 +21,6 @@ from realign_proto.v1.journal_pb2_grpc import JournalStub
 
 CALL_TIMEOUT_S = 120.0  # 256 things over a slow link
 REFS_A_CALL = 256
-MAX_ITEM_BYTES = 64 * 1024 * 1024  # no thing comes near; see engine.codec
 
 T = TypeVar("T")
 
@@ -50,7 +52,8 @@ class JournalLink:
 
     async def follow(self, position: Position) -> AsyncGenerator[Batch]:
         """See Source."""
-        call = self._stub.Follow(pb.FollowRequest(index_id=position.index_id, after=position.seq))
+        request = pb.FollowRequest(index_id=position.index_id, after=position.seq)
+        call = _begun(partial(self._stub.Follow, request))
         try:
             async for wire in _reached(call):
                 yield Batch(
@@ -68,13 +71,14 @@ class JournalLink:
         """See Source. A thing whose bytes were damaged on the way ends the connection: it is fetched again."""
         for start in range(0, len(refs), REFS_A_CALL):
             wanted = [pb.Ref(kind=ref.kind, ref=ref.ref) for ref in refs[start : start + REFS_A_CALL]]
-            call = self._stub.Fetch(pb.FetchRequest(refs=wanted), timeout=CALL_TIMEOUT_S)
+            request = pb.FetchRequest(refs=wanted)
+            call = _begun(partial(self._stub.Fetch, request, timeout=CALL_TIMEOUT_S))
             payload = bytearray()
             try:
                 async for wire in _reached(call):
                     payload += wire.payload
-                    if len(payload) > MAX_ITEM_BYTES:
-                        raise ConnectionError(f"a {wire.kind} from {self._node} is larger than {MAX_ITEM_BYTES} bytes")
+                    if len(payload) > MAX_BYTES:
+                        raise ConnectionError(f"a {wire.kind} from {self._node} is larger than {MAX_BYTES} bytes")
                     if wire.more:
                         continue
                     if zlib.crc32(payload) != wire.crc32:
@@ -95,11 +99,22 @@ class JournalLink:
     async def digests(self) -> Mapping[str, str]:
         """See Source."""
         try:
-            return dict((await self._stub.Compare(pb.CompareRequest(), timeout=CALL_TIMEOUT_S)).digests)
+            call = _begun(partial(self._stub.Compare, pb.CompareRequest(), timeout=CALL_TIMEOUT_S))
+            return dict((await call).digests)
         except grpc.aio.AioRpcError as error:
+            if error.code() is grpc.StatusCode.UNIMPLEMENTED:  # its realign knows no digests: it makes none
+                return {}
             raise ConnectionError(error.details() or "the node can't be reached") from error
         except asyncio.CancelledError as error:
             raise closed_under(error) from error
+
+
+def _begun(begin: Callable[[], T]) -> T:
+    """The call. Raises ConnectionError when the channel was closed before it: others found out first."""
+    try:
+        return begin()
+    except grpc.aio.UsageError as error:
+        raise ConnectionError("the connection was closed") from error
 
 
 async def _reached(call: AsyncIterable[T]) -> AsyncIterator[T]:

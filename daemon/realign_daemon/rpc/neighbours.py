@@ -1,9 +1,12 @@
-"""Neighbours: the living nodes of the cluster view, as jobs see them and reach them."""
+"""Neighbours: the living nodes of the cluster view, as jobs see them and reach them.
+
+Witnesses do not count, save where it says members.
+"""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable
 from dataclasses import replace
 
 import grpc.aio
@@ -30,7 +33,7 @@ class Neighbours:
 
     def alive(self) -> tuple[Colleague, ...]:
         """This node first, then the others that are not suspected; nodes of one name get their id behind it."""
-        members = [member for member in self._view.members() if member.state == "alive"]
+        members = [member for member in self._view.members() if member.state == "alive" and not member.facts.witness]
         names = Counter(member.facts.name for member in members)
         return tuple(_colleague(member, is_unique=names[member.facts.name] == 1) for member in members)
 
@@ -72,8 +75,11 @@ class Neighbours:
 
     def other_nodes(self) -> tuple[NodeId, ...]:
         """The ids of all other living nodes that are connected."""
-        living = [member.node for member in self._view.members() if member.state == "alive" and not member.is_self]
-        return tuple(node for node in living if self._view.channel(node) is not None)
+        return tuple(member.node for member in self._connected() if not member.facts.witness)
+
+    def other_members(self) -> tuple[NodeId, ...]:
+        """Those, and the witnesses."""
+        return tuple(member.node for member in self._connected())
 
     def node_channel(self, node: str) -> grpc.aio.Channel | None:
         """The channel of the node of this id; None when it is not connected."""
@@ -90,8 +96,18 @@ class Neighbours:
 
     def other_channels(self) -> tuple[grpc.aio.Channel, ...]:
         """Channels of all other living nodes."""
-        living = [member.node for member in self._view.members() if member.state == "alive" and not member.is_self]
-        return tuple(channel for node in living if (channel := self._view.channel(node)) is not None)
+        return self._channels(self.other_nodes())
+
+    def member_channels(self) -> tuple[grpc.aio.Channel, ...]:
+        """Those, and the ones of the witnesses."""
+        return self._channels(self.other_members())
+
+    def _connected(self) -> list[MemberView]:
+        living = [member for member in self._view.members() if member.state == "alive" and not member.is_self]
+        return [member for member in living if self._view.channel(member.node) is not None]
+
+    def _channels(self, nodes: Iterable[NodeId]) -> tuple[grpc.aio.Channel, ...]:
+        return tuple(channel for node in nodes if (channel := self._view.channel(node)) is not None)
 
 
 def _colleague(member: MemberView, *, is_unique: bool) -> Colleague:

@@ -10,7 +10,6 @@ from pathlib import Path
 import grpc.aio
 
 from realign_daemon.cluster.facts import NodeFacts
-from realign_daemon.cluster.greeting import MAX_PROTOCOL
 from realign_daemon.cluster.standing import MemberView
 from realign_daemon.cluster.view import ClusterView
 from realign_daemon.rpc.context import Context
@@ -79,7 +78,7 @@ class StatusServicer(StatusService):
         facts = members[0].facts
         leader = self._view.leadership()
         return status_pb2.NodeStatus(
-            node=_identity(members[0], local, leads=self._view.leads),
+            node=_identity(members[0], local, leads=self._view.leads, features=self._view.features),
             leader=status_pb2.Leader(
                 id=leader.node or "", name=leader.name, term=leader.term, since_unix_s=leader.since_unix_s
             ),
@@ -90,6 +89,9 @@ class StatusServicer(StatusService):
             ledger=status_pb2.LedgerState(rows=local.ledger_rows, under_replicated=local.under_replicated),
             disk=status_pb2.Disk(free_bytes=facts.disk_free_bytes),
             power=power_to_wire(facts.power),
+            refused=[
+                status_pb2.Refused(address=str(one.address or ""), reason=one.reason) for one in self._view.refused()
+            ],
         )
 
     async def Bench(  # noqa: N802 - the wire's name
@@ -101,19 +103,20 @@ class StatusServicer(StatusService):
             yield status_pb2.BenchEvent(text=progress.text, facts=facts)
 
 
-def _identity(me: MemberView, local: LocalStatus, *, leads: bool) -> status_pb2.NodeIdentity:
-    roles = (("leader", leads), ("worker", local.does_work))
+def _identity(me: MemberView, local: LocalStatus, *, leads: bool, features: frozenset[str]) -> status_pb2.NodeIdentity:
+    roles = (("leader", leads), ("worker", local.does_work), ("witness", me.facts.witness))
     return status_pb2.NodeIdentity(
         id=me.node,
         name=me.facts.name,
         version=me.facts.version,
-        protocol=MAX_PROTOCOL,
+        protocol=me.facts.protocol,
         chip=me.facts.chip,
         memory_bytes=me.facts.memory_bytes,
         uptime_s=local.uptime_s,
         roles=[role for role, holds in roles if holds],
         data_dir=str(local.data_dir),
         addresses=[str(address) for address in me.addresses],
+        features=sorted(features),
     )
 
 

@@ -50,7 +50,7 @@ class Operator(Protocol):
         ...
 
     async def remove_dead(self, reference: str) -> None:
-        """Takes a lost node out Raises RealignError."""
+        """Takes a lost node out. Raises RealignError."""
         ...
 
     async def transfer(self, reference: str) -> None:

@@ -27,3 +27,6 @@ class InlineWorker:
             return unpack(pack(resolve(self._functions[function])(**arguments)))
         except Exception as error:  # the boundary of one call: whatever it raised is its answer
             raise WorkerRefused(function=function, reason=f"{type(error).__name__}: {error}") from error
+
+    async def close(self) -> None:
+        """See Worker: there is no child to end."""

@@ -12,7 +12,7 @@ import struct
 import threading
 from asyncio.base_events import BaseEventLoop
 from collections.abc import Callable, Coroutine
-from contextvars import Context
+from contextvars import Context, copy_context
 from typing import Any, NoReturn, TypeVar, TypeVarTuple, cast
 
 from realign_daemon.testing.virtual_process import CURRENT, VirtualProcess, VirtualTask, discard
@@ -103,7 +103,7 @@ class VirtualLoop(BaseEventLoop):
         self, callback: Callable[[*Ts], object], *args: *Ts, context: Context | None = None
     ) -> asyncio.Handle:
         """See AbstractEventLoop."""
-        handle = asyncio.Handle(callback, args, self, context)
+        handle = _Handle(callback, args, self, context)
         self._ready.append(handle)
         return handle
 
@@ -111,7 +111,7 @@ class VirtualLoop(BaseEventLoop):
         self, when: float, callback: Callable[[*Ts], object], *args: *Ts, context: Context | None = None
     ) -> asyncio.TimerHandle:
         """See AbstractEventLoop."""
-        handle = asyncio.TimerHandle(when, callback, args, self, context)
+        handle = _TimerHandle(when, callback, args, self, context)
         self._numbers += 1
         heapq.heappush(self._timers, (when, self._numbers, handle))
         return handle
@@ -265,6 +265,45 @@ class VirtualLoop(BaseEventLoop):
         for process in self._processes:
             process.bury()
         self.close()
+
+
+class _Handle(asyncio.Handle):
+    """One that does not ask for asyncio's debug mode: there are thousands in a second."""
+
+    __slots__ = ()
+
+    def __init__(
+        self,
+        callback: Callable[..., object],
+        args: tuple[Any, ...],
+        loop: VirtualLoop,
+        context: Context | None,
+    ) -> None:
+        self._context = copy_context() if context is None else context  # type: ignore[attr-defined]
+        self._loop = loop
+        self._callback = callback  # type: ignore[attr-defined]
+        self._args = args
+        self._cancelled = False
+        self._repr = None  # type: ignore[attr-defined]
+        self._source_traceback = None  # type: ignore[attr-defined]
+
+
+class _TimerHandle(asyncio.TimerHandle):
+    """See _Handle."""
+
+    __slots__ = ()
+
+    def __init__(
+        self,
+        when: float,
+        callback: Callable[..., object],
+        args: tuple[Any, ...],
+        loop: VirtualLoop,
+        context: Context | None,
+    ) -> None:
+        _Handle.__init__(cast("_Handle", self), callback, args, loop, context)
+        self._when = when  # type: ignore[attr-defined]
+        self._scheduled = False  # type: ignore[attr-defined]
 
 
 def _forbidden(name: str) -> NoReturn:

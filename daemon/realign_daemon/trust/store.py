@@ -42,6 +42,11 @@ class TrustStore:
         """The folder is made when something is first read or written."""
         self._folder = data_dir / FOLDER
 
+    @property
+    def has_key(self) -> bool:
+        """Whether this machine has had a key before."""
+        return (self._folder / "node.key").exists()
+
     def load(self) -> Holdings:
         """What is there; mints the key at the first call.
 

@@ -36,6 +36,14 @@ class BlobStore:
         """True when the blob is here."""
         return self.path(sha256).is_file()
 
+    def hold(self, sha256: Sha256) -> bool:
+        """True when the blob is here; then it counts as new, so that gc leaves what is about to name it the time."""
+        try:
+            os.utime(self.path(sha256))
+        except FileNotFoundError:
+            return False
+        return True
+
     def put_bytes(self, data: bytes) -> Sha256:
         """Stores bytes and gives their hash."""
         incoming = self.incoming()

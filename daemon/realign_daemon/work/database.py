@@ -11,7 +11,9 @@ yet, and a second one that succeeds means nothing ("fsyncgate", PostgreSQL 2018)
 from __future__ import annotations
 
 import asyncio
+import secrets
 import sqlite3
+import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
@@ -49,27 +51,35 @@ class Database:
     """A SQLite file. `run` executes a function on the connection inside one transaction."""
 
     def __init__(
-        self, path: Path, *, ballast: Ballast | None = None, connect: Callable[[Path], sqlite3.Connection] = connect
+        self,
+        path: Path,
+        *,
+        ballast: Ballast | None = None,
+        connect: Callable[[Path], sqlite3.Connection] = connect,
+        random_bytes: Callable[[int], bytes] = secrets.token_bytes,
+        now_unix_s: Callable[[], float] = time.time,
     ) -> None:
-        """`ballast` lies on the same disk."""
+        """`ballast` lies on the same disk; the random bytes name a new file."""
         self._path = path
         self._ballast = ballast
         self._connect = connect
+        self._random_bytes = random_bytes
+        self._now_unix_s = now_unix_s
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="ledger")
         self._connection: sqlite3.Connection | None = None
         self._written = asyncio.Event()
         self._failed = asyncio.Event()
         self._failure: DiskFailed | None = None
 
-    async def open(self) -> None:
-        """Opens or makes the file.
+    async def open(self, *, voted_before: bool = False) -> None:
+        """Opens or makes the file. `voted_before`: should there be none, one was lost.
 
         Raises:
             LedgerTooNew: a newer realign wrote it.
             Full: there is no room, be it for the copy that is made before an upgrade.
             DiskFailed: the disk can't be read or written.
         """
-        await asyncio.get_running_loop().run_in_executor(self._thread, self._open)
+        await asyncio.get_running_loop().run_in_executor(self._thread, self._open, voted_before)
 
     async def run(self, work: Callable[[sqlite3.Connection], T]) -> T:
         """What `work` returns, committed durably; nothing of it happened when it raises.
@@ -96,12 +106,12 @@ class Database:
         await asyncio.get_running_loop().run_in_executor(self._thread, self._close)
         self._thread.shutdown(wait=True)
 
-    def _open(self) -> None:
+    def _open(self, voted_before: bool) -> None:  # noqa: FBT001 - the thread takes arguments by position
         try:
-            self._connection = self._opened()
+            self._connection = self._opened(voted_before=voted_before)
         except sqlite3.DatabaseError as error:
             if is_full(error) and self._ballast is not None and self._ballast.drop():
-                self._open()
+                self._open(voted_before)
                 return
             if is_full(error):
                 raise Full(f"the disk that {self._path} lies on is full; free some space and start again") from error
@@ -109,12 +119,13 @@ class Database:
                 raise DiskFailed(path=str(self._path), reason=str(error)) from error
             raise
 
-    def _opened(self) -> sqlite3.Connection:
+    def _opened(self, *, voted_before: bool) -> sqlite3.Connection:
         connection = self._connect(self._path)
         try:
             for pragma in _PRAGMAS:
                 connection.execute(f"PRAGMA {pragma}")
-            prepare(connection, self._path)
+            now = self._now_unix_s()
+            prepare(connection, self._path, self._random_bytes, now_unix_s=now, voted_before=voted_before)
         except BaseException:
             connection.close()
             raise

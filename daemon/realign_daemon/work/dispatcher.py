@@ -3,24 +3,21 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Iterable, Sequence
-from contextlib import AbstractAsyncContextManager
-from dataclasses import dataclass, field
-from typing import Protocol, assert_never
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import assert_never
 
 import structlog
 
 from realign_daemon.clock import Clock
-from realign_daemon.engine.api import Sha256
 from realign_daemon.engine.codec import decode_result
 from realign_daemon.errors import DamagedBlob
 from realign_daemon.work.board import Board
+from realign_daemon.work.crew_links import Connections, CrewLinks
 from realign_daemon.work.ledger import Execution, Ledger, StoredResult
 from realign_daemon.work.messages import (
-    Abandon,
     Assign,
     Capacity,
-    Command,
     Event,
     Returned,
     Revoke,
@@ -33,34 +30,7 @@ from realign_planner import schedule
 
 log = structlog.get_logger()
 
-REFUSED_S = 30.0  # how soon a node is asked again that could not load the model or get a file
-ABANDON_S = 1.0
 LOOK_EVERY_S = 0.25  # how soon a node that came or went is noticed
-RECONNECT_S = 0.5
-
-
-class Link(Protocol):
-    """An open connection to a node's executor."""
-
-    async def send(self, command: Command) -> None:
-        """Raises ConnectionError when the node has gone."""
-        ...
-
-    def events(self) -> AsyncIterator[Event]:
-        """Ends when the connection does."""
-        ...
-
-
-class Connections(Protocol):
-    """Where links to nodes come from, this node included."""
-
-    def connect(self, node: str) -> AbstractAsyncContextManager[Link]:
-        """Raises ConnectionError when the node can't be reached, on entry or from the link's methods."""
-        ...
-
-    async def fetch_blob(self, node: str, sha256: Sha256) -> None:
-        """Puts a blob of the node on local disk."""
-        ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -105,20 +75,6 @@ class Outcome:
 
     results: dict[UnitKey, StoredResult]
     quarantined: dict[UnitKey, str]
-
-
-@dataclass(slots=True, kw_only=True)
-class _Connection:
-    outbox: asyncio.Queue[Command] = field(default_factory=lambda: asyncio.Queue[Command](maxsize=64))
-    capacity: Capacity | None = None  # None until the node has said what it can take
-    link: Link | None = None
-    asked_back: int = 0  # units revoked that have not been returned yet
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Heard:
-    node: str
-    event: Event | None  # None: the connection has ended
 
 
 class Dispatcher:
@@ -178,36 +134,24 @@ class _Run:
         self._order = order
         self._outcome = outcome
         self._ledger = ledger
-        self._links = connections
+        self._connections = connections
+        self._links = CrewLinks(connections, clock)
         self._clock = clock
-        self._inbox = asyncio.Queue[_Heard]()  # bounded by the units in flight
-        self._open: dict[str, _Connection] = {}
         self._before = len(outcome.results) + len(outcome.quarantined)
-        self._refused: dict[str, tuple[str, float]] = {}  # node -> why it can't do this order now, and until when
         self._note, self._part = "", 0.0
 
     async def to_the_end(self) -> None:
-        tasks: dict[str, asyncio.Task[None]] = {}
         try:
             while not self.board.is_complete:
-                self._keep_connected(tasks)
+                self._keep_connected()
                 await self._decide()
                 await self._listen()
         except asyncio.CancelledError:
             if self._order.is_abandoned():
-                await asyncio.gather(*map(self._abandon, self._open.values()), return_exceptions=True)
+                await self._links.abandon()
             raise
         finally:
-            for task in tasks.values():
-                task.cancel()
-            await asyncio.gather(*tasks.values(), return_exceptions=True)
-
-    async def _abandon(self, connection: _Connection) -> None:
-        while not connection.outbox.empty():  # what was not sent yet must not follow
-            connection.outbox.get_nowait()
-        if connection.link is not None:
-            async with asyncio.timeout(ABANDON_S):
-                await connection.link.send(Abandon())
+            await self._links.close()
 
     def tell(self, *, finished: tuple[StoredResult, ...] = (), waiting_because: str = "") -> None:
         board = self.board
@@ -224,37 +168,12 @@ class _Run:
             )
         )
 
-    def _keep_connected(self, tasks: dict[str, asyncio.Task[None]]) -> None:
-        crew = {member.node: member for member in self._order.crew()}
-        for node, member in crew.items():
-            self.board.expect(node, member.examples_per_s)
-            if node not in tasks or tasks[node].done():
-                tasks[node] = asyncio.create_task(self._attend(node), name=f"link.{node[:8]}")
-        for node in [node for node in tasks if node not in crew]:
-            tasks.pop(node).cancel()
-            self._lose(node)
-
-    async def _attend(self, node: str) -> None:
-        """One connection to a node, for as long as it lasts."""
-        connection = _Connection()
-        try:
-            async with self._links.connect(node) as link, asyncio.TaskGroup() as group:
-                connection.link = link
-                self._open[node] = connection
-                self._refused.pop(node, None)
-                sender = group.create_task(self._send(link, connection), name=f"send.{node[:8]}")
-                async for event in link.events():
-                    await self._inbox.put(_Heard(node=node, event=event))
-                sender.cancel()
-        except* ConnectionError as errors:
-            log.info("link.lost", node=node, reason=str(errors.exceptions[0]))
-        finally:
-            self._inbox.put_nowait(_Heard(node=node, event=None))
-        await self._clock.sleep(RECONNECT_S)
-
-    async def _send(self, link: Link, connection: _Connection) -> None:
-        while True:
-            await link.send(await connection.outbox.get())
+    def _keep_connected(self) -> None:
+        crew = self._order.crew()
+        for member in crew:
+            self.board.expect(member.node, member.examples_per_s)
+        for node in self._links.keep([member.node for member in crew]):
+            self.board.put_back(node)
 
     async def _decide(self) -> None:
         loads = tuple(
@@ -264,9 +183,9 @@ class _Run:
                 slots=connection.capacity.slots,
                 in_flight=self.board.flying(node),
                 unstarted=max(0, self.board.flying(node) - connection.capacity.slots - connection.asked_back),
-                accepting=connection.capacity.accepting and not self._is_refused(node),
+                accepting=connection.capacity.accepting and not self._links.is_refused(node),
             )
-            for node, connection in sorted(self._open.items())
+            for node, connection in sorted(self._links.open.items())
             if connection.capacity is not None
         )
         accepting = frozenset(load.node_id for load in loads if load.accepting)
@@ -279,14 +198,14 @@ class _Run:
                     for other in sorted(accepting - {node}, key=self.board.flying):
                         given += await self._assign(other, count - given, accepting)
                 case schedule.Revoke(node_id=node, count=count):
-                    self._open[node].asked_back += count
-                    await self._open[node].outbox.put(Revoke(count=count))
+                    self._links.open[node].asked_back += count
+                    await self._links.send(node, Revoke(count=count))
                 case schedule.Wait(reason=why):
                     reason = why
                 case _:
                     assert_never(decision)
         if not accepting:
-            self.tell(waiting_because=self._why_nobody_works() or reason)
+            self.tell(waiting_because=self._links.why_nobody_works() or reason)
 
     async def _assign(self, node: str, count: int, accepting: frozenset[str]) -> int:
         taken = self.board.take(node, count, others=accepting - {node})
@@ -298,31 +217,12 @@ class _Run:
             await self._count(late.values())
         if units := tuple(unit for unit in taken if unit.key not in late):
             order = self._order
-            await self._open[node].outbox.put(Assign(units=units, model=order.model, home=order.home))
+            await self._links.send(node, Assign(units=units, model=order.model, home=order.home))
         return len(taken)
-
-    def _why_nobody_works(self) -> str:
-        reasons = [
-            connection.capacity.reason
-            for connection in self._open.values()
-            if connection.capacity is not None and connection.capacity.reason
-        ]
-        refusals = [reason for node, (reason, _) in self._refused.items() if self._is_refused(node)]
-        return "; ".join((*refusals, *reasons)) or "no node of the plan can be reached"
-
-    def _is_refused(self, node: str) -> bool:
-        return node in self._refused and self._clock.continuous() < self._refused[node][1]
 
     async def _listen(self) -> None:
         """Waits for news at most for a moment, then takes in all that came."""
-        heard: list[_Heard] = []
-        try:
-            async with asyncio.timeout(self._look_every_s):
-                heard.append(await self._inbox.get())
-        except TimeoutError:
-            return
-        while not self._inbox.empty():
-            heard.append(self._inbox.get_nowait())
+        heard = await self._links.hear(within_s=self._look_every_s)
         if finished := [(news.node, news.event) for news in heard if isinstance(news.event, UnitDone)]:
             await self._keep(finished)
         for news in heard:
@@ -338,7 +238,7 @@ class _Run:
             try:
                 decode_result(event.result.result)
                 for sha256 in event.blobs:
-                    await self._links.fetch_blob(node, sha256)
+                    await self._connections.fetch_blob(node, sha256)
             except ValueError:
                 await self._take_failure(node, key, "engine_died", f"{node} sent something that is no result")
             except (ConnectionError, DamagedBlob) as error:
@@ -362,16 +262,17 @@ class _Run:
     async def _take_in(self, node: str, event: Event | None) -> None:
         match event:
             case None:
-                self._lose(node)
+                self._links.lose(node)
+                self.board.put_back(node)
             case Capacity():
-                if node in self._open:
-                    self._open[node].capacity = event
+                if node in self._links.open:
+                    self._links.open[node].capacity = event
             case UnitDone():
                 pass  # kept already
             case Returned(keys=keys):
                 self.board.put_back(node, keys)
-                if node in self._open:
-                    self._open[node].asked_back = 0
+                if node in self._links.open:
+                    self._links.open[node].asked_back = 0
             case UnitProgress(done=done, total=total, note=note):
                 self._note, self._part = f"{note}, step {done} of {total}", done / max(total, 1)
                 self.tell()
@@ -382,7 +283,7 @@ class _Run:
 
     async def _take_failure(self, node: str, key: UnitKey, kind: str, message: str) -> None:
         if kind not in ("engine_died", "bad_unit"):  # the node's trouble, not the unit's
-            self._refused[node] = (message, self._clock.continuous() + REFUSED_S)
+            self._links.refuse(node, message)
             self.board.put_back(node)
             return
         if node != self._order.home:  # this node's own executor notes its own attempts
@@ -392,7 +293,3 @@ class _Run:
             self._outcome.quarantined[key] = message
             await self._ledger.set_job_units(self._order.job_id, self._order.stage, [(key, "quarantined")])
         self.tell()
-
-    def _lose(self, node: str) -> None:
-        self._open.pop(node, None)
-        self.board.put_back(node)

@@ -7,6 +7,7 @@ import sqlite3
 from dataclasses import dataclass
 from typing import Any
 
+from realign_daemon.decision import amnesia
 from realign_daemon.engine.api import Sha256
 from realign_daemon.journal.jobs import JOBS, RECORDS
 from realign_daemon.journal.kind import noted
@@ -57,6 +58,7 @@ def insert(connection: sqlite3.Connection, job: StoredJob) -> None:
     connection.execute(
         "INSERT INTO records VALUES (?,?,?,?,0)", (job.job_id, job.record, job.config_epoch, job.instance)
     )
+    amnesia.begin(connection, job.job_id)
     noted(connection, JOBS, job.job_id)
     noted(connection, RECORDS, job.job_id)
 

@@ -229,6 +229,11 @@ class Ledger:
             lambda connection: connection.execute("INSERT OR IGNORE INTO computations VALUES (?,?)", (key, result))
         )
 
+    async def result_count(self) -> int:
+        """How many results there are."""
+        query = "SELECT COUNT(*) FROM results"
+        return await self._database.run(lambda connection: int(connection.execute(query).fetchone()[0]))
+
     async def counts(self) -> Counter[str]:
         """`results`: units with a result; `repeated`: units that were computed more than once to an end."""
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import secrets
 import sqlite3
+from collections.abc import Callable
 from pathlib import Path
 
 from realign_daemon.durable_file import flush_file, flush_folder
@@ -24,6 +25,7 @@ CREATE TABLE computations (computation_key TEXT PRIMARY KEY, result BLOB NOT NUL
 
 _SINCE_2 = """
 -- index_id: the name of this database, minted with it. kinds: of the journal, as this node knew them last.
+-- born_unix_s: when it was made. voted_before: is there when the node is older than it; see decision.amnesia.
 CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
 CREATE TABLE jobs (
   job_id TEXT PRIMARY KEY, client_token TEXT NOT NULL, spec TEXT NOT NULL, created_unix_s REAL NOT NULL,
@@ -92,8 +94,17 @@ DROP TABLE old_executions;
 """
 
 
-def prepare(connection: sqlite3.Connection, path: Path) -> None:
+def prepare(
+    connection: sqlite3.Connection,
+    path: Path,
+    random_bytes: Callable[[int], bytes] = secrets.token_bytes,
+    *,
+    now_unix_s: float = 0.0,
+    voted_before: bool = False,
+) -> None:
     """Makes the tables of an empty database, or brings an older one up to date, with a copy of it left beside it.
+
+    `voted_before`: the node is older than an empty database, and may have voted; before schema 2 no node did.
 
     Raises:
         LedgerTooNew: a newer realign wrote it.
@@ -109,10 +120,13 @@ def prepare(connection: sqlite3.Connection, path: Path) -> None:
     connection.execute("BEGIN IMMEDIATE")
     try:
         if found:
-            _upgrade(connection)
+            _upgrade(connection, random_bytes)
         else:
             _run(connection, _SINCE_1)
-            _make(connection)
+            _make(connection, random_bytes)
+            if voted_before:
+                connection.execute("INSERT INTO meta VALUES ('voted_before', '1')")
+        connection.execute("INSERT INTO meta VALUES ('born_unix_s', ?)", (str(now_unix_s),))
         connection.execute(f"PRAGMA user_version={VERSION}")
     except BaseException:
         if connection.in_transaction:
@@ -126,16 +140,16 @@ def failure_uid(index_id: str, row_id: int) -> str:
     return f"{index_id}/{row_id}"
 
 
-def _make(connection: sqlite3.Connection) -> None:
+def _make(connection: sqlite3.Connection, random_bytes: Callable[[int], bytes]) -> None:
     _run(connection, _SINCE_2)
-    connection.execute("INSERT INTO meta VALUES ('index_id', ?)", (secrets.token_hex(8),))
+    connection.execute("INSERT INTO meta VALUES ('index_id', ?)", (random_bytes(8).hex(),))
 
 
-def _upgrade(connection: sqlite3.Connection) -> None:
+def _upgrade(connection: sqlite3.Connection, random_bytes: Callable[[int], bytes]) -> None:
     for table in ("jobs", "results", "executions"):
         connection.execute(f"ALTER TABLE {table} RENAME TO old_{table}")
     connection.execute("DROP INDEX executions_by_unit")
-    _make(connection)
+    _make(connection, random_bytes)
     connection.create_function("result_hash", 1, result_hash, deterministic=True)
     _run(connection, _FROM_1)
     for (uid,) in connection.execute("SELECT uid FROM executions WHERE uid IS NOT NULL ORDER BY id").fetchall():

@@ -104,7 +104,7 @@ class EngineState(_message.Message):
     def __init__(self, state: _Optional[str] = ..., model: _Optional[str] = ..., pid: _Optional[int] = ..., rss_bytes: _Optional[int] = ..., last_error: _Optional[str] = ...) -> None: ...
 
 class NodeFacts(_message.Message):
-    __slots__ = ("node_id", "name", "version", "chip", "os", "memory_bytes", "usable_bytes", "free_bytes", "cpu_cores", "gpu_cores", "portable", "power", "duty_fraction", "benchmark", "engine", "models", "paused", "disk_free_bytes", "user_active", "refusal", "pause_left_s", "last_sleep")
+    __slots__ = ("node_id", "name", "version", "chip", "os", "memory_bytes", "usable_bytes", "free_bytes", "cpu_cores", "gpu_cores", "portable", "power", "duty_fraction", "benchmark", "engine", "models", "paused", "disk_free_bytes", "user_active", "refusal", "pause_left_s", "last_sleep", "protocol", "features", "witness")
     NODE_ID_FIELD_NUMBER: _ClassVar[int]
     NAME_FIELD_NUMBER: _ClassVar[int]
     VERSION_FIELD_NUMBER: _ClassVar[int]
@@ -127,6 +127,9 @@ class NodeFacts(_message.Message):
     REFUSAL_FIELD_NUMBER: _ClassVar[int]
     PAUSE_LEFT_S_FIELD_NUMBER: _ClassVar[int]
     LAST_SLEEP_FIELD_NUMBER: _ClassVar[int]
+    PROTOCOL_FIELD_NUMBER: _ClassVar[int]
+    FEATURES_FIELD_NUMBER: _ClassVar[int]
+    WITNESS_FIELD_NUMBER: _ClassVar[int]
     node_id: str
     name: str
     version: str
@@ -149,7 +152,10 @@ class NodeFacts(_message.Message):
     refusal: str
     pause_left_s: float
     last_sleep: MachineSleep
-    def __init__(self, node_id: _Optional[str] = ..., name: _Optional[str] = ..., version: _Optional[str] = ..., chip: _Optional[str] = ..., os: _Optional[str] = ..., memory_bytes: _Optional[int] = ..., usable_bytes: _Optional[int] = ..., free_bytes: _Optional[int] = ..., cpu_cores: _Optional[int] = ..., gpu_cores: _Optional[int] = ..., portable: _Optional[bool] = ..., power: _Optional[_Union[Power, _Mapping]] = ..., duty_fraction: _Optional[float] = ..., benchmark: _Optional[_Union[HostBenchmark, _Mapping]] = ..., engine: _Optional[_Union[EngineState, _Mapping]] = ..., models: _Optional[_Iterable[_Union[LocalModel, _Mapping]]] = ..., paused: _Optional[bool] = ..., disk_free_bytes: _Optional[int] = ..., user_active: _Optional[bool] = ..., refusal: _Optional[str] = ..., pause_left_s: _Optional[float] = ..., last_sleep: _Optional[_Union[MachineSleep, _Mapping]] = ...) -> None: ...
+    protocol: int
+    features: _containers.RepeatedScalarFieldContainer[str]
+    witness: bool
+    def __init__(self, node_id: _Optional[str] = ..., name: _Optional[str] = ..., version: _Optional[str] = ..., chip: _Optional[str] = ..., os: _Optional[str] = ..., memory_bytes: _Optional[int] = ..., usable_bytes: _Optional[int] = ..., free_bytes: _Optional[int] = ..., cpu_cores: _Optional[int] = ..., gpu_cores: _Optional[int] = ..., portable: _Optional[bool] = ..., power: _Optional[_Union[Power, _Mapping]] = ..., duty_fraction: _Optional[float] = ..., benchmark: _Optional[_Union[HostBenchmark, _Mapping]] = ..., engine: _Optional[_Union[EngineState, _Mapping]] = ..., models: _Optional[_Iterable[_Union[LocalModel, _Mapping]]] = ..., paused: _Optional[bool] = ..., disk_free_bytes: _Optional[int] = ..., user_active: _Optional[bool] = ..., refusal: _Optional[str] = ..., pause_left_s: _Optional[float] = ..., last_sleep: _Optional[_Union[MachineSleep, _Mapping]] = ..., protocol: _Optional[int] = ..., features: _Optional[_Iterable[str]] = ..., witness: _Optional[bool] = ...) -> None: ...
 
 class MachineSleep(_message.Message):
     __slots__ = ("slept_s", "woke_unix_s")

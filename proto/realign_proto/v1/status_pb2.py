@@ -25,7 +25,7 @@ _sym_db = _symbol_database.Default()
 from realign_proto.v1 import facts_pb2 as realign__proto_dot_v1_dot_facts__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1drealign_proto/v1/status.proto\x12\nrealign.v1\x1a\x1crealign_proto/v1/facts.proto\"\x0f\n\rStatusRequest\"\xb5\x01\n\x0cNodeIdentity\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0c\n\x04name\x18\x02 \x01(\t\x12\x0f\n\x07version\x18\x03 \x01(\t\x12\x10\n\x08protocol\x18\x04 \x01(\r\x12\x0c\n\x04\x63hip\x18\x05 \x01(\t\x12\x14\n\x0cmemory_bytes\x18\x06 \x01(\x04\x12\x10\n\x08uptime_s\x18\x07 \x01(\x01\x12\r\n\x05roles\x18\x08 \x03(\t\x12\x10\n\x08\x64\x61ta_dir\x18\t \x01(\t\x12\x11\n\taddresses\x18\n \x03(\t\"F\n\x06Leader\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0c\n\x04name\x18\x02 \x01(\t\x12\x0c\n\x04term\x18\x03 \x01(\x04\x12\x14\n\x0csince_unix_s\x18\x04 \x01(\x01\"\x90\x01\n\x06Member\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0c\n\x04name\x18\x02 \x01(\t\x12\r\n\x05state\x18\x03 \x01(\t\x12\x13\n\x0blast_seen_s\x18\x04 \x01(\x01\x12\x11\n\taddresses\x18\x05 \x03(\t\x12\x0f\n\x07version\x18\x06 \x01(\t\x12$\n\x05\x66\x61\x63ts\x18\x07 \x01(\x0b\x32\x15.realign.v1.NodeFacts\"\xac\x01\n\x0bJobProgress\x12\n\n\x02id\x18\x01 \x01(\t\x12\r\n\x05state\x18\x02 \x01(\t\x12\r\n\x05stage\x18\x03 \x01(\t\x12\x14\n\x0cstages_total\x18\x04 \x01(\r\x12\x12\n\nunits_done\x18\x05 \x01(\x04\x12\x13\n\x0bunits_total\x18\x06 \x01(\x04\x12\x16\n\x0e\x65xamples_per_s\x18\x07 \x01(\x01\x12\x12\n\x05\x65ta_s\x18\x08 \x01(\x01H\x00\x88\x01\x01\x42\x08\n\x06_eta_s\"5\n\x0bLedgerState\x12\x0c\n\x04rows\x18\x01 \x01(\x04\x12\x18\n\x10under_replicated\x18\x02 \x01(\x04\"\x1a\n\x04\x44isk\x12\x12\n\nfree_bytes\x18\x01 \x01(\x04\"\xe6\x02\n\nNodeStatus\x12&\n\x04node\x18\x01 \x01(\x0b\x32\x18.realign.v1.NodeIdentity\x12\"\n\x06leader\x18\x02 \x01(\x0b\x32\x12.realign.v1.Leader\x12#\n\x07members\x18\x03 \x03(\x0b\x32\x12.realign.v1.Member\x12,\n\tbenchmark\x18\x04 \x01(\x0b\x32\x19.realign.v1.HostBenchmark\x12\'\n\x06\x65ngine\x18\x05 \x01(\x0b\x32\x17.realign.v1.EngineState\x12%\n\x04jobs\x18\x06 \x03(\x0b\x32\x17.realign.v1.JobProgress\x12\'\n\x06ledger\x18\x07 \x01(\x0b\x32\x17.realign.v1.LedgerState\x12\x1e\n\x04\x64isk\x18\x08 \x01(\x0b\x32\x10.realign.v1.Disk\x12 \n\x05power\x18\t \x01(\x0b\x32\x11.realign.v1.Power\",\n\x0c\x42\x65nchRequest\x12\r\n\x05model\x18\x01 \x01(\t\x12\r\n\x05\x66orce\x18\x02 \x01(\x08\"@\n\nBenchEvent\x12\x0c\n\x04text\x18\x01 \x01(\t\x12$\n\x05\x66\x61\x63ts\x18\x02 \x01(\x0b\x32\x15.realign.v1.NodeFacts2\x85\x01\n\x06Status\x12>\n\tGetStatus\x12\x19.realign.v1.StatusRequest\x1a\x16.realign.v1.NodeStatus\x12;\n\x05\x42\x65nch\x12\x18.realign.v1.BenchRequest\x1a\x16.realign.v1.BenchEvent0\x01\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1drealign_proto/v1/status.proto\x12\nrealign.v1\x1a\x1crealign_proto/v1/facts.proto\"\x0f\n\rStatusRequest\"\xc7\x01\n\x0cNodeIdentity\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0c\n\x04name\x18\x02 \x01(\t\x12\x0f\n\x07version\x18\x03 \x01(\t\x12\x10\n\x08protocol\x18\x04 \x01(\r\x12\x0c\n\x04\x63hip\x18\x05 \x01(\t\x12\x14\n\x0cmemory_bytes\x18\x06 \x01(\x04\x12\x10\n\x08uptime_s\x18\x07 \x01(\x01\x12\r\n\x05roles\x18\x08 \x03(\t\x12\x10\n\x08\x64\x61ta_dir\x18\t \x01(\t\x12\x11\n\taddresses\x18\n \x03(\t\x12\x10\n\x08\x66\x65\x61tures\x18\x0b \x03(\t\"*\n\x07Refused\x12\x0f\n\x07\x61\x64\x64ress\x18\x01 \x01(\t\x12\x0e\n\x06reason\x18\x02 \x01(\t\"F\n\x06Leader\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0c\n\x04name\x18\x02 \x01(\t\x12\x0c\n\x04term\x18\x03 \x01(\x04\x12\x14\n\x0csince_unix_s\x18\x04 \x01(\x01\"\x90\x01\n\x06Member\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0c\n\x04name\x18\x02 \x01(\t\x12\r\n\x05state\x18\x03 \x01(\t\x12\x13\n\x0blast_seen_s\x18\x04 \x01(\x01\x12\x11\n\taddresses\x18\x05 \x03(\t\x12\x0f\n\x07version\x18\x06 \x01(\t\x12$\n\x05\x66\x61\x63ts\x18\x07 \x01(\x0b\x32\x15.realign.v1.NodeFacts\"\xac\x01\n\x0bJobProgress\x12\n\n\x02id\x18\x01 \x01(\t\x12\r\n\x05state\x18\x02 \x01(\t\x12\r\n\x05stage\x18\x03 \x01(\t\x12\x14\n\x0cstages_total\x18\x04 \x01(\r\x12\x12\n\nunits_done\x18\x05 \x01(\x04\x12\x13\n\x0bunits_total\x18\x06 \x01(\x04\x12\x16\n\x0e\x65xamples_per_s\x18\x07 \x01(\x01\x12\x12\n\x05\x65ta_s\x18\x08 \x01(\x01H\x00\x88\x01\x01\x42\x08\n\x06_eta_s\"5\n\x0bLedgerState\x12\x0c\n\x04rows\x18\x01 \x01(\x04\x12\x18\n\x10under_replicated\x18\x02 \x01(\x04\"\x1a\n\x04\x44isk\x12\x12\n\nfree_bytes\x18\x01 \x01(\x04\"\x8c\x03\n\nNodeStatus\x12&\n\x04node\x18\x01 \x01(\x0b\x32\x18.realign.v1.NodeIdentity\x12\"\n\x06leader\x18\x02 \x01(\x0b\x32\x12.realign.v1.Leader\x12#\n\x07members\x18\x03 \x03(\x0b\x32\x12.realign.v1.Member\x12,\n\tbenchmark\x18\x04 \x01(\x0b\x32\x19.realign.v1.HostBenchmark\x12\'\n\x06\x65ngine\x18\x05 \x01(\x0b\x32\x17.realign.v1.EngineState\x12%\n\x04jobs\x18\x06 \x03(\x0b\x32\x17.realign.v1.JobProgress\x12\'\n\x06ledger\x18\x07 \x01(\x0b\x32\x17.realign.v1.LedgerState\x12\x1e\n\x04\x64isk\x18\x08 \x01(\x0b\x32\x10.realign.v1.Disk\x12 \n\x05power\x18\t \x01(\x0b\x32\x11.realign.v1.Power\x12$\n\x07refused\x18\n \x03(\x0b\x32\x13.realign.v1.Refused\",\n\x0c\x42\x65nchRequest\x12\r\n\x05model\x18\x01 \x01(\t\x12\r\n\x05\x66orce\x18\x02 \x01(\x08\"@\n\nBenchEvent\x12\x0c\n\x04text\x18\x01 \x01(\t\x12$\n\x05\x66\x61\x63ts\x18\x02 \x01(\x0b\x32\x15.realign.v1.NodeFacts2\x85\x01\n\x06Status\x12>\n\tGetStatus\x12\x19.realign.v1.StatusRequest\x1a\x16.realign.v1.NodeStatus\x12;\n\x05\x42\x65nch\x12\x18.realign.v1.BenchRequest\x1a\x16.realign.v1.BenchEvent0\x01\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -35,23 +35,25 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_STATUSREQUEST']._serialized_start=75
   _globals['_STATUSREQUEST']._serialized_end=90
   _globals['_NODEIDENTITY']._serialized_start=93
-  _globals['_NODEIDENTITY']._serialized_end=274
-  _globals['_LEADER']._serialized_start=276
-  _globals['_LEADER']._serialized_end=346
-  _globals['_MEMBER']._serialized_start=349
-  _globals['_MEMBER']._serialized_end=493
-  _globals['_JOBPROGRESS']._serialized_start=496
-  _globals['_JOBPROGRESS']._serialized_end=668
-  _globals['_LEDGERSTATE']._serialized_start=670
-  _globals['_LEDGERSTATE']._serialized_end=723
-  _globals['_DISK']._serialized_start=725
-  _globals['_DISK']._serialized_end=751
-  _globals['_NODESTATUS']._serialized_start=754
-  _globals['_NODESTATUS']._serialized_end=1112
-  _globals['_BENCHREQUEST']._serialized_start=1114
-  _globals['_BENCHREQUEST']._serialized_end=1158
-  _globals['_BENCHEVENT']._serialized_start=1160
-  _globals['_BENCHEVENT']._serialized_end=1224
-  _globals['_STATUS']._serialized_start=1227
-  _globals['_STATUS']._serialized_end=1360
+  _globals['_NODEIDENTITY']._serialized_end=292
+  _globals['_REFUSED']._serialized_start=294
+  _globals['_REFUSED']._serialized_end=336
+  _globals['_LEADER']._serialized_start=338
+  _globals['_LEADER']._serialized_end=408
+  _globals['_MEMBER']._serialized_start=411
+  _globals['_MEMBER']._serialized_end=555
+  _globals['_JOBPROGRESS']._serialized_start=558
+  _globals['_JOBPROGRESS']._serialized_end=730
+  _globals['_LEDGERSTATE']._serialized_start=732
+  _globals['_LEDGERSTATE']._serialized_end=785
+  _globals['_DISK']._serialized_start=787
+  _globals['_DISK']._serialized_end=813
+  _globals['_NODESTATUS']._serialized_start=816
+  _globals['_NODESTATUS']._serialized_end=1212
+  _globals['_BENCHREQUEST']._serialized_start=1214
+  _globals['_BENCHREQUEST']._serialized_end=1258
+  _globals['_BENCHEVENT']._serialized_start=1260
+  _globals['_BENCHEVENT']._serialized_end=1324
+  _globals['_STATUS']._serialized_start=1327
+  _globals['_STATUS']._serialized_end=1460
 # @@protoc_insertion_point(module_scope)

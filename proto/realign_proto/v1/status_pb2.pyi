@@ -12,7 +12,7 @@ class StatusRequest(_message.Message):
     def __init__(self) -> None: ...
 
 class NodeIdentity(_message.Message):
-    __slots__ = ("id", "name", "version", "protocol", "chip", "memory_bytes", "uptime_s", "roles", "data_dir", "addresses")
+    __slots__ = ("id", "name", "version", "protocol", "chip", "memory_bytes", "uptime_s", "roles", "data_dir", "addresses", "features")
     ID_FIELD_NUMBER: _ClassVar[int]
     NAME_FIELD_NUMBER: _ClassVar[int]
     VERSION_FIELD_NUMBER: _ClassVar[int]
@@ -23,6 +23,7 @@ class NodeIdentity(_message.Message):
     ROLES_FIELD_NUMBER: _ClassVar[int]
     DATA_DIR_FIELD_NUMBER: _ClassVar[int]
     ADDRESSES_FIELD_NUMBER: _ClassVar[int]
+    FEATURES_FIELD_NUMBER: _ClassVar[int]
     id: str
     name: str
     version: str
@@ -33,7 +34,16 @@ class NodeIdentity(_message.Message):
     roles: _containers.RepeatedScalarFieldContainer[str]
     data_dir: str
     addresses: _containers.RepeatedScalarFieldContainer[str]
-    def __init__(self, id: _Optional[str] = ..., name: _Optional[str] = ..., version: _Optional[str] = ..., protocol: _Optional[int] = ..., chip: _Optional[str] = ..., memory_bytes: _Optional[int] = ..., uptime_s: _Optional[float] = ..., roles: _Optional[_Iterable[str]] = ..., data_dir: _Optional[str] = ..., addresses: _Optional[_Iterable[str]] = ...) -> None: ...
+    features: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, id: _Optional[str] = ..., name: _Optional[str] = ..., version: _Optional[str] = ..., protocol: _Optional[int] = ..., chip: _Optional[str] = ..., memory_bytes: _Optional[int] = ..., uptime_s: _Optional[float] = ..., roles: _Optional[_Iterable[str]] = ..., data_dir: _Optional[str] = ..., addresses: _Optional[_Iterable[str]] = ..., features: _Optional[_Iterable[str]] = ...) -> None: ...
+
+class Refused(_message.Message):
+    __slots__ = ("address", "reason")
+    ADDRESS_FIELD_NUMBER: _ClassVar[int]
+    REASON_FIELD_NUMBER: _ClassVar[int]
+    address: str
+    reason: str
+    def __init__(self, address: _Optional[str] = ..., reason: _Optional[str] = ...) -> None: ...
 
 class Leader(_message.Message):
     __slots__ = ("id", "name", "term", "since_unix_s")
@@ -100,7 +110,7 @@ class Disk(_message.Message):
     def __init__(self, free_bytes: _Optional[int] = ...) -> None: ...
 
 class NodeStatus(_message.Message):
-    __slots__ = ("node", "leader", "members", "benchmark", "engine", "jobs", "ledger", "disk", "power")
+    __slots__ = ("node", "leader", "members", "benchmark", "engine", "jobs", "ledger", "disk", "power", "refused")
     NODE_FIELD_NUMBER: _ClassVar[int]
     LEADER_FIELD_NUMBER: _ClassVar[int]
     MEMBERS_FIELD_NUMBER: _ClassVar[int]
@@ -110,6 +120,7 @@ class NodeStatus(_message.Message):
     LEDGER_FIELD_NUMBER: _ClassVar[int]
     DISK_FIELD_NUMBER: _ClassVar[int]
     POWER_FIELD_NUMBER: _ClassVar[int]
+    REFUSED_FIELD_NUMBER: _ClassVar[int]
     node: NodeIdentity
     leader: Leader
     members: _containers.RepeatedCompositeFieldContainer[Member]
@@ -119,7 +130,8 @@ class NodeStatus(_message.Message):
     ledger: LedgerState
     disk: Disk
     power: _facts_pb2.Power
-    def __init__(self, node: _Optional[_Union[NodeIdentity, _Mapping]] = ..., leader: _Optional[_Union[Leader, _Mapping]] = ..., members: _Optional[_Iterable[_Union[Member, _Mapping]]] = ..., benchmark: _Optional[_Union[_facts_pb2.HostBenchmark, _Mapping]] = ..., engine: _Optional[_Union[_facts_pb2.EngineState, _Mapping]] = ..., jobs: _Optional[_Iterable[_Union[JobProgress, _Mapping]]] = ..., ledger: _Optional[_Union[LedgerState, _Mapping]] = ..., disk: _Optional[_Union[Disk, _Mapping]] = ..., power: _Optional[_Union[_facts_pb2.Power, _Mapping]] = ...) -> None: ...
+    refused: _containers.RepeatedCompositeFieldContainer[Refused]
+    def __init__(self, node: _Optional[_Union[NodeIdentity, _Mapping]] = ..., leader: _Optional[_Union[Leader, _Mapping]] = ..., members: _Optional[_Iterable[_Union[Member, _Mapping]]] = ..., benchmark: _Optional[_Union[_facts_pb2.HostBenchmark, _Mapping]] = ..., engine: _Optional[_Union[_facts_pb2.EngineState, _Mapping]] = ..., jobs: _Optional[_Iterable[_Union[JobProgress, _Mapping]]] = ..., ledger: _Optional[_Union[LedgerState, _Mapping]] = ..., disk: _Optional[_Union[Disk, _Mapping]] = ..., power: _Optional[_Union[_facts_pb2.Power, _Mapping]] = ..., refused: _Optional[_Iterable[_Union[Refused, _Mapping]]] = ...) -> None: ...
 
 class BenchRequest(_message.Message):
     __slots__ = ("model", "force")

@@ -14,6 +14,7 @@ from realign_daemon.clock import SystemClock
 from realign_daemon.journal.entries import Ref
 from realign_daemon.journal.files import Files
 from realign_daemon.journal.journal import Journal
+from realign_daemon.journal.kind import Kind
 from realign_daemon.journal.kinds import KINDS
 from realign_daemon.journal.replicator import Replicator
 from realign_daemon.rpc.channels import OPTIONS
@@ -39,20 +40,29 @@ class Network(dict[str, grpc.aio.Channel]):
 class Peer:
     """A node, for as long as `async with` lasts. Made anew over the same folder it is the node after a restart."""
 
-    def __init__(self, name: str, folder: Path, network: Network) -> None:
+    def __init__(
+        self,
+        name: str,
+        folder: Path,
+        network: Network,
+        *,
+        kinds: tuple[Kind, ...] = KINDS,
+        witnesses: tuple[str, ...] = (),
+    ) -> None:
         self.name = name
         self.room_bytes = PLENTY_BYTES
-        self._network = network
+        self.network = network
         folder.mkdir(exist_ok=True)
         clock = SystemClock()
         self.database = Database(folder / "ledger.sqlite")
         self.ledger = Ledger(self.database, node_id=name)
         self.blobs = BlobStore(folder / "blobs")
-        self.journal = Journal(self.database, KINDS, clock=clock)
+        self.journal = Journal(self.database, kinds, clock=clock)
         self.replicator = Replicator(
             self.journal,
-            files=Files(has_blob=self.blobs.has, room_bytes=lambda: self.room_bytes, clock=clock),
+            files=Files(hold_blob=self.blobs.hold, room_bytes=lambda: self.room_bytes, clock=clock),
             peers=lambda: [node for node in network if node != name],
+            keepers=lambda: [node for node in network if node not in (name, *witnesses)],
             connect=JournalLinks(
                 channel=network.get, links=WorkLinks(node_id=name, channel=network.get, blobs=self.blobs)
             ).connect,
@@ -73,8 +83,8 @@ class Peer:
         self._stack.push_async_callback(server.stop, 0)
         channel = grpc.aio.insecure_channel(f"127.0.0.1:{port}", options=OPTIONS)
         self._stack.push_async_callback(channel.close)
-        self._network[self.name] = channel
-        self._stack.callback(self._network.pop, self.name)
+        self.network[self.name] = channel
+        self._stack.callback(self.network.pop, self.name)
         self._running = asyncio.create_task(self.replicator.run())
         self._stack.push_async_callback(asyncio.gather, self._running, return_exceptions=True)
         self._stack.callback(self._running.cancel)

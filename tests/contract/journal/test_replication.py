@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from pathlib import Path
 
@@ -102,6 +103,29 @@ async def test_a_file_is_there_before_the_thing_that_names_it(tmp_path: Path) ->
 
         await b.until(seen)
         assert b.blobs.read(adapter) == b"an adapter" * 300_000
+
+
+async def test_a_file_that_is_here_already_counts_as_new_once_a_thing_names_it(tmp_path: Path) -> None:
+    async with peers(tmp_path, "a", "b") as (a, b):
+        source = a.blobs.put_bytes(b"a source")
+        long_ago_s = 1e9
+        os.utime(b.blobs.path(b.blobs.put_bytes(b"a source")), (long_ago_s, long_ago_s))
+        await a.ledger.add_job(job("J", blobs=(source,)))
+        await alike(b, a)
+
+        assert b.blobs.path(source).stat().st_mtime > long_ago_s
+
+
+async def test_of_things_that_wait_for_their_files_only_so_many_are_in_memory_and_all_come(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(replicator, "BYTES_IN_HAND", 100)
+    async with peers(tmp_path, "a") as (a,):
+        adapter = a.blobs.put_bytes(b"an adapter")
+        for number in range(5):
+            await a.add(f"k{number}", value=trained(adapter), kind="trained")
+        async with Peer("b", tmp_path / "b", a.network) as b:
+            await alike(b, a)
 
 
 async def test_a_thing_whose_file_nobody_has_any_more_is_held_all_the_same(tmp_path: Path) -> None:

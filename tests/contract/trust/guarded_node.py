@@ -117,7 +117,7 @@ async def guarded_node(folder: Path, name: str, *, peers: tuple[Address, ...] = 
         links = WorkLinks(node_id=identity.node, channel=neighbours.node_channel, blobs=blobs)
         replicator = Replicator(
             journal,
-            files=Files(has_blob=blobs.has, room_bytes=lambda: 10**9, clock=clock),
+            files=Files(hold_blob=blobs.hold, room_bytes=lambda: 10**9, clock=clock),
             peers=neighbours.other_nodes,
             connect=JournalLinks(channel=neighbours.node_channel, links=links).connect,
             has_room=lambda: True,

@@ -153,9 +153,15 @@ def test_a_status_shows_leader_members_engine_and_jobs() -> None:
         ],
         engine=facts_pb2.EngineState(state="failed", last_error="it ran out of memory"),
         jobs=[status_pb2.JobProgress(id="dpo-1", state="running", units_done=3, units_total=9)],
+        refused=[
+            status_pb2.Refused(address="10.0.0.9:7411", reason="it is too old"),
+            status_pb2.Refused(reason="it is too new"),
+        ],
     )
     text = "\n".join(status_lines(status))
     for part in ("leader   right (term 3)", "right*", "suspect", "3.2s ago", "it ran out of memory", "3/9", "128 GB"):
+        assert part in text
+    for part in ("refused 10.0.0.9:7411: it is too old", "refused a caller: it is too new"):
         assert part in text
 
 
@@ -173,6 +179,14 @@ def test_status_says_what_keeps_a_node_from_working_and_that_it_slept() -> None:
     assert [line.split()[1] for line in table_lines[-3:]] == ["paused", "alive", "dead"]
     assert first == "left takes no work: its owner has paused it, for another 2h 0m"
     assert second.startswith("right slept for 3h 0m, until ")
+
+
+def test_a_witness_is_called_one_while_it_lives() -> None:
+    facts = facts_pb2.NodeFacts(name="nas", witness=True)
+    members = [status_pb2.Member(id=state, name="nas", state=state, facts=facts) for state in ("alive", "dead")]
+    *_, alive, dead = status_lines(status_pb2.NodeStatus(members=members))
+    assert [line.split()[1] for line in (alive, dead)] == ["witness", "dead"]
+    assert "not measured" not in alive
 
 
 def test_words_of_other_machines_cannot_steer_the_terminal() -> None:

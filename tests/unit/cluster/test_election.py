@@ -57,6 +57,28 @@ def test_a_better_ranked_node_of_the_same_steadiness_does_not_depose_the_incumbe
     assert (believed.leader, believed.term) == (B, 3)
 
 
+def test_an_older_node_leads_before_a_steadier_one_during_an_upgrade() -> None:
+    old = Rank(protocol=1, instability=2, slowness=9, node=B)
+    new = Rank(protocol=2, instability=0, slowness=-9, node=A)
+
+    believed = decide(restarted(term=0, knows_peers=False, now_s=0.0), old, [Voice(rank=new, term=0, leader=None)], 0.0)
+
+    assert believed.leader == B
+
+
+def test_an_older_node_takes_over_from_a_newer_leader_after_60_s_and_no_newer_one_from_it() -> None:
+    old = Rank(protocol=1, instability=2, slowness=9, node=B)
+    new = Rank(protocol=2, instability=0, slowness=-9, node=A)
+    follows_new, follows_old = leading(3, A), leading(3, B)
+    for second in range(62):
+        if follows_new.leader == A:
+            follows_new = decide(follows_new, old, [Voice(rank=new, term=3, leader=A)], float(second))
+        follows_old = decide(follows_old, new, [Voice(rank=old, term=3, leader=B)], float(second))
+
+    assert (follows_new.leader, follows_new.term) == (B, 4)
+    assert (follows_old.leader, follows_old.term) == (B, 3)
+
+
 def test_a_steadier_node_takes_over_after_more_than_60_s_and_not_before() -> None:
     laptop = voice(B, 3, B, instability=1)
     believed = decide(leading(3, B), rank(C), [laptop], 0.0)

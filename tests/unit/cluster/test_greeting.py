@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from realign_daemon.cluster.facts import NodeId
-from realign_daemon.cluster.greeting import Greeting, welcome
+from realign_daemon.cluster.greeting import Greeting, Welcome, check_welcome, welcome
 from realign_daemon.errors import Incompatible
 
 
@@ -38,3 +38,26 @@ def test_no_common_protocol_is_refused_with_both_versions_and_whom_to_upgrade(
 
     with pytest.raises(Incompatible, match=rf"realign 1\.0 .*realign 9\.9 .*upgrade {older}$"):
         welcome(greeting("a", min_protocol=1, max_protocol=2), other)
+
+
+@pytest.mark.parametrize("chosen", [1, 2])
+def test_an_answer_in_a_protocol_of_ours_will_do(chosen: int) -> None:
+    check_welcome(greeting("a", min_protocol=1, max_protocol=2), answer(protocol=chosen))
+
+
+@pytest.mark.parametrize(("chosen", "older"), [(0, "b"), (3, "a")])
+def test_an_answer_in_a_protocol_that_we_do_not_speak_is_refused_by_us_too(chosen: int, older: str) -> None:
+    with pytest.raises(Incompatible, match=rf"realign 1\.0 .*realign 9\.9 .*upgrade {older}$"):
+        check_welcome(greeting("a", min_protocol=1, max_protocol=2), answer(protocol=chosen))
+
+
+def answer(*, protocol: int) -> Welcome:
+    return Welcome(
+        protocol=protocol,
+        min_protocol=protocol,
+        max_protocol=protocol,
+        features=frozenset(),
+        node=NodeId("b"),
+        name="b",
+        version="9.9",
+    )

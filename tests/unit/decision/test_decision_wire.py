@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Any, cast
 
 import grpc
 import grpc.aio
@@ -11,16 +12,22 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from realign_daemon.cluster.facts import NodeId
 from realign_daemon.decision.ballot import NEVER, Ballot, Vote
 from realign_daemon.decision.messages import Accept, Accepted, Decision, Known, Prepare, Promised, Refused, Reply
 from realign_daemon.decision.store import DecisionStore
 from realign_daemon.decision.value import Ended, value_to_bytes
 from realign_daemon.engine.api import Sha256
+from realign_daemon.errors import NotAllowed
 from realign_daemon.rpc import decision_convert as convert
+from realign_daemon.rpc.caller import CALLER
 from realign_daemon.rpc.channels import open_channel
 from realign_daemon.rpc.decision_link import DecisionLink
 from realign_daemon.rpc.decision_servicer import DecisionServicer
+from realign_daemon.rpc.doors import ANYBODY
 from realign_daemon.rpc.interceptor import FaultInterceptor
+from realign_daemon.trust.keys import SpkiHash
+from realign_daemon.trust.principal import OWNER, Principal
 from realign_daemon.work.database import Database
 from realign_proto.v1 import decision_pb2 as pb
 from realign_proto.v1.decision_pb2_grpc import DecisionStub
@@ -133,3 +140,30 @@ async def test_a_node_that_is_not_there_gives_no_answer(channel: grpc.aio.Channe
     await channel.close()
     with pytest.raises(ConnectionError):
         await DecisionLink(channel=lambda _: channel).ask("b", request)
+
+
+MEMBER = Principal(kind="node", role="node", name="a", spki=SpkiHash("k" * 64), node_id=NodeId("a"))
+
+
+@pytest.mark.parametrize("caller", [MEMBER, OWNER, ANYBODY])
+async def test_a_node_that_proved_which_it_is_asks_under_ballots_of_its_own_only(
+    tmp_path: Path, caller: Principal
+) -> None:
+    database = Database(tmp_path / "voter.sqlite")
+    await database.open()
+    asked = DecisionServicer(DecisionStore(database, noted=lambda _connection, _job_id, _instance: None))
+    context = cast("Any", None)  # it is not looked at
+    CALLER.set(caller)
+    for number, node in enumerate(("a", "b"), start=1):
+        ballot = Ballot(epoch=number, node=node)
+        prepare = convert.prepare_to_wire(Prepare(job_id="job", instance=0, ballot=ballot))
+        accept = convert.accept_to_wire(Accept(job_id="job", instance=0, ballot=ballot, value=VALUE))
+        if caller is MEMBER and node == "b":
+            with pytest.raises(NotAllowed, match="node a may not speak as node b"):
+                await asked.Prepare(prepare, context)
+            with pytest.raises(NotAllowed, match="node a may not speak as node b"):
+                await asked.Accept(accept, context)
+        else:
+            assert (await asked.Prepare(prepare, context)).promised
+            assert (await asked.Accept(accept, context)).accepted
+    await database.close()

@@ -20,7 +20,7 @@ from realign_daemon.engine.codec import encode, pack
 from realign_daemon.journal import entries
 from realign_daemon.journal.entries import Ref
 from realign_daemon.journal.facts import asked
-from realign_daemon.journal.jobs import JOBS, RECORDS, TOMBSTONES
+from realign_daemon.journal.jobs import INTENTS, JOBS, RECORDS, TOMBSTONES, cancelling
 from realign_daemon.journal.kind import Kind, merged
 from realign_daemon.journal.kinds import KINDS
 from realign_daemon.journal.results import FAILURES, RESULTS, result_hash
@@ -30,6 +30,7 @@ Thing = tuple[Ref, bytes]
 BY_NAME: dict[str, Kind] = {kind.name: kind for kind in KINDS}
 NODES = ("left", "right")
 FILE = "a" * 64
+INTENT = cancelling("J", 0)
 # Everything that others see of a node; row ids and positions are its own affair.
 SHARED = {
     "jobs": "*",
@@ -88,15 +89,24 @@ def every_thing() -> Iterator[Thing]:
         numbers = {"config_epoch": epoch, "instance": instance}
         yield job(name, **numbers, revision=number, home=home, spec=f'"{home}"')
         yield thing("record", name, **numbers, version=number, record=f'"{home}"')
+    yield from decisions("D")
+    for (kind, ref), by, at in itertools.product(
+        (("intent", "J/cancel/0"), ("tombstone", "J"), ("tombstone", "D")), NODES, (1.0, 2)
+    ):
+        yield Ref(kind=kind, ref=ref), asked(by, at)
+
+
+def decisions(job_id: str) -> Iterator[Thing]:
     for number in (0, 1):
-        yield decision(f"J/{number}")
+        yield decision(f"{job_id}/{number}")
         rehomed = Rehomed(home="left", voters=("left",))
-        yield thing("decision", f"J/{number}", config_epoch=1, value=value_to_bytes(rehomed))
-    for kind, by, at in itertools.product(("intent", "tombstone"), NODES, (1.0, 2)):
-        yield Ref(kind=kind, ref="J/cancel" if kind == "intent" else "J"), asked(by, at)
+        yield thing("decision", f"{job_id}/{number}", config_epoch=1, value=value_to_bytes(rehomed))
 
 
 EVERY_THING = tuple(every_thing())
+# Decisions that move a row, whichever of its revisions is there by then: only the journal makes those equal again.
+WITH_MOVES = (*EVERY_THING, *decisions("J"))
+ROUNDS = 4  # of meetings until all hold the same: three nodes, and a row that moves when it comes
 
 
 @given(things=st.lists(st.sampled_from(EVERY_THING), max_size=14), data=st.data())
@@ -123,7 +133,7 @@ def pulled(into: sqlite3.Connection, source: sqlite3.Connection) -> None:
 
 
 @given(
-    first=st.tuples(*[st.lists(st.sampled_from(EVERY_THING), max_size=8)] * 3),
+    first=st.tuples(*[st.lists(st.sampled_from(WITH_MOVES), max_size=8)] * 3),
     meetings=st.lists(st.permutations(range(3)), max_size=6),
 )
 def test_what_three_nodes_tell_each_other_by_headers_ends_with_all_holding_the_same(
@@ -135,7 +145,7 @@ def test_what_three_nodes_tell_each_other_by_headers_ends_with_all_holding_the_s
             merged(node, BY_NAME[ref.kind], ref.ref, payload)
     for into, source, _ in meetings:
         pulled(nodes[into], nodes[source])
-    for _ in range(2):  # each hears of each at least once, by way of the third at the latest
+    for _ in range(ROUNDS):
         for into, source in itertools.permutations(range(3), 2):
             pulled(nodes[into], nodes[source])
     held = [tables(node) for node in nodes]
@@ -169,12 +179,34 @@ def test_nothing_of_a_removed_job_comes_back(tmp_path: Path) -> None:
         merged(connection, JOBS, "J", job()[1])
         merged(connection, TOMBSTONES, "J", asked("owner", 1.0))
         record = thing("record", "J", record="{}", config_epoch=0, instance=0, version=5)
-        for ref, payload in (job(instance=7), record, (Ref(kind="intent", ref="J/cancel"), asked("owner", 2.0))):
+        for ref, payload in (job(instance=7), record, (INTENT, asked("owner", 2.0)), decision("J/3")):
             assert not merged(connection, BY_NAME[ref.kind], ref.ref, payload)
         left = tables(connection)
         assert (left["jobs"], left["records"]) == ([], [])
         assert [row[:2] for row in left["journal"]] == [("tombstone", "J")]
         assert connection.execute("SELECT COUNT(*) FROM job_units").fetchone() == (0,)
+
+
+def test_a_removal_takes_votes_decisions_and_what_was_asked_with_it_and_leaves_those_of_other_jobs() -> None:
+    with closing(database()) as connection:
+        kept = [("decision", "J0/0"), ("decision", "j/0"), ("intent", "J0/cancel/0"), ("intent", "J_/cancel/1")]
+        for job_id in ("J", "J0"):
+            connection.execute("INSERT INTO ballots VALUES (?, 0, 0, 1, 'left', NULL, NULL, NULL, NULL)", (job_id,))
+        for kind, ref in (
+            *kept,
+            ("decision", "J/0"),
+            ("decision", "J/1"),
+            ("intent", "J/cancel/0"),
+            ("intent", "J/cancel/12"),
+        ):
+            payload = decision(ref)[1] if kind == "decision" else asked("owner", 1.0)
+            merged(connection, BY_NAME[kind], ref, payload)
+        merged(connection, TOMBSTONES, "J", asked("owner", 2.0))
+        left = tables(connection)
+        assert [row[:2] for row in left["journal"]] == [*kept, ("tombstone", "J")]
+        assert [row[0] for row in left["decisions"]] == ["J0", "j"]
+        assert [row[:2] for row in left["shared_facts"]] == [*kept[2:], ("tombstone", "J")]
+        assert connection.execute("SELECT job_id FROM ballots").fetchall() == [("J0",)]
 
 
 def test_two_different_results_of_one_unit_are_both_kept() -> None:
@@ -207,6 +239,7 @@ def test_the_files_of_a_thing_are_named() -> None:
         (JOBS, "J", job(blobs="[" * 100_000)[1]),
         (RECORDS, "J", thing("record", "J", record="{}", config_epoch=0, instance=0)[1]),
         (TOMBSTONES, "J", pack({"by": "owner"})),
+        *((INTENTS, ref, asked("owner", 1.0)) for ref in ("J", "J/cancel", "J/pause/0", "J/cancel/00", "J/0")),
         (BY_NAME["decision"], "J/0", thing("decision", "J/0", config_epoch=0, value=b"{}")[1]),
         (BY_NAME["decision"], "J/00", decision("J/00")[1]),
     ],

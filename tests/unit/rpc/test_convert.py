@@ -92,6 +92,9 @@ def beats(draw: st.DrawFn) -> Beat:
         refusal=draw(text),
         pause_left_s=draw(st.none() | amount),
         last_sleep=draw(st.none() | st.builds(Sleep, slept_s=amount, woke_unix_s=amount)),
+        protocol=draw(st.integers(0, 2**32 - 1)),
+        features=draw(st.frozensets(text, max_size=2)),
+        witness=draw(st.booleans()),
     )
     return Beat(
         node=node,
@@ -119,11 +122,24 @@ def test_a_greeting_and_its_answer_arrive_as_they_were_sent() -> None:
         features=frozenset({"a"}), tag="t", node=NodeId("n"), name="m", version="1", addresses=addresses
     )
     welcome = Welcome(
-        protocol=1, features=frozenset({"a"}), node=NodeId("n"), name="m", version="1", addresses=addresses
+        protocol=1,
+        min_protocol=0,
+        max_protocol=2,
+        features=frozenset({"a"}),
+        node=NodeId("n"),
+        name="m",
+        version="1",
+        addresses=addresses,
     )
 
     assert convert.greeting_from_wire(convert.greeting_to_wire(greeting)) == greeting
     assert convert.welcome_from_wire(convert.welcome_to_wire(welcome)) == welcome
+
+
+def test_a_node_that_does_not_say_what_it_speaks_speaks_what_it_chose() -> None:
+    welcome = convert.welcome_from_wire(cluster_pb2.HelloReply(protocol=3))
+
+    assert (welcome.min_protocol, welcome.max_protocol) == (3, 3)
 
 
 def test_addresses_that_are_none_are_left_out() -> None:

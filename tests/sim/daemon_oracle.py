@@ -1,0 +1,106 @@
+"""What must hold once a world is calm again; every sentence names a promise that was broken.
+
+I1  one decided value for each job, instance and config epoch, and none that displaces what was published as final
+I2  what was acknowledged is there: jobs, and results that other nodes have been told of
+I3  all nodes hold the same
+I4  every unit is in the output once, and the output is whole
+I5  no unit is computed twice, but for those under way on a node that died, or that nobody had the result of then
+I6  everything ends
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+
+from tests.sim.daemon_trouble import Trouble
+from tests.sim.daemon_work import drafted
+from tests.sim.daemon_world import World
+
+from realign_daemon.housekeeping.folders import MARK
+
+COMPLETED = frozenset({"completed"})
+
+
+def violations(world: World, trouble: Trouble) -> list[str]:
+    """Every broken promise of a calm world; empty when all were kept."""
+    return [
+        *_of_daemons(world),
+        *_of_decisions(world),
+        *_of_submits(world),
+        *trouble.lost,
+        *_of_journals(world),
+        *_of_outputs(world),
+        *_of_units(world, trouble),
+    ]
+
+
+def _of_daemons(world: World) -> Iterator[str]:
+    for node in world.nodes:
+        for death in node.deaths:
+            yield f"I6: the daemon of {node.host.name} ended by itself: {death!r}"
+
+
+def _of_decisions(world: World) -> Iterator[str]:
+    decided: dict[tuple[str, int, int], set[bytes]] = {}
+    for node in world.nodes:
+        query = "SELECT job_id, instance, config_epoch, value FROM decisions"
+        for job_id, instance, config_epoch, value in node.connection.execute(query):
+            decided.setdefault((job_id, instance, config_epoch), set()).add(value)
+    for key, values in sorted(decided.items()):
+        if len(values) > 1:
+            yield f"I1: {key} was decided in {len(values)} ways: {sorted(values)}"
+
+
+def _of_submits(world: World) -> Iterator[str]:
+    for asked in world.asked:
+        states = world.states(asked.job_id)
+        if states != COMPLETED:
+            yield f"I2: the job {asked.job_id} that was acknowledged is {sorted(states)}"
+
+
+def _of_journals(world: World) -> Iterator[str]:
+    if len(world.digests()) > 1:
+        yield f"I3: the nodes hold different things: {sorted(world.digests())}"
+
+
+def _of_outputs(world: World) -> Iterator[str]:
+    folders = {
+        (mark.read_text(), node.host.name): mark.parent
+        for node in world.workers
+        for mark in sorted((node.folder / "curated").glob(f"*/{MARK}"))
+    }
+    for asked in world.asked:
+        outputs = [(name, folder) for (job_id, name), folder in folders.items() if job_id == asked.job_id]
+        if len(outputs) != 1:
+            yield f"I4: the output of {asked.job_id} is on {[name for name, _ in outputs]} and not on one node"
+        for name, folder in outputs:
+            yield from (f"I4: {asked.job_id} on {name}: {fault}" for fault in _faults(folder, asked.request))
+
+
+def _faults(folder: Path, request: str) -> Iterator[str]:
+    for line in (folder / "SHA256SUMS").read_text().splitlines():
+        expected, _, name = line.partition("  ")
+        if hashlib.sha256((folder / name).read_bytes()).hexdigest() != expected:
+            yield f"{name} is not what it was when it was written"
+    units = Counter(json.loads(line)["unit"] for line in (folder / "provenance.jsonl").read_text().splitlines())
+    twice = [unit for unit, count in units.items() if count > 1]
+    if twice:
+        yield f"these units are in it twice: {twice}"
+    wanted = 2 * int(request.split()[1])  # as many checks as drafts
+    if len(units) != wanted or not drafted(request) <= units.keys():
+        yield f"it has {len(units)} of {wanted} units"
+
+
+def _of_units(world: World, trouble: Trouble) -> Iterator[str]:
+    """Without cuts and freezes nobody has a reason to compute what somebody alive is computing.
+
+    A client that asked a node which died before it answered, and then another one, has two jobs of the same units.
+    """
+    if trouble.only_deaths and world.jobs() == len(world.asked):
+        again = world.begun.total() - len(world.begun)
+        if again > trouble.at_risk:
+            yield f"I5: {again} units were computed again, {trouble.at_risk} were at risk when nodes died"

@@ -1,0 +1,143 @@
+"""What one seed has happen to whole daemons, and the calm that must follow: crashes, cuts, freezes, sleep."""
+
+from __future__ import annotations
+
+import asyncio
+
+from tests.sim.daemon_world import World
+
+from realign_daemon.testing.memory_socket import Conditions
+from realign_daemon.testing.virtual_daemon import VirtualDaemon
+
+MEET_S = 1.6  # until the first job comes
+TROUBLE_S = 7.0  # in which all trouble begins
+TROUBLES = (1, 4)
+LASTS_S = (0.2, 8.0)  # a node counts as dead after 6 s
+DEATHS = ("crash", "crash", "power")
+OTHERS = ("freeze", "sleep", "isolate", "isolate", "one way", "flapping", "loss")
+ONLY_DEATHS = 0.3  # of the worlds: in these a unit is computed twice only where a node died
+LOSS = Conditions(loss_fraction=0.2, latency_s=0.05)
+AT_A_VOTE = 0.2  # of the other troubles
+VOTE_S = 15.0  # that such trouble waits for one
+AFTER_A_VOTE_S = 0.03  # the home's decision is with the others after some 50 ms
+LONG_S = 12.0  # enough for a node that is cut off to be given up and its jobs to be taken over
+CALM_S = 150.0  # within which everything ends once the trouble is over
+LOOK_S = 1.0
+
+
+class NeverCalm(Exception):
+    """The trouble is over for CALM_S, and something has not ended, or the nodes do not hold the same."""
+
+
+class Trouble:
+    """Of one world. What it did is told in its events."""
+
+    def __init__(self, world: World) -> None:
+        self._world = world
+        self._chance = world.loop.chance
+        self._hurting: set[str] = set()
+        self.only_deaths = self._chance.random() < ONLY_DEATHS
+        self.events: list[str] = []
+        self.at_risk = 0  # units under way on a node that died, or that nobody had the result of then
+        self.lost: list[str] = []  # what a node did not have any more when it came back
+
+    async def story(self) -> None:
+        """Boots, jobs, trouble, and the calm after it.
+
+        Raises:
+            NeverCalm: what must come to an end has not.
+        """
+        world, chance = self._world, self._chance
+        for node in world.nodes:
+            world.loop.call_later(chance.uniform(0, MEET_S / 2), node.boot)
+        await asyncio.sleep(MEET_S)
+        jobs = world.begin_jobs()
+        count = chance.randint(*TROUBLES)
+        await asyncio.gather(*(asyncio.create_task(self._hurt(), name="trouble") for _ in range(count)))
+        world.network.heal()
+        healed_s = world.loop.time()
+        await asyncio.gather(*jobs)
+        while not world.is_calm():
+            if world.loop.time() > healed_s + CALM_S:
+                raise NeverCalm(world.told())
+            await asyncio.sleep(LOOK_S)
+
+    async def _hurt(self) -> None:
+        """Something happens to a node, and passes."""
+        chance = self._chance
+        if not self.only_deaths and chance.random() < AT_A_VOTE:
+            await self._hurt_at_a_vote()
+            return
+        await asyncio.sleep(chance.uniform(0, TROUBLE_S))
+        unhurt = [node for node in self._world.nodes if node.host.name not in self._hurting]
+        if not unhurt:
+            return
+        node, kind = chance.choice(unhurt), chance.choice(DEATHS if self.only_deaths else (*DEATHS, *OTHERS))
+        lasts_s = chance.uniform(*LASTS_S)
+        self._note(kind, node)
+        self._hurting.add(node.host.name)
+        match kind:
+            case "crash" | "power":
+                await self._kill(node, kind, lasts_s)
+            case "freeze" | "sleep":
+                (node.host.freeze if kind == "freeze" else node.host.sleep)()
+                await asyncio.sleep(lasts_s)
+                node.host.resume()
+            case _:
+                await self._cut(node, kind, lasts_s)
+        self._hurting.discard(node.host.name)
+
+    async def _hurt_at_a_vote(self) -> None:
+        """A voter dies just after it has voted, and another node, perhaps that which counts the votes, is cut off."""
+        world, chance = self._world, self._chance
+        vote = world.next_vote = world.loop.create_future()
+        await asyncio.wait({vote}, timeout=VOTE_S)
+        if not vote.done() or self._hurting:
+            return
+        voter = vote.result()
+        other = chance.choice([node for node in world.nodes if node is not voter])
+        names = {voter.host.name, other.host.name}
+        self._hurting |= names
+        await asyncio.sleep(chance.uniform(0, AFTER_A_VOTE_S))
+        self._note("vote and crash", voter)
+        self._note("cut", other)
+        world.network.isolate(other.host)
+        await self._kill(voter, "crash", chance.uniform(*LASTS_S) / 4)
+        await asyncio.sleep(LONG_S)
+        world.network.heal()
+        self._hurting -= names
+
+    async def _kill(self, node: VirtualDaemon, kind: str, lasts_s: float) -> None:
+        """The node dies, and comes back with what its disk has."""
+        self.at_risk += self._world.at_risk(node)
+        told = self._world.told_others(node)
+        (node.host.crash if kind == "crash" else node.host.lose_power)()
+        await asyncio.sleep(lasts_s)
+        node.connection.reopen()
+        held = {str(row[0]) for row in node.connection.execute("SELECT kind || ' ' || ref FROM journal")}
+        self.lost += [f"I2: {node.host.name} had told of {what} and lost it" for what in sorted(told - held)]
+        node.boot()
+
+    async def _cut(self, node: VirtualDaemon, kind: str, lasts_s: float) -> None:
+        network = self._world.network
+        other = self._chance.choice([one for one in self._world.nodes if one is not node])
+        match kind:
+            case "isolate":
+                network.isolate(node.host)
+            case "one way":
+                network.cut(node.host, other.host)
+            case "flapping":
+                for _ in range(4):
+                    network.isolate(node.host)
+                    await asyncio.sleep(lasts_s / 8)
+                    network.heal()
+                    await asyncio.sleep(lasts_s / 8)
+                return
+            case _:
+                network.change(node.host, other.host, LOSS)
+        await asyncio.sleep(lasts_s)
+        network.change(node.host, other.host, Conditions())
+        network.heal()
+
+    def _note(self, kind: str, node: VirtualDaemon) -> None:
+        self.events.append(f"{kind} {node.host.name} at {self._world.loop.time():.1f}")

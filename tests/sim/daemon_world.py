@@ -1,0 +1,153 @@
+"""A small cluster of whole daemons with jobs, as one seed has it, and what can be seen of it from outside."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from dataclasses import dataclass
+from functools import partial
+
+import grpc.aio
+from tests.sim.daemon_cluster import machines, submit
+from tests.sim.daemon_work import DATA_TYPE, LAST, WORK
+
+from realign_daemon.engine.api import Task
+from realign_daemon.journal import entries
+from realign_daemon.journal.results import result_hash
+from realign_daemon.testing.memory_network import Network
+from realign_daemon.testing.virtual_daemon import MODEL, VirtualDaemon
+from realign_daemon.testing.virtual_loop import VirtualLoop
+from realign_daemon.witness import Witness
+from realign_daemon.work.units import UnitKey, make_unit
+from realign_proto.v1 import curation_pb2 as pb
+from realign_proto.v1 import decision_pb2, work_pb2
+
+TEXT = b"Sums are easy."
+SIZES = (2, 2, 2, 2, 3, 3, 3, 4)
+WITNESSED = 0.3  # of the clusters of two, which are those that need one
+UNITS = (2, 5)  # drafts of a job, at least and at most; as many checks follow
+UNIT_S = (0.5, 3.0)
+JOBS = (1, 1, 1, 2)
+SECOND_S = 3.0  # within which a second job comes
+RETRY_S = 1.0
+ENDED = frozenset({"completed", "completed_with_errors", "failed", "blocked", "cancelled"})
+ATTEND, ACCEPT = "/realign.v1.Work/Attend", "/realign.v1.Decision/Accept"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Asked:
+    """A job that a client has got an answer for."""
+
+    job_id: str
+    request: str
+
+
+class World:
+    """Daemons, not booted, on a network, their disks in the current folder, and a client."""
+
+    def __init__(self, loop: VirtualLoop) -> None:
+        self.loop = loop
+        self.network = Network(loop)
+        count = loop.chance.choice(SIZES)
+        has_witness = count == SIZES[0] and loop.chance.random() < WITNESSED
+        self.nodes = machines(self.network, count, takes_s=self._takes_s, work=WORK, has_witness=has_witness)
+        self.workers = [node for node in self.nodes if node.kind is not Witness]
+        self.asked: list[Asked] = []
+        self.said_done = {node.host.name: set[str]() for node in self.nodes}  # results, by who told a home of them
+        self.next_vote: asyncio.Future[VirtualDaemon] = loop.create_future()
+        self._client = self.network.host("client")
+        self._client.boot()
+        for node in self.nodes:
+            node.overheard = {
+                ATTEND: partial(self._hear, self.said_done[node.host.name]),
+                ACCEPT: partial(self._hear_vote, node),
+            }
+
+    def begin_jobs(self) -> list[asyncio.Task[None]]:
+        """Each ends once somebody has taken its job."""
+        return [self._client.running.start(self._ask(number)) for number in range(self.loop.chance.choice(JOBS))]
+
+    def switch_off(self) -> None:
+        """Ends all processes. The disks can still be read."""
+        for host in self.network.hosts.values():
+            if host.process is not None:
+                host.crash()
+
+    @property
+    def begun(self) -> Counter[UnitKey]:
+        """How often each unit was begun anywhere."""
+        return Counter(make_unit(task).key for node in self.nodes for engine in node.engines for task in engine.begun)
+
+    def is_calm(self) -> bool:
+        """Whether all jobs have ended and all nodes hold the same."""
+        return all(self.states(asked.job_id) <= ENDED for asked in self.asked) and len(self.digests()) == 1
+
+    def states(self, job_id: str) -> frozenset[str]:
+        """What the nodes have in their ledgers of the job's state."""
+        query = "SELECT json_extract(record, '$.state') FROM records WHERE job_id=?"
+        rows = [node.connection.execute(query, (job_id,)).fetchone() for node in self.workers]
+        return frozenset(str(row[0]) if row else "unknown" for row in rows)
+
+    def jobs(self) -> int:
+        """How many jobs there are, be it that nobody was told of them."""
+        return len({row for node in self.nodes for row in node.connection.execute("SELECT job_id FROM jobs")})
+
+    def digests(self) -> set[str]:
+        """What all nodes hold, one text for each way of holding it."""
+        return {str(sorted(entries.digests(node.connection).items())) for node in self.workers}
+
+    def told(self) -> str:
+        """What has not come to an end."""
+        jobs = {asked.job_id: sorted(self.states(asked.job_id)) for asked in self.asked}
+        return f"jobs {jobs}, {len(self.digests())} different journals"
+
+    def told_others(self, node: VirtualDaemon) -> set[str]:
+        """What others know to be on the node's disk."""
+        query = (
+            "SELECT kind || ' ' || ref FROM journal JOIN copies USING (seq) "
+            "WHERE node=? AND kind IN ('job', 'result', 'decision')"
+        )
+        others = (one.connection for one in self.nodes if one is not node)
+        copies = {str(row[0]) for connection in others for row in connection.execute(query, (node.node_id,))}
+        return copies | self.said_done[node.host.name]
+
+    def at_risk(self, dying: VirtualDaemon) -> int:
+        """Units that are under way on the node, and those that were begun and whose result nobody has who lives on."""
+        living = [node for node in self.nodes if node is not dying and node.host.process is not None]
+        stored = {row[0] for node in living for row in node.connection.execute("SELECT unit_key FROM results")}
+        last = dying.engines[-1:]  # none of a witness, or of a node that died while it started
+        under_way = {make_unit(task).key for engine in last for task in engine.begun if task not in engine.performed}
+        return len(under_way | (self.begun.keys() - stored))
+
+    async def _ask(self, number: int) -> None:
+        """Submits a job until somebody takes it, each time at any node."""
+        chance = self.loop.chance
+        await asyncio.sleep(chance.uniform(0, SECOND_S) if number else 0.0)
+        request = f"job{number} {chance.randint(*UNITS)}"
+        while True:
+            wanted = pb.JobRequest(
+                text=request,
+                data_type=DATA_TYPE,
+                model=MODEL.name,
+                until=LAST,
+                settings={"pii": "keep"},
+                client_token=request,
+            )
+            try:
+                job_id = await submit(self._client, chance.choice(self.workers), TEXT, wanted)
+            except grpc.aio.AioRpcError:
+                await asyncio.sleep(RETRY_S)
+            else:
+                self.asked.append(Asked(job_id=job_id, request=request))
+                return
+
+    def _hear(self, said_done: set[str], event: work_pb2.WorkEvent) -> None:
+        if event.HasField("result"):
+            said_done.add(f"result {event.result.key}/{result_hash(event.result.result)}")
+
+    def _hear_vote(self, voter: VirtualDaemon, reply: decision_pb2.AcceptReply) -> None:
+        if reply.accepted and not self.next_vote.done():
+            self.next_vote.set_result(voter)
+
+    def _takes_s(self, _: Task) -> float:
+        return self.loop.chance.uniform(*UNIT_S)
