@@ -8,6 +8,7 @@ async with connect() as client:
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -33,6 +34,7 @@ from realign_proto.v1.status_pb2_grpc import StatusStub
 if TYPE_CHECKING:
     from realign_client.trust_calls import TrustCalls
 
+MOVING_S = 2.0  # until the beats have told every node of a job's new home
 CALL_TIMEOUT_S = 35.0  # a node gives the job's home 30 s when it passes a call on
 SUBMIT_TIMEOUT_S = 2100.0  # a node gives the job's home 1800 s to fetch the sources and to parse them
 BENCH_TIMEOUT_S = 900.0
@@ -114,9 +116,20 @@ class Client:
         """The jobs of every node that can be reached, oldest first, without specs, plans, pilots and summaries."""
         return tuple((await self._answer(self._curation.ListJobs(pb.ListJobsRequest(), timeout=CALL_TIMEOUT_S))).jobs)
 
-    def watch(self, job_id: str) -> AsyncIterator[pb.JobEvent]:
-        """The job as it is now, then each change, until it ends."""
-        return self._events(self._curation.WatchJob(pb.JobRef(job_id=job_id)))
+    async def watch(self, job_id: str) -> AsyncIterator[pb.JobEvent]:
+        """The job as it is now, then each change, until it ends; from its new home where it gets one."""
+        is_moved = True
+        while is_moved:
+            is_moved = False
+            async for event in self._events(self._curation.WatchJob(pb.JobRef(job_id=job_id))):
+                is_moved = event.kind == "moved"
+                yield event
+            if is_moved:
+                await asyncio.sleep(MOVING_S)
+
+    async def adopt(self, job_id: str) -> pb.Job:
+        """Gives a job whose home is lost another one: the leader."""
+        return await self._answer(self._curation.AdoptJob(pb.JobRef(job_id=job_id), timeout=CALL_TIMEOUT_S))
 
     async def cancel(self, job_id: str) -> pb.Job:
         """Ends the job; what it made so far stays."""

@@ -27,6 +27,7 @@ COMMANDS = MappingProxyType(
         "pause": ("jobs", "pause"),
         "resume": ("jobs", "resume"),
         "retry": ("jobs", "retry"),
+        "adopt": ("jobs", "adopt"),
         "fetch": ("jobs", "fetch"),
         "rm": ("housekeeping", "rm"),
         "sample": ("data", "sample"),

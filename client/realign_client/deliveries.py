@@ -82,7 +82,7 @@ async def deliver(client: Client, *, besides: str = "") -> Mapping[str, Path]:
                 note(f"{job_id} ended as {job.state} without files; nothing goes to {folder}")
         except UnknownJob:  # its home is away, or this is another cluster: the promise stands
             continue
-        except (ClientError, OSError, ValueError, KeyError, TypeError) as error:  # the last three: a strange summary
+        except (ClientError, OSError) as error:
             _note_failure(job_id, promised, error)
             continue
         forget(job_id)

@@ -51,7 +51,12 @@ Judges = Annotated[
     list[str] | None, typer.Option("--judge", metavar="NAME", help="The model that grades. Repeatable: several agree.")
 ]
 Bits = Annotated[int | None, typer.Option("--bits", help="Bits a weight; else as the model's name or config says.")]
-Count = Annotated[int | None, typer.Option("--count", help="Rows wanted; else as many as the sources give.")]
+Count = Annotated[
+    int | None,
+    typer.Option(
+        "--count", help="Rows for training; held-out ones come beside them. Else as many as the sources give."
+    ),
+]
 Seed = Annotated[int | None, typer.Option("--seed", help="The same seed gives the same rows.")]
 Nodes = Annotated[list[str] | None, typer.Option("--nodes", metavar="A,B", help="Use only these nodes. Repeatable.")]
 ExcludeNodes = Annotated[

@@ -6,6 +6,7 @@ import hashlib
 import json
 import os
 from collections.abc import AsyncIterator, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import BinaryIO
 
@@ -14,6 +15,7 @@ from realign_proto.v1 import curation_pb2 as pb
 
 PART_SUFFIX = ".part"  # a file bears it until all of them were found right
 SUMS = "SHA256SUMS"
+SUMMARY = "summary.json"
 SHOWN_NAMES = 3  # of files that are wrong
 
 
@@ -28,13 +30,13 @@ async def receive(chunks: AsyncIterator[pb.FileChunk], folder: Path) -> tuple[Pa
     """Writes the files below `folder` and returns their paths in the order in which they came.
 
     Files appear under their names only when all of them are whole and right; what was there before is replaced then.
-    The path in summary.json is made that of the folder here.
+    The path in summary.json is made that of the folder here, and SHA256SUMS names the hash that it has then.
 
     Raises:
-        Damaged: a file is not what its hash or SHA256SUMS says, ends early, or would lie outside the folder.
+        Damaged: a file is not what its hash or SHA256SUMS says, ends early, or would lie outside the folder; or the
+            summary is none.
         OSError: this machine cannot write it.
     """
-    folder.mkdir(parents=True, exist_ok=True)
     files: list[_Arriving] = []
     try:
         async for chunk in chunks:
@@ -46,17 +48,21 @@ async def receive(chunks: AsyncIterator[pb.FileChunk], folder: Path) -> tuple[Pa
         if files:
             files[-1].finish()
         _check_sums(files)
+        _relocate(files, folder)
         written = tuple(file.place() for file in files)
     finally:
-        for file in files:
+        for file in reversed(files):  # the first ones made the folders that the others lie in
             file.discard()
-    _relocate(folder)
     return written
+
+
+def _named(files: Sequence[_Arriving], name: str) -> _Arriving | None:
+    return next((file for file in files if file.chunk.path == name), None)
 
 
 def _check_sums(files: Sequence[_Arriving]) -> None:
     """Raises Damaged when a file is not what the job's SHA256SUMS says, where there is one."""
-    sums = next((file for file in files if file.chunk.path == SUMS), None)
+    sums = _named(files, SUMS)
     if sums is None:
         return
     found = {file.chunk.path: file.sha256 for file in files}
@@ -70,15 +76,27 @@ def _check_sums(files: Sequence[_Arriving]) -> None:
         )
 
 
-def _relocate(folder: Path) -> None:
-    """Makes the fetched summary name this machine's copy of the rows; the home node's path stays beside it."""
-    summary = folder / "summary.json"
-    if not summary.is_file():
+def _relocate(files: Sequence[_Arriving], folder: Path) -> None:
+    """Makes the arriving summary name this machine's copy of the rows; the home node's path stays beside it.
+
+    Raises Damaged when it is not what a job writes.
+    """
+    summary, sums = _named(files, SUMMARY), _named(files, SUMS)
+    if summary is None:
         return
-    document = json.loads(summary.read_text("utf-8"))
-    output = document["output"]
-    document["output"] = output | {"path": str(folder.resolve() / "train.jsonl"), "path_on_home": output["path"]}
-    summary.write_text(json.dumps(document, indent=2, ensure_ascii=False) + "\n", "utf-8")
+    try:
+        document = json.loads(summary.text())
+        output = document["output"]
+        document["output"] = output | {"path": str(folder.resolve() / "train.jsonl"), "path_on_home": output["path"]}
+    except (ValueError, LookupError, TypeError, RecursionError) as error:
+        raise Damaged(
+            f"the job's {SUMMARY} is not one that a job writes ({error!r}), and nothing was placed; "
+            "`realignctl retry` writes it anew"
+        ) from error
+    as_written = summary.sha256
+    summary.rewrite(json.dumps(document, indent=2, ensure_ascii=False) + "\n")
+    if sums is not None:
+        sums.rewrite(sums.text().replace(f"{as_written}  {SUMMARY}\n", f"{summary.sha256}  {SUMMARY}\n"))
 
 
 def at_home_here(job: pb.Job, folder: Path) -> pb.Job:
@@ -86,7 +104,7 @@ def at_home_here(job: pb.Job, folder: Path) -> pb.Job:
     here = pb.Job()
     here.CopyFrom(job)
     here.output = str(folder.resolve())
-    summary = folder / "summary.json"
+    summary = folder / SUMMARY
     if summary.is_file():
         here.summary_json = summary.read_text("utf-8")
     return here
@@ -114,6 +132,7 @@ class _Arriving:
         self._target = target
         self._part = target.with_name(target.name + PART_SUFFIX)
         self._digest = hashlib.sha256()
+        self._new_folders = [parent for parent in target.parents if not parent.exists()]
         target.parent.mkdir(parents=True, exist_ok=True)
         self._file: BinaryIO = self._part.open("wb")
 
@@ -132,7 +151,15 @@ class _Arriving:
             raise Damaged(f"{self.chunk.path} arrived damaged; fetch the job again")
 
     def text(self) -> str:
-        return self._part.read_text("utf-8")
+        try:
+            return self._part.read_text("utf-8")
+        except UnicodeDecodeError as error:
+            raise Damaged(f"{self.chunk.path} holds no text; `realignctl retry` writes it anew") from error
+
+    def rewrite(self, text: str) -> None:
+        data = text.encode()
+        self._part.write_bytes(data)
+        self._digest = hashlib.sha256(data)
 
     def place(self) -> Path:
         return self._part.replace(self._target)
@@ -140,3 +167,6 @@ class _Arriving:
     def discard(self) -> None:
         self._file.close()
         self._part.unlink(missing_ok=True)
+        with suppress(OSError):  # it holds something
+            for new in self._new_folders:
+                new.rmdir()

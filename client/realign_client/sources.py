@@ -28,6 +28,8 @@ _QUOTED = re.compile(rf"[\"'`]([^\"'`]+(?:{_ENDING}))[\"'`]", re.IGNORECASE)
 _BARE = re.compile(rf"(?<![^\s\"'`(,])([^\s\"'`(),;]+(?:{_ENDING}))(?=$|[\s\"'`),;:!?]|\.(?:\s|$))", re.IGNORECASE)
 SHARED = ("share:", "node:")  # share:NAME/relative/path, node:NODE/NAME/relative/path
 CHUNK_BYTES = 1024 * 1024  # the wire's limit for one piece
+# What travels for a file of no use: by it or by the file's name a daemon refuses that one file, and the job reports it.
+_NOTHING = b"\n"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,6 +40,7 @@ class SourceFile:
     name: str
     sha256: str = ""
     size_bytes: int = 0
+    fault: str = ""  # why it is of no use; its content stays here
 
     def announcement(self) -> pb.Source:
         """The source as a request names it."""
@@ -45,14 +48,15 @@ class SourceFile:
 
 
 def collect(given: Sequence[str]) -> tuple[SourceFile, ...]:
-    """The files that `given` names, in order; a folder stands for the supported files below it, sorted by path.
+    """The files that `given` names, in order; a folder stands for the documents below it, sorted by path.
 
     What begins with `share:` or `node:` is a file that a node has: nothing of it is looked for here.
-    Hidden files of a folder are left alone. A file that is named twice, or beside its folder, is one source. Sources of
-    the same name get their folder's, too.
+    Of a folder, hidden files and what nobody takes for a document are left alone. A file that is named twice, or beside
+    its folder, is one source. Sources of the same name get their folder's, too. A file that is empty or of a kind that
+    is not read has a `fault`.
 
     Raises:
-        BadUsage: a path is missing, unreadable, empty, or of a kind that is not supported.
+        BadUsage: a path is missing or unreadable, or no file is without a fault.
     """
     found: dict[Path | str, SourceFile] = {}
     for text in given:
@@ -61,6 +65,9 @@ def collect(given: Sequence[str]) -> tuple[SourceFile, ...]:
             continue
         for source in _expand(Path(text).expanduser()):
             found.setdefault(source.path.resolve() if source.path else source.name, source)
+    faults = [source.fault for source in found.values() if source.fault]
+    if faults and len(faults) == len(found):
+        raise BadUsage(faults[0])
     names = Counter(source.name for source in found.values())
     return tuple(
         source if names[source.name] == 1 else replace(source, name=_longer_name(Path(path), source.name))
@@ -85,6 +92,10 @@ def pieces(source: SourceFile, offset: int = 0) -> Iterator[files_pb2.UploadPart
     """
     if source.path is None:
         return
+    if source.fault:
+        data = _NOTHING[offset:]
+        yield files_pb2.UploadPart(sha256=source.sha256, size_bytes=source.size_bytes, offset=offset, data=data)
+        return
     try:
         with source.path.open("rb") as file:
             file.seek(offset)
@@ -100,26 +111,32 @@ def pieces(source: SourceFile, offset: int = 0) -> Iterator[files_pb2.UploadPart
 
 def _expand(path: Path) -> Iterator[SourceFile]:
     if path.is_dir():
-        found = sorted(file for file in path.rglob("*") if file.suffix.lower() in SUPPORTED and file.is_file())
-        files = [file for file in found if not _is_hidden(file.relative_to(path))]
+        found = sorted(file for file in path.rglob("*") if file.name.lower().endswith(_DOCUMENT_ENDINGS))
+        files = [file for file in found if file.is_file() and not _is_hidden(file.relative_to(path))]
         if not files:
             raise BadUsage(f"the folder {path} holds no source; supported are {' '.join(SUPPORTED)}")
         for file in files:
             yield _read(file, file.relative_to(path).as_posix())
     elif not path.exists():
         raise BadUsage(f"the source {path} does not exist; check the path")
-    elif path.suffix.lower() not in SUPPORTED:
-        way_out = next((way for endings, way in _WAYS_OUT.items() if path.suffix.lower() in endings.split()), "")
-        advice = f"{way_out}; " if way_out else ""
-        raise BadUsage(f"the source {path} cannot be read as a document; {advice}supported are {' '.join(SUPPORTED)}")
     else:
         yield _read(path, path.name)
 
 
 def _of_a_share(text: str) -> SourceFile:
-    if not text.lower().endswith(SUPPORTED):
-        raise BadUsage(f"the source {text} cannot be read as a document; supported are {' '.join(SUPPORTED)}")
-    return SourceFile(path=None, name=text)
+    return SourceFile(path=None, name=text) if text.lower().endswith(SUPPORTED) else _of_no_use(text, _not_read(text))
+
+
+def _not_read(name: str) -> str:
+    """Why a file of this name is not read."""
+    ending = Path(name).suffix.lower()
+    way_out = next((f"{way}; " for endings, way in _WAYS_OUT.items() if ending in endings.split()), "")
+    return f"the source {name} cannot be read as a document; {way_out}supported are {' '.join(SUPPORTED)}"
+
+
+def _of_no_use(name: str, fault: str, path: Path | None = None) -> SourceFile:
+    sha256 = hashlib.sha256(_NOTHING).hexdigest()
+    return SourceFile(path=path, name=name, sha256=sha256, size_bytes=len(_NOTHING), fault=fault)
 
 
 def _is_hidden(path: Path) -> bool:
@@ -132,6 +149,8 @@ def _longer_name(path: Path, name: str) -> str:
 
 
 def _read(path: Path, name: str) -> SourceFile:
+    if path.suffix.lower() not in SUPPORTED:
+        return _of_no_use(name, _not_read(str(path)), path)
     try:
         with path.open("rb") as file:
             sha256 = hashlib.file_digest(file, "sha256").hexdigest()
@@ -139,7 +158,7 @@ def _read(path: Path, name: str) -> SourceFile:
     except OSError as error:
         raise _unreadable(path, error) from error
     if size_bytes == 0:
-        raise BadUsage(f"the source {path} is empty; name a file with text in it")
+        return _of_no_use(name, f"the source {path} is empty; name a file with text in it", path)
     return SourceFile(path=path, name=name, sha256=sha256, size_bytes=size_bytes)
 
 

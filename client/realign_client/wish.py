@@ -79,7 +79,7 @@ class Wish:
         """The files that travel with the job: the sources given, else those that the request names.
 
         Raises:
-            BadUsage: one of them is missing, empty, unreadable or of a kind that is not supported.
+            BadUsage: one of them is missing or unreadable, or none is of use.
         """
         return collect(self.sources or (() if self.from_data else named_in(self.request)))
 
@@ -88,8 +88,12 @@ class Wish:
         return _one_file(self.from_data) if self.from_data else None
 
     def eval_files(self) -> tuple[SourceFile, ...]:
-        """The files that no row may hold anything of. Raises BadUsage as source_files does."""
-        return collect(self.eval_sets)
+        """The files that no row may hold anything of. Raises BadUsage as source_files does, and when one is of no use."""
+        files = collect(self.eval_sets)
+        for file in files:
+            if file.fault:
+                raise BadUsage(file.fault)
+        return files
 
     def message(self, *, assume_yes: bool = False, output_hint: str = "", pilot: str = "") -> pb.JobRequest:
         """The request as it travels, without sources, with a token that makes a repeated submit one job."""

@@ -52,6 +52,8 @@ class ClusterConfig:
     """[cluster]: which nodes belong together."""
 
     tag: str = field(default_factory=lambda: f"user-{os.getuid()}")
+    provisional: bool = True  # jobs of a lost home run on without a majority, until it is back or somebody adopts them
+    auto_adopt_after_s: float = 0.0  # of silence of a job's home; 0: only a person adopts. Two halves may both do it!
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

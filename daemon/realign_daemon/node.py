@@ -17,12 +17,16 @@ from realign_daemon.cluster.view import ClusterView
 from realign_daemon.config import Config
 from realign_daemon.curation.assignment import JobNode
 from realign_daemon.curation.computations import Computations
+from realign_daemon.curation.custody import Cluster, Custody
 from realign_daemon.curation.data_sets import DataSets
+from realign_daemon.curation.endings import Endings
 from realign_daemon.curation.freezing import freeze
 from realign_daemon.curation.jobs import Jobs
 from realign_daemon.curation.output import Output
 from realign_daemon.curation.replicas import Replicas
 from realign_daemon.curation.spec import files_of
+from realign_daemon.decision.decisions import Decisions
+from realign_daemon.decision.store import DecisionStore
 from realign_daemon.engine.api import Engine
 from realign_daemon.footing import VERSION, stand
 from realign_daemon.guard import Guard
@@ -32,6 +36,7 @@ from realign_daemon.host.pause import Pause
 from realign_daemon.host.sleep import SleepWatch
 from realign_daemon.host.steward import Steward
 from realign_daemon.housekeeping.burials import Burials
+from realign_daemon.journal.decisions import noted_decision
 from realign_daemon.journal.entries import Ref
 from realign_daemon.journal.kinds import KINDS
 from realign_daemon.journal.replicator import Replicator
@@ -39,6 +44,8 @@ from realign_daemon.keeping import Keeping
 from realign_daemon.platform import Platform
 from realign_daemon.rpc.cluster_servicer import ClusterServicer
 from realign_daemon.rpc.curation_servicer import CurationServicer
+from realign_daemon.rpc.decision_link import DecisionLink
+from realign_daemon.rpc.decision_servicer import DecisionServicer
 from realign_daemon.rpc.homes import Routes
 from realign_daemon.rpc.host_servicer import HostServicer
 from realign_daemon.rpc.job_convert import progress_of
@@ -128,6 +135,8 @@ class Node:
                 woke=discovery.wake,
             )
             computations = Computations(worker, ledger)
+            store = DecisionStore(database, noted=noted_decision)
+            decisions, endings = self._deciding(identity, store, ledger, neighbours)
             job_node = JobNode(
                 node_id=identity.node,
                 version=VERSION,
@@ -144,12 +153,14 @@ class Node:
                     clock=self._clock,
                     usd_per_node_hour=config.cost.usd_per_node_hour,
                 ),
+                endings=endings,
                 freeze=lambda roles: freeze(roles, machine.find, blobs),
                 work=platform.work,
                 random_bytes=platform.random_bytes,
             )
             jobs = Jobs(job_node, max_queued=config.limits.queued_jobs, max_units=config.limits.units_per_job)
             await jobs.load()
+            custody = self._custody(job_node, jobs, decisions, view, neighbours)
             staging, files, sources = keeping.files(links)
             services = self._services(
                 view=view,
@@ -161,6 +172,7 @@ class Node:
                 sources=sources,
                 replicator=replicator,
                 trust=trust,
+                custody=custody,
             )
             guard: Guard = Guard(
                 config,
@@ -170,7 +182,7 @@ class Node:
                 view=view,
                 neighbours=neighbours,
                 owner_of=jobs.owner_of,
-                rehome=_leave_to_their_home,
+                rehome=custody.adopt_all,
                 clock=self._clock,
             )
             services = (
@@ -179,20 +191,26 @@ class Node:
                 HostServicer(steward, machine.facts).add_to,
                 files.add_to,
                 JournalServicer(journal).add_to,
+                DecisionServicer(store).add_to,
                 keeping.housekeeping(database, staging, trust).add_to,
             )
             serving = server.serve(*services, opening=guard.opening, owner=guard.owner)
             async with serving, asyncio.TaskGroup() as tasks:
-                tasks.create_task(guard.run(), name="guard")
-                tasks.create_task(database.watch(), name="disk")
-                tasks.create_task(footing.keep_ballast(), name="ballast")
-                tasks.create_task(replicator.run(), name="journal")
-                tasks.create_task(view.run(), name="cluster")
-                tasks.create_task(executor.run(), name="executor")
-                tasks.create_task(jobs.run(), name="jobs")
-                tasks.create_task(staging.run(), name="uploads")
-                tasks.create_task(Burials(database, bury=jobs.bury, clock=self._clock).run(), name="burials")
-                tasks.create_task(self._look_around(machine, steward, ledger), name="machine")
+                loops = {
+                    "guard": guard.run(),
+                    "disk": database.watch(),
+                    "ballast": footing.keep_ballast(),
+                    "journal": replicator.run(),
+                    "cluster": view.run(),
+                    "executor": executor.run(),
+                    "jobs": jobs.run(),
+                    "custody": custody.run(),
+                    "uploads": staging.run(),
+                    "burials": Burials(database, bury=jobs.bury, clock=self._clock).run(),
+                    "machine": self._look_around(machine, steward, ledger),
+                }
+                for name, loop in loops.items():
+                    tasks.create_task(loop, name=name)
                 if config.benchmark.on_start:
                     tasks.create_task(machine.measure_at_start(), name="benchmark")
                 ready(server.address)
@@ -228,6 +246,46 @@ class Node:
             senses=senses,
         )
 
+    def _deciding(
+        self, identity: Identity, store: DecisionStore, ledger: Ledger, neighbours: Neighbours
+    ) -> tuple[Decisions, Endings]:
+        decisions = Decisions(
+            node=identity.node,
+            store=store,
+            voters=DecisionLink(channel=neighbours.node_channel),
+            clock=self._clock,
+            chance=self._platform.chance,
+        )
+        endings = Endings(
+            node_id=identity.node,
+            ledger=ledger,
+            decisions=decisions,
+            living=neighbours.living,
+            name_of=neighbours.name_of,
+        )
+        return decisions, endings
+
+    def _custody(
+        self, job_node: JobNode, jobs: Jobs, decisions: Decisions, view: ClusterView, neighbours: Neighbours
+    ) -> Custody:
+        return Custody(
+            node_id=job_node.node_id,
+            jobs=jobs,
+            ledger=job_node.ledger,
+            output=job_node.output,
+            endings=job_node.endings,
+            decisions=decisions,
+            cluster=Cluster(
+                leads=lambda: view.leads,
+                fittest=neighbours.fittest,
+                away=lambda node: neighbours.lost(node, now_unix_s=self._clock.unix()),
+                living=neighbours.living,
+            ),
+            clock=self._clock,
+            is_provisional=self._config.cluster.provisional,
+            auto_adopt_after_s=self._config.cluster.auto_adopt_after_s,
+        )
+
     def _services(
         self,
         *,
@@ -240,6 +298,7 @@ class Node:
         sources: Sources,
         replicator: Replicator,
         trust: Trust,
+        custody: Custody,
     ) -> tuple[AddToServer, ...]:
         routes = Routes(
             leader=neighbours.leader_channel,
@@ -261,6 +320,7 @@ class Node:
                 away=lambda node: neighbours.away(node, now_unix_s=self._clock.unix()),
                 copies=lambda job_id: replicator.copies(Ref(kind="job", ref=job_id), within_s=COPY_WAIT_S),
             ),
+            custody=custody,
         )
 
         async def bench(model: str, force: bool) -> AsyncIterator[BenchProgress]:  # noqa: FBT001 - the servicer's own
@@ -292,7 +352,3 @@ class Node:
             await steward.look()
             self._rows = await ledger.result_count()
             await self._clock.sleep(REFRESH_S)
-
-
-async def _leave_to_their_home(node: NodeId) -> None:
-    log.warning("jobs.await_their_home", node=node, remedy="no other node takes them over yet; their results are kept")

@@ -131,6 +131,10 @@ def _against_baseline(limits: Baseline, *, worse_end: float, better_end: float) 
 def _remedy(limits: Threshold, measure: Measure, *, tier: Tier, undecided: bool) -> str:
     if tier == "HIGH":
         return ""
+    if measure.value is None:
+        return (
+            f"{limits.title}: no value could be computed from {measure.n} samples: raise --count or give more sources"
+        )
     if tier == "INSUFFICIENT":
         return (
             f"{limits.title}: {measure.n} samples are too few to judge by (at least {limits.min_n}): raise --count or "

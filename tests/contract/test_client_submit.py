@@ -66,6 +66,32 @@ def test_submit_json_prints_the_job_id_and_nothing_else(
     assert capsys.readouterr().out == '{"job_id": "dpo-1"}\n'
 
 
+def test_submit_json_with_watch_prints_the_events_as_watch_does_behind_the_job_id(
+    daemon: ScriptedDaemon, book: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    daemon.job.state, daemon.job.exit_code = "blocked", 3
+    assert run(["submit", REQUEST, "--source", str(book), "--watch", "--json"]) == 3
+    first, *events = capsys.readouterr().out.splitlines()
+    assert json.loads(first) == {"job_id": "dpo-1"}
+    assert run(["watch", "dpo-1", "--json"]) == 3
+    assert capsys.readouterr().out.splitlines() == events
+    assert json.loads(events[-1])["job"]["state"] == "blocked"
+
+
+def test_one_file_of_no_use_is_announced_beside_a_good_one_and_alone_is_wrong_usage(
+    daemon: ScriptedDaemon, book: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "letter.docx").write_bytes(b"PK")
+    (tmp_path / "empty.jsonl").touch()
+    bad = ("--source", str(tmp_path / "letter.docx"), "--source", str(tmp_path / "empty.jsonl"))
+    assert run(["submit", REQUEST, *bad, "--detach"]) == 2
+    assert "save it as PDF or HTML" in capsys.readouterr().err
+    assert run(["submit", REQUEST, "--source", str(book), *bad, "--detach"]) == 0
+    (request,) = daemon.submitted
+    assert [source.name for source in request.sources] == ["book.txt", "letter.docx", "empty.jsonl"]
+    assert b"PK" not in daemon.received.values()
+
+
 def test_submit_detached_says_how_to_follow(
     daemon: ScriptedDaemon, book: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

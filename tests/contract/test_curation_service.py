@@ -179,7 +179,7 @@ async def test_a_job_is_looked_at_thinned_out_and_fetched_from_any_node(nodes: t
     assert (dropped.dropped, dropped.job.spec_json.count(row["id"])) == (1, 1)
     files = {chunk.path async for chunk in stub.FetchOutput(pb.JobRef(job_id=name))}
     assert {"train.jsonl", "summary.json", "SHA256SUMS"} < files
-    with pytest.raises(grpc.aio.AioRpcError, match="there is no row"):
+    with pytest.raises(grpc.aio.AioRpcError, match="was rejected in drop: dropped by hand: row"):
         await stub.ExplainRow(pb.RowRef(job_id=name, row=row["id"]))
     left_out = await stub.SampleRows(pb.SampleRequest(job_id=name, rejected=True))
     reasons = {json.loads(item)["reason"] for item in left_out.items_json}

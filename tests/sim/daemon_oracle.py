@@ -1,6 +1,6 @@
 """What must hold once a world is calm again; every sentence names a promise that was broken.
 
-I1  one decided value for each job, instance and config epoch, and none that displaces what was published as final
+I1  one decided value for each job, instance and config epoch, and one end for each job that was given out as final
 I2  what was acknowledged is there: jobs, and results that other nodes have been told of
 I3  all nodes hold the same
 I4  every unit is in the output once, and the output is whole
@@ -53,13 +53,16 @@ def _of_decisions(world: World) -> Iterator[str]:
     for key, values in sorted(decided.items()):
         if len(values) > 1:
             yield f"I1: {key} was decided in {len(values)} ways: {sorted(values)}"
+    for job_id, finals in sorted(world.finals.items()):
+        if len(finals) > 1:  # nobody adopts or retries anything here
+            yield f"I1: {job_id} was final in {len(finals)} ways: {sorted(finals)}"
 
 
 def _of_submits(world: World) -> Iterator[str]:
     for asked in world.asked:
-        states = world.states(asked.job_id)
-        if states != COMPLETED:
-            yield f"I2: the job {asked.job_id} that was acknowledged is {sorted(states)}"
+        ends = world.ends(asked.job_id)
+        if ends != COMPLETED:
+            yield f"I2: the job {asked.job_id} that was acknowledged is {sorted(ends)}"
 
 
 def _of_journals(world: World) -> Iterator[str]:
@@ -68,17 +71,22 @@ def _of_journals(world: World) -> Iterator[str]:
 
 
 def _of_outputs(world: World) -> Iterator[str]:
-    folders = {
-        (mark.read_text(), node.host.name): mark.parent
-        for node in world.workers
-        for mark in sorted((node.folder / "curated").glob(f"*/{MARK}"))
-    }
     for asked in world.asked:
-        outputs = [(name, folder) for (job_id, name), folder in folders.items() if job_id == asked.job_id]
-        if len(outputs) != 1:
-            yield f"I4: the output of {asked.job_id} is on {[name for name, _ in outputs]} and not on one node"
-        for name, folder in outputs:
-            yield from (f"I4: {asked.job_id} on {name}: {fault}" for fault in _faults(folder, asked.request))
+        query = "SELECT DISTINCT home FROM jobs WHERE job_id=?"
+        homes = {row[0] for node in world.workers for row in node.connection.execute(query, (asked.job_id,))}
+        written = {node.node_id: _folders(node.folder / "curated", asked.job_id) for node in world.workers}
+        if {node for node, folders in written.items() if folders} != homes:
+            names = [node.host.name for node in world.workers if written[node.node_id]]
+            yield f"I4: the output of {asked.job_id} is on {names} and not on its home"
+        for folder in (folder for folders in written.values() for folder in folders):
+            yield from (f"I4: {asked.job_id}: {fault}" for fault in _faults(folder, asked.request))
+        for node in world.workers:
+            if _folders(node.folder / "provisional", asked.job_id):
+                yield f"I4: {asked.job_id} is final, and provisional output is left on {node.host.name}"
+
+
+def _folders(root: Path, job_id: str) -> list[Path]:
+    return [mark.parent for mark in sorted(root.glob(f"*/{MARK}")) if mark.read_text() == job_id]
 
 
 def _faults(folder: Path, request: str) -> Iterator[str]:

@@ -51,6 +51,7 @@ class Trouble:
         for node in world.nodes:
             world.loop.call_later(chance.uniform(0, MEET_S / 2), node.boot)
         await asyncio.sleep(MEET_S)
+        looking = asyncio.create_task(self._look_on(), name="look")
         jobs = world.begin_jobs()
         count = chance.randint(*TROUBLES)
         await asyncio.gather(*(asyncio.create_task(self._hurt(), name="trouble") for _ in range(count)))
@@ -60,6 +61,12 @@ class Trouble:
         while not world.is_calm():
             if world.loop.time() > healed_s + CALM_S:
                 raise NeverCalm(world.told())
+            await asyncio.sleep(LOOK_S)
+        looking.cancel()
+
+    async def _look_on(self) -> None:
+        while True:
+            self._world.look_at_ends()
             await asyncio.sleep(LOOK_S)
 
     async def _hurt(self) -> None:

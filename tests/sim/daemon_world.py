@@ -30,7 +30,7 @@ UNIT_S = (0.5, 3.0)
 JOBS = (1, 1, 1, 2)
 SECOND_S = 3.0  # within which a second job comes
 RETRY_S = 1.0
-ENDED = frozenset({"completed", "completed_with_errors", "failed", "blocked", "cancelled"})
+FINAL = frozenset({"completed", "completed_with_errors", "failed", "blocked", "cancelled"})
 ATTEND, ACCEPT = "/realign.v1.Work/Attend", "/realign.v1.Decision/Accept"
 
 
@@ -53,6 +53,7 @@ class World:
         self.nodes = machines(self.network, count, takes_s=self._takes_s, work=WORK, has_witness=has_witness)
         self.workers = [node for node in self.nodes if node.kind is not Witness]
         self.asked: list[Asked] = []
+        self.finals: dict[str, set[str]] = {}  # by job, every end that was given out as final
         self.said_done = {node.host.name: set[str]() for node in self.nodes}  # results, by who told a home of them
         self.next_vote: asyncio.Future[VirtualDaemon] = loop.create_future()
         self._client = self.network.host("client")
@@ -79,14 +80,28 @@ class World:
         return Counter(make_unit(task).key for node in self.nodes for engine in node.engines for task in engine.begun)
 
     def is_calm(self) -> bool:
-        """Whether all jobs have ended and all nodes hold the same."""
-        return all(self.states(asked.job_id) <= ENDED for asked in self.asked) and len(self.digests()) == 1
+        """Whether all jobs have ended for good and all nodes hold the same."""
+        return all(self.ends(asked.job_id) <= FINAL for asked in self.asked) and len(self.digests()) == 1
 
-    def states(self, job_id: str) -> frozenset[str]:
-        """What the nodes have in their ledgers of the job's state."""
-        query = "SELECT json_extract(record, '$.state') FROM records WHERE job_id=?"
+    def ends(self, job_id: str) -> frozenset[str]:
+        """How the job has ended, as the ledgers of the nodes have it; other than FINAL where it has not for good."""
+        query = (
+            "SELECT json_extract(record, '$.state') || CASE WHEN json_extract(record, '$.decision') IS NULL "
+            "OR json_extract(record, '$.provisional') != '' THEN ', provisional' ELSE '' END "
+            "FROM records WHERE job_id=?"
+        )
         rows = [node.connection.execute(query, (job_id,)).fetchone() for node in self.workers]
         return frozenset(str(row[0]) if row else "unknown" for row in rows)
+
+    def look_at_ends(self) -> None:
+        """Takes note of every end that a node gives out as final."""
+        query = (
+            "SELECT job_id, json_extract(record, '$.decision') FROM records "
+            "WHERE json_extract(record, '$.decision') IS NOT NULL AND json_extract(record, '$.provisional') = ''"
+        )
+        for node in self.workers:
+            for job_id, decision in node.connection.execute(query):
+                self.finals.setdefault(job_id, set()).add(decision)
 
     def jobs(self) -> int:
         """How many jobs there are, be it that nobody was told of them."""
@@ -98,7 +113,7 @@ class World:
 
     def told(self) -> str:
         """What has not come to an end."""
-        jobs = {asked.job_id: sorted(self.states(asked.job_id)) for asked in self.asked}
+        jobs = {asked.job_id: sorted(self.ends(asked.job_id)) for asked in self.asked}
         return f"jobs {jobs}, {len(self.digests())} different journals"
 
     def told_others(self, node: VirtualDaemon) -> set[str]:

@@ -123,12 +123,19 @@ def resume(job: JobId, *, endpoint: Endpoint = None, as_json: AsJson = False) ->
     _tell(lambda client: client.resume(job), endpoint, as_json=as_json)
 
 
+def adopt(job: JobId, *, endpoint: Endpoint = None, as_json: AsJson = False) -> None:
+    """Give a job another home, when the one it had is gone for good; what the lost one decides counts no more."""
+    _tell(lambda client: client.adopt(job), endpoint, as_json=as_json)
+
+
 def retry(
     job: JobId,
     *,
     from_stage: Annotated[str, typer.Option("--from", metavar="STAGE", help="Go back to this stage.")] = "",
     settings: Settings = None,
-    count: Annotated[int | None, typer.Option("--count", help="Rows wanted now; dropped ones stay out.")] = None,
+    count: Annotated[
+        int | None, typer.Option("--count", help="Rows for training wanted now; dropped ones stay out.")
+    ] = None,
     override: Annotated[str, typer.Option("--override", metavar="GATE", help="Let this gate pass.")] = "",
     reason: Annotated[str, typer.Option("--reason", metavar="TEXT", help="Why; it is kept with the data.")] = "",
     endpoint: Endpoint = None,

@@ -45,12 +45,8 @@ class Submission:
     pilot: Pilot
     local: bool
     as_json: bool
+    style: Style
     job_id: str | None = None
-
-    @property
-    def style(self) -> Style:
-        """How the job is shown: `--json` promises the job's id on stdout and nothing else."""
-        return "silent" if self.as_json else style_for(as_json=False)
 
 
 def submit(
@@ -96,8 +92,10 @@ def submit(
     waits = local or pilot_only or (watch if watch is not None else output is not None or not as_json)
     asks = is_interactive() and not (yes or as_json)
     pilot: Pilot = "only" if pilot_only else "ask" if asks and waits else "go_on"
+    # `--json` promises one document, the job's id or its pilot; who says `--watch` gets the events behind the id.
+    style: Style = style_for(as_json=as_json) if (watch and not pilot_only) or not as_json else "silent"
     submission = _prepare(
-        asked, output=output, yes=yes, waits=waits, asks=asks, pilot=pilot, local=local, as_json=as_json
+        asked, output=output, yes=yes, waits=waits, asks=asks, pilot=pilot, local=local, as_json=as_json, style=style
     )
     try:
         code = asyncio.run(_run(submission, endpoint))
@@ -108,7 +106,16 @@ def submit(
 
 
 def _prepare(
-    asked: JobFile, *, output: str | None, yes: bool, waits: bool, asks: bool, pilot: Pilot, local: bool, as_json: bool
+    asked: JobFile,
+    *,
+    output: str | None,
+    yes: bool,
+    waits: bool,
+    asks: bool,
+    pilot: Pilot,
+    local: bool,
+    as_json: bool,
+    style: Style,
 ) -> Submission:
     """Everything that can be refused before a daemon is asked."""
     wish = asked.wish.checked()
@@ -132,6 +139,7 @@ def _prepare(
         pilot=pilot,
         local=local,
         as_json=as_json,
+        style=style,
     )
 
 

@@ -42,13 +42,13 @@ def job_lines(job: pb.Job) -> list[str]:
         lines += ["", *(gate_line(gate) for gate in job.gates)]
     lines += ["", _pace(job)]
     lines += [f"warning: {warning}" for warning in job.warnings]
-    lines += outcome_lines(job) if job.state in ENDED else []
+    lines += outcome_lines(job) if job.state in ENDED else [job.provisional] if job.provisional else []
     return lines
 
 
 def outcome_lines(job: pb.Job) -> list[str]:
     """What a job that stopped says of itself: its error, and for a blocked one the remedies."""
-    lines = [job.error] if job.error else []
+    lines = [text for text in (job.error, job.provisional) if text]
     if job.state == "blocked":
         remedies = {gate.remedy: None for gate in job.gates if gate.tier not in ("HIGH", "MEDIUM") and gate.remedy}
         lines += [f"remedy: {remedy}" for remedy in remedies]

@@ -19,6 +19,7 @@ from realign_daemon.curation.colleague import Colleagues
 from realign_daemon.curation.computations import Computations
 from realign_daemon.curation.desk import Desk, Surroundings
 from realign_daemon.curation.drops import without_dropped
+from realign_daemon.curation.endings import Elsewhere, Endings, Final, Provisional
 from realign_daemon.curation.events import JobNews
 from realign_daemon.curation.excerpts import Excerpts
 from realign_daemon.curation.intake import Frozen
@@ -27,13 +28,14 @@ from realign_daemon.curation.limits import changed_limits
 from realign_daemon.curation.material import Material
 from realign_daemon.curation.output import Output
 from realign_daemon.curation.pilot import run_pilot
-from realign_daemon.curation.record import JobRecord, JobState, record_to_json
+from realign_daemon.curation.record import JobRecord, record_to_json
 from realign_daemon.curation.roster import Roster
 from realign_daemon.curation.run import WORK, Course, Ending, reset, run_stages
 from realign_daemon.curation.selftest.suite import self_test
 from realign_daemon.curation.spec import ModelPin
 from realign_daemon.curation.stages.work import Work
 from realign_daemon.curation.written import some
+from realign_daemon.decision.value import EndState
 from realign_daemon.errors import RealignError
 from realign_daemon.work.blobs import BlobStore
 from realign_daemon.work.dispatcher import Dispatcher
@@ -61,9 +63,14 @@ class JobNode:
     colleagues: Colleagues
     clock: Clock
     output: Output
+    endings: Endings
     freeze: Callable[[dict[Role, ModelPin]], Frozen]
     work: Mapping[DataType, Work] = field(default_factory=lambda: WORK)
     random_bytes: Callable[[int], bytes] = secrets.token_bytes
+
+
+class Moved(Exception):
+    """The job has got another home: this run of it is of no use."""
 
 
 class Assignment:
@@ -88,23 +95,30 @@ class Assignment:
             self._stop_watch()
             await self._save("progress", "")
             raise
+        except Moved:
+            pass
         except (RealignError, WorkerError, PlannerError) as error:
-            await self._fail(str(error))
+            await self._try_to_fail(str(error))
         except (sqlite3.OperationalError, OSError) as error:
             self._rest(error)
         except Exception:  # the boundary of a job: a defect in a stage must not take the daemon with it
             log.exception("job.crashed", job=self._job.spec.job_id)
-            await self._fail("the job met a defect in realign; the daemon's log has the details")
+            await self._try_to_fail("the job met a defect in realign; the daemon's log has the details")
 
     async def close(self) -> None:
         """Writes what a cancelled job has made, unless an earlier run left more; never fails."""
         job, record = self._job, self._job.record
         text = f"{job.spec.job_id} was cancelled"
         try:
+            await self._settle("cancelled")
             if job.material is not None and _is_more(job.material, record):
                 await self._close(job.material)
                 text += f"; what it had made is in {record.output}"
-        except (RealignError, WorkerError, OSError) as error:
+        except Moved:  # who runs it now hears of the wish, and honours it
+            await self._node.ledger.ask_to_cancel(
+                job.spec.job_id, job.claim.instance + 1, by=self._node.node_id, at_unix_s=self._node.clock.unix()
+            )
+        except (RealignError, WorkerError, OSError, sqlite3.OperationalError) as error:
             record.error = f"what the cancelled job had made could not be written ({error}); `realignctl retry` goes on"
         except Exception:  # the boundary of a job
             log.exception("job.crashed", job=job.spec.job_id)
@@ -198,7 +212,7 @@ class Assignment:
 
     async def _end(self, course: Course, ending: Ending) -> None:
         record, material = self._job.record, course.material
-        state: JobState
+        state: EndState
         if ending.blocked_by:
             state = "blocked"
             first = ending.blocked_by[0]
@@ -219,13 +233,27 @@ class Assignment:
         few = "" if course.desk.is_pilot else too_few(record.gates)
         spec = course.desk.spec
         self._warn_first(few, changed_limits(spec.thresholds, spec.data_type, version=self._node.version))
+        await self._settle(state)
         await self._node.output.write(course.desk, material, state=state)
         self._stop_watch()
         record.state = state  # last: whoever sees it can fetch the files
         record.ended_unix_s = self._node.clock.unix()
         self._job.material = None  # it lies in the output folder now
         done = f"{self._job.spec.job_id} is complete: {record.output}"
-        await self._save("ended", "; ".join(filter(None, (record.error or done, few))))
+        await self._save("ended", "; ".join(filter(None, (record.error or done, record.provisional, few))))
+
+    async def _settle(self, state: EndState) -> None:
+        """Has the end decided before it is written. Raises Moved when the job is another node's."""
+        job, record = self._job, self._job.record
+        match await self._node.endings.settle(job, state, await self._node.endings.manifest(job)):
+            case Final(decision=decision):
+                record.provisional, record.decision = "", decision
+            case Provisional(reason=reason):
+                record.provisional, record.decision = reason, None
+            case Elsewhere():
+                job.is_moved = True
+                log.info("job.moved", job=job.spec.job_id, reason="its voters gave it another home")
+                raise Moved
 
     def _warn_first(self, *texts: str) -> None:
         """Puts what must not be overlooked before the other warnings."""
@@ -249,8 +277,16 @@ class Assignment:
             self._job.record.exhibits |= some(self._job.material.exhibits)
         await self._save("progress", "")
 
+    async def _try_to_fail(self, error: str) -> None:
+        try:
+            with contextlib.suppress(Moved):
+                await self._fail(error)
+        except sqlite3.OperationalError as full:
+            self._rest(full)
+
     async def _fail(self, error: str) -> None:
         record = self._job.record
+        await self._settle("failed")
         self._stop_watch()
         record.state, record.error, record.ended_unix_s = "failed", error, self._node.clock.unix()
         self._job.material = None

@@ -15,8 +15,10 @@ from realign_planner.gates import Verdict
 _FORMATS: dict[DataType, str] = {
     "dpo": "`prompt`, `chosen`, `rejected`: the better and the worse of several answers to one prompt",
     "sft": "`messages`: a conversation to imitate",
-    "rlvr": "`prompt`, `answer`, `answer_type`: a problem, an answer to check by, and the target's share of right ones",
-    "antihallucination": "`messages`, `label`: an answer, or a refusal where the model does not know",
+    "rlvr": "`prompt`, a problem; `answer`, what to check by, and `answer_type`, how; `pass_rate`, the share of the "
+    "target's samples that were right; `solution`, a right one of them, empty where none was; and for programs `tests`",
+    "antihallucination": "`messages`, a question and what to say to it; `label`, `answer` or `abstain` where the model does "
+    "not know; and where pairs were asked for (`method=dpo`) `rejected`, what not to say",
 }
 _ROWS = """\
 {train_rows} for training (`train.jsonl`) and {valid_rows} held out (`valid.jsonl`), the latter from other sections of

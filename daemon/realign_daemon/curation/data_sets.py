@@ -17,8 +17,8 @@ from realign_daemon.curation.output import Output
 from realign_daemon.curation.record import record_to_json
 from realign_daemon.curation.spec import to_json, with_changes
 from realign_daemon.curation.stages.prompts import question_of
-from realign_daemon.curation.written import ROW_FILES, Excerpt, of_folder, of_material
-from realign_daemon.errors import BadInput, NotFound, WrongState
+from realign_daemon.curation.written import ROW_FILES, Excerpt, absence, of_folder, of_material
+from realign_daemon.errors import BadInput, WrongState
 from realign_daemon.housekeeping.folders import StoredFile
 from realign_daemon.work.ledger import Ledger
 
@@ -64,7 +64,7 @@ class DataSets:
         if len(found) > 1:
             raise BadInput(f"{len(found)} rows of job {job.spec.job_id} begin with {row!r}; give more of the id")
         if not found:
-            raise NotFound(f"job {job.spec.job_id} has no row {row!r}; `realignctl sample {job.spec.job_id}` shows ids")
+            raise absence(row, material.dropped)
         return found[0]
 
     async def questions(self, job: Job) -> list[str]:

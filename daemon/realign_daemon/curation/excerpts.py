@@ -10,8 +10,17 @@ from threading import Lock
 from typing import Any
 
 from realign_daemon.curation.material import Row
-from realign_daemon.curation.written import EXHIBITS, ROW_FILES, SAMPLE_ITEMS, Excerpt, Item, places
-from realign_daemon.errors import BadInput, NotFound
+from realign_daemon.curation.written import (
+    EXHIBITS,
+    ROW_FILES,
+    SAMPLE_ITEMS,
+    Excerpt,
+    Item,
+    absence,
+    dropped_in,
+    places,
+)
+from realign_daemon.errors import BadInput
 
 MOST_INDEXES = 16  # eight bytes a line each
 WHOLE_ID = 64  # hex digits of SHA-256: no other row's id begins so
@@ -55,7 +64,7 @@ class Excerpts:
         """The row of that id, or of an unambiguous beginning of one.
 
         Raises:
-            NotFound: there is no such row.
+            NotFound: there is no such row; the text says so of one that was rejected, and why.
             BadInput: several rows begin so.
         """
         begins = _key("id", name).removesuffix(b'"') if name else b"\0"
@@ -67,7 +76,7 @@ class Excerpts:
                     if len(found) > 1 or len(name) == WHOLE_ID:
                         break
         if not found:
-            raise NotFound(f"there is no row {name!r}; `realignctl sample` shows ids")
+            raise absence(name, dropped_in(folder))
         if len(found) > 1:
             raise BadInput(f"several rows begin with {name!r}; give more of the id")
         whole = str(found[0].pop("id"))

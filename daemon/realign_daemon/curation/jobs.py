@@ -1,4 +1,4 @@
-"""Jobs: the jobs homed on this node. Takes them in, runs them one at a time, and never forgets one."""
+"""Jobs: the jobs that this node runs. Takes them in, runs them one at a time, and never forgets one."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator, Collection, Generator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import replace
+from pathlib import Path
 
 import structlog
 
@@ -13,23 +14,24 @@ from realign_daemon.curation import intake
 from realign_daemon.curation.assignment import Assignment, JobNode
 from realign_daemon.curation.events import JobNews
 from realign_daemon.curation.intake import Request
-from realign_daemon.curation.job import Job
+from realign_daemon.curation.job import Job, job_of
 from realign_daemon.curation.limits import changed_limits, kept_limits
-from realign_daemon.curation.record import JobRecord, JobState, StageRecord, record_from_json, record_to_json
+from realign_daemon.curation.record import JobRecord, JobState, StageRecord, record_to_json
 from realign_daemon.curation.settings import check_settings
 from realign_daemon.curation.sources import read_source
-from realign_daemon.curation.spec import spec_from_json, to_json, with_changes
+from realign_daemon.curation.spec import to_json, with_changes
 from realign_daemon.curation.survey import survey
 from realign_daemon.curation.templates import load as load_templates
 from realign_daemon.errors import BadInput, Full, NotFound, WrongState
 from realign_daemon.housekeeping.folders import StoredFile
-from realign_daemon.work.ledger import StoredJob
+from realign_daemon.work.job_rows import StoredJob
 from realign_planner.document import plan_document
 from realign_planner.workflow import for_type
 
 log = structlog.get_logger()
 
 MOST_UNITS = 10_000_000  # of one job, where the node's owner says nothing else
+ROOM_RETRY_S = 10.0  # how soon a job is tried again that the full disk has paused
 CLOSING_S = 2.0  # how long a cancel waits for the files of what was made; they come in any case
 RUNNABLE: frozenset[JobState] = frozenset({"queued", "pilot", "running"})
 
@@ -48,23 +50,49 @@ class Jobs:
     async def load(self) -> None:
         """Takes up what the ledger holds. A job that was running goes on."""
         for stored in await self._node.ledger.jobs():
-            try:
-                spec, record = spec_from_json(stored.spec), record_from_json(stored.record)
-            except ValueError as error:
-                log.warning("job.unreadable", job=stored.job_id, reason=str(error))
-                continue
-            if record.is_ended and not record.ended_unix_s:  # cancelled, and the daemon ended before it was written
-                record.ended_unix_s = self._node.clock.unix()
-            self._jobs[stored.job_id] = Job(
-                spec=spec, record=record, client_token=stored.client_token, owner=stored.owner
-            )
+            self.take(stored)
+
+    def take(self, stored: StoredJob, *, provisional: str = "") -> Job | None:
+        """Runs a stored job from now on, unless it is here already; None where this version can't read it.
+
+        `provisional` says why nothing that comes of it is final: its home is another node.
+        """
+        if (known := self._jobs.get(stored.job_id)) is not None:
+            return known
+        try:
+            job = job_of(stored)
+        except ValueError as error:
+            log.warning("job.unreadable", job=stored.job_id, reason=str(error))
+            return None
+        if job.record.is_ended and not job.record.ended_unix_s:  # cancelled, and the daemon ended before it was written
+            job.record.ended_unix_s = self._node.clock.unix()
+        if job.record.provisional and job.record.output and not Path(job.record.output).is_dir():
+            job.record.state, job.record.output = "queued", ""  # it ended at another node, and not for good
+        job.record.provisional = provisional or (job.record.provisional if job.record.is_ended else "")
+        self._jobs[stored.job_id] = job
         self._wake.set()
+        return job
+
+    async def give_up(self, job: Job, text: str) -> None:
+        """Forgets a job that another node runs from now on, and what was provisional of it. Its results stay.
+
+        Raises:
+            OSError: the provisional files could not be removed.
+        """
+        if self._jobs.pop(job.spec.job_id, None) is not job:
+            return
+        job.bulletin.post(JobNews(kind="moved", text=text, at_unix_s=self._node.clock.unix()))
+        if job.task is not None:
+            job.task.cancel()
+            await asyncio.wait({job.task})
+        await self._node.output.remove_provisional(job.spec.job_id)
 
     async def run(self) -> None:
         """Runs queued jobs, oldest first, until cancelled; beside them writes what cancelled ones had made."""
         async with asyncio.TaskGroup() as loops:
             loops.create_task(self._run_queued(), name="jobs.queued")
             loops.create_task(self._close_cancelled(), name="jobs.cancelled")
+            loops.create_task(self._try_for_room(), name="jobs.room")
 
     async def _run_queued(self) -> None:
         while True:
@@ -79,6 +107,15 @@ class Jobs:
                     await asyncio.gather(job.task, return_exceptions=True)
                     raise
                 job.task = None
+
+    async def _try_for_room(self) -> None:
+        """Has a job that the full disk paused tried again and again; it pauses again while there is no room."""
+        while True:
+            await self._node.clock.sleep(ROOM_RETRY_S)
+            for job in self.all():
+                if job.record.state == "paused" and job.record.paused_by == "disk":
+                    job.record.state, job.record.error = "queued", ""
+                    self._wake.set()
 
     async def _close_cancelled(self) -> None:
         while True:
@@ -127,25 +164,30 @@ class Jobs:
         changed = changed_limits(request.thresholds, spec.data_type, version=self._node.version)
         warnings = [*filter(None, (changed,)), *prepared.plan.warnings, *found.warnings]
         record = JobRecord(stages=stages, plan=prepared.document, warnings=warnings)
-        token = request.client_token or node.random_bytes(16).hex()
-        job = Job(spec=spec, record=record, client_token=token, owner=owner)
         stored = await self._node.ledger.add_job(
             StoredJob(
                 job_id=spec.job_id,
-                client_token=job.client_token,
+                client_token=request.client_token or node.random_bytes(16).hex(),
                 spec=to_json(spec),
                 record=record_to_json(record),
                 created_unix_s=now,
                 owner=owner,
                 blobs=spec.files,
+                voters=node.endings.living(),
             )
         )
-        if stored.job_id != spec.job_id:  # the same submit came twice at once, and the other was first
-            return self._jobs[stored.job_id]
-        self._jobs[spec.job_id] = job
-        log.info("job.submitted", job=spec.job_id, data_type=spec.data_type, sources=len(spec.sources))
-        self._wake.set()
+        job = self.take(stored)  # an earlier one where the same submit came twice at once
+        assert job is not None, "this version has just written it"
+        log.info("job.submitted", job=stored.job_id, data_type=spec.data_type, sources=len(spec.sources))
         return job
+
+    def wake(self) -> None:
+        """Has looked again for a job to run."""
+        self._wake.set()
+
+    def has(self, job_id: str) -> bool:
+        """Whether the job of exactly this id is run here."""
+        return job_id in self._jobs
 
     def plan(self, request: Request) -> tuple[dict[str, object], bool]:
         """The plan document for a request on the living nodes, and whether it fits. Changes nothing."""
@@ -252,6 +294,11 @@ class Jobs:
         if not job.record.is_ended:
             message = f"job {job.spec.job_id} is {job.record.state}; only a job that has ended is run again"
             raise WrongState(message)
+        if job.claim.home != self._node.node_id:
+            message = (
+                f"the home of {job.spec.job_id} is away; `realignctl adopt {job.spec.job_id}` makes this node its home"
+            )
+            raise WrongState(message)
         workflow = for_type(job.spec.data_type)
         if from_stage and workflow.stage(from_stage) is None:
             message = f"there is no stage {from_stage!r}; the stages are {', '.join(s.name for s in workflow.stages)}"
@@ -272,6 +319,7 @@ class Jobs:
             overrides={override: reason} if override else {},
             count=count,
         )
+        await self._node.endings.begin_next(job)
         await self._node.ledger.save_spec(job.spec.job_id, to_json(job.spec))
         await self._set(job, "queued", f"{job.spec.job_id} is tried again")
         return job
@@ -310,7 +358,7 @@ class Jobs:
         return await self._node.output.remove(job_ids)
 
     def _next(self) -> Job | None:
-        return next((job for job in self.all() if job.record.state in RUNNABLE), None)
+        return next((job for job in self.all() if job.record.state in RUNNABLE and not job.is_moved), None)
 
     async def _set(self, job: Job, state: JobState, text: str) -> None:
         job.record.state = state

@@ -35,7 +35,7 @@ from realign_daemon.work.blobs import BlobStore
 
 
 class Output:
-    """Writes output folders under a root."""
+    """Writes output folders under a root; those of jobs whose end is not final under `provisional` beside it."""
 
     def __init__(
         self,
@@ -47,6 +47,7 @@ class Output:
         usd_per_node_hour: float | None,
     ) -> None:
         self._root = root
+        self._provisional = root.with_name("provisional")
         self._blobs = blobs
         self._computations = computations
         self._clock = clock
@@ -86,8 +87,9 @@ class Output:
             await self._put(spec, record, written, state)
 
     async def files(self, job_id: str) -> tuple[StoredFile, ...]:
-        """What lies in the job's folder."""
-        return await asyncio.to_thread(files_of, self._root, job_id)
+        """What lies in the job's folder, or the provisional one where there is no other."""
+        final = await asyncio.to_thread(files_of, self._root, job_id)
+        return final or await asyncio.to_thread(files_of, self._provisional, job_id)
 
     async def remove(self, job_ids: Collection[str]) -> tuple[StoredFile, ...]:
         """Removes the folders of these jobs, while none is being written; the files that are gone.
@@ -96,10 +98,16 @@ class Output:
             OSError: something could not be removed.
         """
         async with self._writing:
-            return await asyncio.to_thread(remove_folders, self._root, job_ids)
+            removed = await asyncio.to_thread(remove_folders, self._root, job_ids)
+            return (*removed, *await asyncio.to_thread(remove_folders, self._provisional, job_ids))
+
+    async def remove_provisional(self, job_id: str) -> None:
+        """Removes what the job wrote before its end was final. Raises OSError."""
+        async with self._writing:
+            await asyncio.to_thread(remove_folders, self._provisional, [job_id])
 
     async def _put(self, spec: JobSpec, record: JobRecord, written: Written, state: JobState) -> None:
-        folder = self._folder(spec)
+        folder = _folder(self._provisional if record.provisional else self._root, spec)
         summary = self._summary(spec, record, written, folder) | {"state": state}
         further = await further_files(written.rows, spec.choice("exports", "jsonl"), self._compute)
         card = _card(spec, record, written, further)
@@ -114,14 +122,6 @@ class Output:
 
     async def _compute(self, function: str, arguments: dict[str, object]) -> Any:  # noqa: ANN401 - plain data
         return await self._computations.call(function, arguments, timeout_s=COMPUTE_TIMEOUT_S)
-
-    def _folder(self, spec: JobSpec) -> Path:
-        """The job's own folder; a second job of the same name and day gets its id behind it."""
-        folder = self._root / spec.folder_name
-        mark = folder / MARK
-        if folder.exists() and not (mark.is_file() and mark.read_text("utf-8") == spec.job_id):
-            return self._root / f"{spec.folder_name}_{spec.job_id.rpartition('-')[2]}"
-        return folder
 
     def _summary(self, spec: JobSpec, record: JobRecord, written: Written, folder: Path) -> Document:
         plan = record.plan or {}
@@ -176,6 +176,15 @@ class Output:
             energy=None,
             warnings=record.warnings,
         )
+
+
+def _folder(root: Path, spec: JobSpec) -> Path:
+    """The job's own folder; a second job of the same name and day gets its id behind it."""
+    folder = root / spec.folder_name
+    mark = folder / MARK
+    if folder.exists() and not (mark.is_file() and mark.read_text("utf-8") == spec.job_id):
+        return root / f"{spec.folder_name}_{spec.job_id.rpartition('-')[2]}"
+    return folder
 
 
 async def _redact(desk: Desk, material: Material) -> None:

@@ -59,6 +59,16 @@ class NodeRecord:
         return self.examples / self.busy_s if self.busy_s > 0 else 0.0
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Decided:
+    """An end that stands."""
+
+    instance: int
+    config_epoch: int
+    end: str
+    manifest: Sha256
+
+
 @dataclass(slots=True, kw_only=True)
 class JobRecord:
     """A job's state. Written to the ledger at every change of stage or state."""
@@ -72,6 +82,9 @@ class JobRecord:
     error: str = ""
     paused_by: PauseCause | None = None  # what paused it last
     output: str = ""
+    # Why the end, or the run, is not final yet, one sentence; empty otherwise. The output lies apart until it is.
+    provisional: str = ""
+    decision: Decided | None = None  # what the voters decided of the instance that ended last
     plan: dict[str, Any] | None = None  # the plan document in force
     pilot: dict[str, Any] | None = None  # what the pilot found; None before it
     sources: list[dict[str, Any]] = field(default_factory=list[dict[str, Any]])  # what reading them showed

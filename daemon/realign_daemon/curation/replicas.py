@@ -6,9 +6,7 @@ import time
 from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
 
-from realign_daemon.curation.job import Job
-from realign_daemon.curation.record import record_from_json
-from realign_daemon.curation.spec import spec_from_json
+from realign_daemon.curation.job import Job, job_of
 from realign_daemon.work.ledger import Ledger, StoredJob
 
 
@@ -68,11 +66,11 @@ class Replicas:
 def _job(stored: StoredJob, where: Away) -> Job | None:
     """None where the record has not come yet, or is of a version that this one can't read."""
     try:
-        spec, record = spec_from_json(stored.spec), record_from_json(stored.record)
+        job = job_of(stored)
     except ValueError:
         return None
     when = "as it was told last"
     if where.heard_unix_s is not None:
         when = f"as of {time.strftime('%Y-%m-%d %H:%M', time.gmtime(where.heard_unix_s))} UTC"
-    record.warnings.insert(0, f"{when}: its home {where.name} cannot be reached")
-    return Job(spec=spec, record=record, client_token=stored.client_token, owner=stored.owner)
+    job.record.warnings.insert(0, f"{when}: its home {where.name} cannot be reached")
+    return job

@@ -14,10 +14,15 @@ from realign_daemon.worker.errors import WorkerError
 READ_TIMEOUT_S = 300.0  # a thousand-page book takes about ten seconds
 
 
+class NoPages(BadInput):
+    """The file is empty, or of a kind that is not read: there are no pages of it that could be of use or not."""
+
+
 async def read_source(computations: Computations, blobs: BlobStore, source: SourceSpec, chunking: Chunking) -> Reading:
     """The source's text in chunks.
 
     Raises:
+        NoPages: the file is no document, or an empty one.
         BadInput: the bytes are not here, or the file is of no use; the text says which and what to do.
     """
     if not blobs.has(source.sha256):
@@ -30,5 +35,6 @@ async def read_source(computations: Computations, blobs: BlobStore, source: Sour
         message = f"{source.name} could not be read: {error}"
         raise BadInput(message) from error
     if isinstance(reading, DocumentError):
-        raise BadInput(reading.message)
+        refusal = NoPages if reading.kind in ("empty", "unsupported") else BadInput
+        raise refusal(reading.message)
     return reading

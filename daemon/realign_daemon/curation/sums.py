@@ -9,21 +9,15 @@ from io import BufferedReader
 from pathlib import Path
 from typing import cast
 
-from realign_daemon.curation.export import LAST
-
 SUMS = "SHA256SUMS"
 
 
 def sums(files: Mapping[str, bytes], folders: Mapping[str, Path | None]) -> bytes:
     """A line for every visible file, and for every member of the tars that are unpacked into folders, by name.
 
-    The summary has none: it names the folder that it lies in, so it changes when the folder is delivered.
+    The summary's is that of this folder: it names the folder that it lies in, so who delivers it elsewhere changes both.
     """
-    hashes = {
-        name: hashlib.sha256(data).hexdigest()
-        for name, data in files.items()
-        if not name.startswith(".") and name != LAST
-    }
+    hashes = {name: hashlib.sha256(data).hexdigest() for name, data in files.items() if not name.startswith(".")}
     for folder, tar in folders.items():
         hashes |= {} if tar is None else {f"{folder}/{name}": value for name, value in _members(tar)}
     return "".join(f"{value}  {name}\n" for name, value in sorted(hashes.items())).encode()

@@ -15,7 +15,7 @@ from realign_planner.data_types import DataType
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Survey:
-    """How much there is to make rows of, and a warning for each source that is of no use."""
+    """How much there is to make rows of, and a warning for each source that is of no use, or not whole."""
 
     passages: int  # records are passages, too
     warnings: tuple[str, ...] = ()
@@ -25,16 +25,21 @@ async def survey(request: Request, data_type: DataType, read: Callable[[SourceSp
     """What the request's files hold.
 
     Raises:
-        BadInput: no source at all is of use, or a file that is no source (data, evaluation sets) is not; a column
-            that the request names is in no record.
+        BadInput: no source at all is of use, or a file that is no source (data, evaluation sets) is not; an
+            evaluation set is not whole; a column that the request names is in no record.
     """
     for source in request.eval_sets:
-        await read(source)
+        if bad := (await read(source)).bad_lines:
+            message = (
+                f"line {bad[0].line} of the evaluation set {source.name} {bad[0].why}, so what it asks could get into "
+                "the rows; write one JSON object a line"
+            )
+            raise BadInput(message)
     if request.data is not None:
         given = await read(request.data)
         check_given(request.data.name, [one.fields for one in given.records], request.columns, data_type)
-        return Survey(passages=len(given.records))
-    passages, records, refusals = 0, list[Mapping[str, str]](), list[BadInput]()
+        return Survey(passages=len(given.records), warnings=(given.warning,) if given.warning else ())
+    passages, records, refusals, warnings = 0, list[Mapping[str, str]](), list[BadInput](), list[str]()
     for source in request.sources:
         try:
             reading = await read(source)
@@ -42,9 +47,10 @@ async def survey(request: Request, data_type: DataType, read: Callable[[SourceSp
             refusals.append(error)
             continue
         passages += len(reading.chunks)
+        warnings += [reading.warning] if reading.warning else []
         records += [one.fields for one in reading.records]
     if len(refusals) == len(request.sources):
         raise refusals[0]
     if records:
         check_columns("the sources", records, request.columns)
-    return Survey(passages=passages, warnings=tuple(map(str, refusals)))
+    return Survey(passages=passages, warnings=(*map(str, refusals), *warnings))

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
 from realign_daemon.curation.material import Dropped, Material, Row
+from realign_daemon.errors import NotFound
 
 Item = dict[str, Any]
 T = TypeVar("T")
@@ -59,6 +60,17 @@ def of_material(material: Material, *, earlier: Mapping[str, list[Item]] | None 
     return Written(rows=tuple(material.rows), dropped=tuple(material.dropped), exhibits={**before, **material.exhibits})
 
 
+def absence(name: str, dropped: Iterable[Dropped]) -> NotFound:
+    """The error for a row that is not there: of one that was rejected, it says in which stage and why."""
+    for one in dropped:
+        found = str(one.content.get("id", ""))
+        if name and found.startswith(name):
+            return NotFound(
+                f"row {found} was rejected in {one.stage}: {one.reason}; `realignctl sample --rejected` shows such rows"
+            )
+    return NotFound(f"there is no row {name!r}; `realignctl sample` shows ids")
+
+
 def some(exhibits: Mapping[str, list[Item]]) -> dict[str, list[Item]]:
     """A few items of each stage, evenly over all that it made."""
     return {stage: list(_spread(items, SAMPLE_ITEMS)) for stage, items in exhibits.items()}
@@ -77,15 +89,18 @@ def of_folder(folder: Path) -> Written:
         for name in ROW_FILES
         for fields in _lines(folder / name)
     ]
-    dropped = [
-        Dropped(stage=line.pop("stage"), reason=line.pop("reason"), content=line)
-        for line in _lines(folder / "rejected.jsonl")
-    ]
+    dropped = dropped_in(folder)
     exhibits: dict[str, list[Item]] = {}
     shown = folder / EXHIBITS
     for line in _lines(shown) if shown.is_file() else ():
         exhibits.setdefault(line["stage"], []).append(line["item"])
     return Written(rows=tuple(rows), dropped=tuple(dropped), exhibits=exhibits)
+
+
+def dropped_in(folder: Path) -> Iterator[Dropped]:
+    """What was dropped, one after the other. Raises as `of_folder`."""
+    for line in _lines(folder / "rejected.jsonl"):
+        yield Dropped(stage=line.pop("stage"), reason=line.pop("reason"), content=line)
 
 
 def _spread(items: Sequence[T], n: int) -> Iterator[T]:

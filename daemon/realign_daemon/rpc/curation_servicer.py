@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import hashlib
 import json
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,6 +13,7 @@ import grpc.aio
 
 from realign_daemon.clock import Clock
 from realign_daemon.config import LimitsConfig
+from realign_daemon.curation.custody import Custody
 from realign_daemon.curation.data_sets import DataSets
 from realign_daemon.curation.export import LAST
 from realign_daemon.curation.intake import Request
@@ -25,13 +25,14 @@ from realign_daemon.errors import Full, NotAllowed, NotFound, Unreachable, Wrong
 from realign_daemon.housekeeping.sweep import keep
 from realign_daemon.rpc.caller import caller
 from realign_daemon.rpc.context import Context
+from realign_daemon.rpc.delivery import folder_chunks, in_parts
 from realign_daemon.rpc.homes import Homes, Routes, is_forwarded, passed_on, relayed
 from realign_daemon.rpc.job_convert import job_to_wire, listed_job_to_wire, request_from_wire
 from realign_daemon.rpc.request_bounds import check_bounds
 from realign_daemon.rpc.sources import Sources, named
 from realign_daemon.rpc.upload import begun_with, first, receive
 from realign_daemon.trust.roles import job_denial
-from realign_daemon.work.blobs import CHUNK_BYTES, BlobStore
+from realign_daemon.work.blobs import BlobStore
 from realign_proto.v1 import curation_pb2 as pb
 from realign_proto.v1.curation_pb2_grpc import CurationServicer as CurationService
 from realign_proto.v1.curation_pb2_grpc import CurationStub, add_CurationServicer_to_server
@@ -42,10 +43,10 @@ if TYPE_CHECKING:
 FORWARD_TIMEOUT_S = 1800.0  # a submit waits until the home has the files (2 GB over Wi-Fi take minutes) and parsed them
 CALL_TIMEOUT_S = 30.0
 LIST_TIMEOUT_S = 3.0
-GET_JOB = "/realign.v1.Curation/GetJob"
+GET_JOB, CANCEL_JOB = "/realign.v1.Curation/GetJob", "/realign.v1.Curation/CancelJob"
 LIST_JOBS, LIST_QUESTIONS = "/realign.v1.Curation/ListJobs", "/realign.v1.Curation/ListQuestions"
+CANCEL_NOTED = "the cancel is noted: its home {} hears of it, and ends the job, as soon as it can be reached"
 ON_ONE_DISK = "the job is on the disk of {} only so far: do not switch that machine off before another has it, too"
-PART_CHARACTERS = 256 * 1024  # of questions in one message: 1 MiB at most
 
 
 class CurationServicer(CurationService):
@@ -63,8 +64,9 @@ class CurationServicer(CurationService):
         limits: LimitsConfig,
         sources: Sources,
         replicas: Replicas | None = None,
+        custody: Custody | None = None,
     ) -> None:
-        """Without `replicas` there are no other nodes that hold its jobs."""
+        """Without `replicas` no other nodes hold its jobs; without `custody` it runs none of theirs."""
         self._jobs = jobs
         self._data_sets = data_sets
         self._blobs = blobs
@@ -75,6 +77,7 @@ class CurationServicer(CurationService):
         self._limits = limits
         self._sources = sources
         self._replicas = replicas
+        self._custody = custody
 
     def add_to(self, server: grpc.aio.Server) -> None:
         """Registers the service."""
@@ -179,17 +182,35 @@ class CurationServicer(CurationService):
                 return
             async for item in news:
                 yield pb.JobEvent(job=self._wire(job), kind=item.kind, text=item.text, at_unix_s=item.at_unix_s)
-                if job.record.is_ended and item.kind == "ended":
+                if item.kind == "moved" or (job.record.is_ended and item.kind == "ended"):
                     return
 
     async def CancelJob(self, request: pb.JobRef, context: Context) -> pb.Job:  # noqa: N802
-        """Ends the job."""
-        return await self._at_home(
-            request.job_id,
-            context,
-            self._jobs.cancel,
-            lambda stub: stub.CancelJob(request, timeout=CALL_TIMEOUT_S, metadata=self._homes.metadata),
-        )
+        """Ends the job; where its home cannot be reached, the wish is noted for it."""
+        try:
+            return await self._at_home(
+                request.job_id,
+                context,
+                self._jobs.cancel,
+                lambda stub: stub.CancelJob(request, timeout=CALL_TIMEOUT_S, metadata=self._homes.metadata),
+            )
+        except (NotFound, Unreachable):
+            replica = await self._replica(request.job_id, context, CANCEL_JOB)
+            if replica is None or self._custody is None:
+                raise
+            await self._custody.ask_to_cancel(replica.job, by=caller().label)
+            replica.job.record.warnings.insert(0, CANCEL_NOTED.format(replica.home))
+            return job_to_wire(replica.job, home=replica.home, now_unix_s=self._clock.unix())
+
+    async def AdoptJob(self, request: pb.JobRef, context: Context) -> pb.Job:  # noqa: N802
+        """Has the leader become the home of a job whose home is lost."""
+        leader = None if is_forwarded(context) else self._routes.leader()
+        if leader is not None:
+            adopted = CurationStub(leader).AdoptJob(request, timeout=CALL_TIMEOUT_S, metadata=self._homes.metadata)
+            return await passed_on(adopted)
+        if self._custody is None:
+            raise WrongState("this node adopts no jobs; ask another one")
+        return self._wire(await self._custody.adopt(request.job_id))
 
     async def PauseJob(self, request: pb.JobRef, context: Context) -> pb.Job:  # noqa: N802
         """Stops the job until it is resumed."""
@@ -268,7 +289,7 @@ class CurationServicer(CurationService):
             ):
                 yield part
             return
-        for part in _in_parts(await self._data_sets.questions(job)):
+        for part in in_parts(await self._data_sets.questions(job)):
             yield pb.Questions(questions=part)
 
     async def FetchOutput(  # noqa: N802 - the wire's name
@@ -288,7 +309,7 @@ class CurationServicer(CurationService):
         if not (folder / LAST).is_file():
             message = f"the files of job {job.spec.job_id} in {folder} are gone; `realignctl retry` writes them again"
             raise WrongState(message)
-        chunks = _folder_chunks(folder)
+        chunks = folder_chunks(folder)
         while (chunk := await asyncio.to_thread(next, chunks, None)) is not None:
             yield chunk
 
@@ -368,32 +389,3 @@ def _denial(job: Job, method: str) -> str | None:
     """Why the caller may not see this of the job; None when it may. What names one job was judged before."""
     who = caller()
     return job_denial(who.role, who.key, method, job.owner)
-
-
-def _in_parts(questions: Sequence[str]) -> Iterator[Sequence[str]]:
-    """The questions in parts of PART_CHARACTERS at most, or of a single one."""
-    start, size = 0, 0
-    for index, question in enumerate(questions):
-        if size and size + len(question) > PART_CHARACTERS:
-            yield questions[start:index]
-            start, size = index, 0
-        size += len(question)
-    if start < len(questions):
-        yield questions[start:]
-
-
-def _folder_chunks(folder: Path) -> Iterator[pb.FileChunk]:
-    """Every file of the folder in pieces; names that begin with a dot are the daemon's own."""
-    for path in sorted(path for path in folder.rglob("*") if path.is_file() and not path.name.startswith(".")):
-        yield from _file_chunks(path, path.relative_to(folder).as_posix())
-
-
-def _file_chunks(path: Path, name: str) -> Iterator[pb.FileChunk]:
-    """The file in pieces; an empty file is one empty piece."""
-    with path.open("rb") as file:
-        sha256 = hashlib.file_digest(file, "sha256").hexdigest()
-        size_bytes = file.tell()
-        file.seek(0)
-        yield pb.FileChunk(path=name, size_bytes=size_bytes, sha256=sha256, data=file.read(CHUNK_BYTES))
-        while data := file.read(CHUNK_BYTES):
-            yield pb.FileChunk(path=name, size_bytes=size_bytes, sha256=sha256, data=data)

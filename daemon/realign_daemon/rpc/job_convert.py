@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from dataclasses import asdict
 from typing import Any
 
 from realign_daemon.curation.intake import Request
@@ -139,6 +140,8 @@ def listed_job_to_wire(job: Job, *, home: str, now_unix_s: float) -> pb.Job:
         exit_code=record.exit_code,
         folder_name=spec.folder_name,
         paused_by=(record.paused_by or "") if record.state == "paused" else "",
+        provisional=record.provisional,
+        decision_json=json.dumps(asdict(record.decision)) if record.decision else "",
     )
 
 

@@ -11,6 +11,7 @@ from dataclasses import replace
 
 import grpc.aio
 
+from realign_daemon.cluster.election import rank_of
 from realign_daemon.cluster.facts import NodeFacts, NodeId
 from realign_daemon.cluster.membership import PeerChanged
 from realign_daemon.cluster.standing import MemberView
@@ -61,8 +62,8 @@ class Neighbours:
 
     def home_channel(self, job_id: str) -> grpc.aio.Channel | None:
         """The channel of the node that has a job of this id or beginning; None when it is here or nowhere."""
-        for member in self._view.members():
-            if not member.is_self and any(job.job_id.startswith(job_id) for job in member.jobs):
+        for member in self._connected():  # a lost home's jobs may run at another node
+            if any(job.job_id.startswith(job_id) for job in member.jobs):
                 return self._view.channel(member.node)
         return None
 
@@ -93,6 +94,24 @@ class Neighbours:
         if member.is_self or (member.state == "alive" and self._view.channel(member.node) is not None):
             return None
         return Away(name=member.facts.name, heard_unix_s=now_unix_s - member.silent_s)
+
+    def lost(self, node: str, *, now_unix_s: float) -> Away | None:
+        """What is known of a node that is given up, or was never heard; None for any other."""
+        member = next((member for member in self._view.members() if member.node == node), None)
+        return None if member is not None and member.state != "dead" else self.away(node, now_unix_s=now_unix_s)
+
+    def name_of(self, node: str) -> str:
+        """What people call the node: the beginning of its id where it was never heard."""
+        return next((member.facts.name for member in self._view.members() if member.node == node), node[:LEAST_ID])
+
+    def living(self) -> tuple[str, ...]:
+        """The ids of all members that are not suspected, this one and witnesses among them, in order."""
+        return tuple(sorted(member.node for member in self._view.members() if member.state == "alive"))
+
+    def fittest(self) -> str:
+        """The id of the living node that should be a job's home: the steadiest, then the fastest."""
+        living = [member.facts for member in self._view.members() if member.state == "alive"]
+        return min(map(rank_of, living)).node
 
     def other_channels(self) -> tuple[grpc.aio.Channel, ...]:
         """Channels of all other living nodes."""

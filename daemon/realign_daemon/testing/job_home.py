@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import random
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AsyncExitStack
 from pathlib import Path
@@ -12,14 +13,20 @@ from realign_daemon.curation.assignment import JobNode
 from realign_daemon.curation.colleague import Colleague, Holding
 from realign_daemon.curation.computations import Computations
 from realign_daemon.curation.data_sets import DataSets
-from realign_daemon.curation.intake import Frozen, Request
+from realign_daemon.curation.endings import Endings
+from realign_daemon.curation.intake import Frozen
+from realign_daemon.curation.intake import Request as JobRequest
 from realign_daemon.curation.job import Job
 from realign_daemon.curation.jobs import Jobs
 from realign_daemon.curation.output import Output
 from realign_daemon.curation.run import WORK
 from realign_daemon.curation.spec import SourceSpec
 from realign_daemon.curation.stages.work import Work
+from realign_daemon.decision.decisions import Decisions
+from realign_daemon.decision.messages import Reply, Request
+from realign_daemon.decision.store import DecisionStore
 from realign_daemon.engine.api import LocalModel
+from realign_daemon.journal.decisions import noted_decision
 from realign_daemon.testing.inline_worker import InlineWorker
 from realign_daemon.testing.manual_clock import ManualClock
 from realign_daemon.testing.memory_links import MemoryLinks
@@ -89,6 +96,11 @@ class _Willing:
         return SLOTS
 
 
+class _Nobody:
+    async def ask(self, node: str, request: Request) -> Reply:
+        raise ConnectionError(f"{node} was asked for {request}, and this node is alone")
+
+
 class JobHome:
     """Runs jobs while inside `async with`. Entered anew over the same folder it is the daemon after a restart."""
 
@@ -103,7 +115,7 @@ class JobHome:
         self.folder = folder
         self.clock = clock or ManualClock()
         self.database = Database(folder / "ledger.sqlite")
-        self.ledger = Ledger(self.database)
+        self.ledger = Ledger(self.database, node_id=NODE)
         self.blobs = BlobStore(folder / "blobs")
         self.engine = ScriptedEngine(self.blobs)
         computations = Computations(InlineWorker(), self.ledger)
@@ -116,7 +128,18 @@ class JobHome:
         )
         self._executor = self._an_executor()
         links = MemoryLinks({NODE: self._executor}, {NODE: self.blobs}, home=NODE)
+        decisions = Decisions(
+            node=NODE,
+            store=DecisionStore(self.database, noted=noted_decision),
+            voters=_Nobody(),
+            clock=self.clock,
+            chance=random.Random(0),  # noqa: S311 - for waits
+        )
+        endings = Endings(
+            node_id=NODE, ledger=self.ledger, decisions=decisions, living=lambda: (NODE,), name_of=lambda node: node
+        )
         self._node = JobNode(
+            endings=endings,
             node_id=NODE,
             version=version,
             ledger=self.ledger,
@@ -151,7 +174,7 @@ class JobHome:
         self.clock.advance(1.0)
         source = SourceSpec(name="a.txt", sha256=self.blobs.put_bytes(text.encode()), size_bytes=len(text))
         values: dict[str, object] = {"text": "DPO pairs", "data_type": "dpo", "model": PIN.name, "sources": (source,)}
-        return await self.jobs.submit(Request(**{**values, **changes}))  # pyright: ignore[reportArgumentType] - fields by name
+        return await self.jobs.submit(JobRequest(**{**values, **changes}))  # pyright: ignore[reportArgumentType] - fields by name
 
     async def until(self, job: Job, condition: Callable[[Job], bool]) -> None:
         """Returns at the job's first news that the condition holds after, or at once where it does."""

@@ -41,7 +41,7 @@ ALLOWED: Mapping[str, frozenset[Role]] = MappingProxyType(
         (_ADMINS, (
             "Status/Bench", "Host/PauseNode", "Host/ResumeNode", "Trust/Invite", "Trust/Revoke", "Trust/RemoveDead",
             "Trust/RotateAuthority", "Trust/Transfer", "Trust/ReadAudit",
-            "Housekeeping/FindGarbage", "Housekeeping/CollectGarbage", "Housekeeping/DescribeNode",
+            "Curation/AdoptJob", "Housekeeping/FindGarbage", "Housekeeping/CollectGarbage", "Housekeeping/DescribeNode",
         )),
         (_OWNER, ("Trust/Found", "Trust/EnrolNode", "Trust/Leave")),
         (_MEMBERS, ("Trust/Renew",)),
@@ -71,7 +71,8 @@ AUDITED: frozenset[str] = frozenset(
         "Curation/Submit", "Curation/CancelJob", "Curation/PauseJob", "Curation/ResumeJob", "Curation/RetryJob",
         "Curation/DropRows", "Curation/FetchOutput", "Trust/Found", "Trust/EnrolNode", "Trust/Leave", "Trust/Invite",
         "Trust/Revoke", "Trust/RemoveDead", "Trust/Renew", "Trust/RotateAuthority", "Trust/Transfer", "Join/Enrol",
-        "Host/PauseNode", "Host/ResumeNode", "Curation/RemoveJob", "Housekeeping/CollectGarbage",
+        "Host/PauseNode", "Host/ResumeNode", "Curation/RemoveJob", "Curation/AdoptJob",
+        "Housekeeping/CollectGarbage",
     )
 )  # fmt: skip
 

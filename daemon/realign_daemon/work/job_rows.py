@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from realign_daemon.decision import amnesia
+from realign_daemon.decision.claim import Claim
 from realign_daemon.engine.api import Sha256
 from realign_daemon.journal.jobs import JOBS, RECORDS
 from realign_daemon.journal.kind import noted
@@ -36,6 +37,11 @@ class StoredJob:
     voters: tuple[str, ...] = ()  # node ids, who decide on its end
     config_epoch: int = 0
     instance: int = 0
+
+    @property
+    def claim(self) -> Claim:
+        """Under what its instance is decided."""
+        return Claim(home=self.home, voters=self.voters, config_epoch=self.config_epoch, instance=self.instance)
 
 
 def insert(connection: sqlite3.Connection, job: StoredJob) -> None:
@@ -84,6 +90,27 @@ def select(connection: sqlite3.Connection, where: str = "TRUE", *values: str) ->
             rows
         )
     )
+
+
+def claims(connection: sqlite3.Connection) -> dict[str, Claim]:
+    """Under what each job is decided, by its id."""
+    rows = connection.execute("SELECT job_id, home, voters, config_epoch, instance FROM jobs ORDER BY job_id")
+    return {
+        job_id: Claim(home=home, voters=tuple(json.loads(voters)), config_epoch=config_epoch, instance=instance)
+        for job_id, home, voters, config_epoch, instance in rows
+    }
+
+
+def begin_next(
+    connection: sqlite3.Connection, job_id: str, *, home: str, voters: tuple[str, ...], config_epoch: int
+) -> None:
+    """Begins the instance after the one that stands, at the same home, unless the job has another home by now."""
+    done = connection.execute(
+        "UPDATE jobs SET instance=instance+1, voters=?, config_epoch=MAX(config_epoch, ?) WHERE job_id=? AND home=?",
+        (json.dumps(voters), config_epoch, job_id, home),
+    )
+    if done.rowcount:
+        noted(connection, JOBS, job_id)
 
 
 def replace_record(connection: sqlite3.Connection, job_id: str, record: str, *, home: str) -> None:

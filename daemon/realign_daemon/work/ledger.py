@@ -7,11 +7,12 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 
+from realign_daemon.decision.claim import Claim
 from realign_daemon.engine.api import Sha256
 from realign_daemon.journal.entries import index_id
 from realign_daemon.journal.facts import asked
-from realign_daemon.journal.jobs import TOMBSTONES
-from realign_daemon.journal.kind import noted
+from realign_daemon.journal.jobs import INTENTS, TOMBSTONES, cancelling
+from realign_daemon.journal.kind import merged, noted
 from realign_daemon.journal.results import FAILURES, RESULTS, result_hash
 from realign_daemon.work import job_rows
 from realign_daemon.work.database import Database
@@ -123,6 +124,47 @@ class Ledger:
         """The job that was submitted with this token, wherever it is homed; the oldest if there are several."""
         found = await self._database.run(lambda connection: job_rows.select(connection, "client_token=?", client_token))
         return found[0] if found else None
+
+    async def claims(self) -> dict[str, Claim]:
+        """Under what each job of the cluster is decided, by its id."""
+        return await self._database.run(job_rows.claims)
+
+    async def begin_next(self, job_id: str, *, voters: tuple[str, ...], config_epoch: int) -> Claim | None:
+        """Begins the next instance of a job that is homed here, with these voters; None where it is not, or is gone.
+
+        `config_epoch` is that of the decision on the instance before.
+        """
+
+        def work(connection: sqlite3.Connection) -> Claim | None:
+            job_rows.begin_next(connection, job_id, home=self._node_id, voters=voters, config_epoch=config_epoch)
+            found = job_rows.select(connection, "job_id=? AND home=?", job_id, self._node_id)
+            return found[0].claim if found else None
+
+        return await self._database.run(work)
+
+    async def ask_to_cancel(self, job_id: str, instance: int, *, by: str, at_unix_s: float) -> None:
+        """Notes, for whichever node runs it, that the instance is to be cancelled."""
+        ref = cancelling(job_id, instance).ref
+        await self._database.run(lambda connection: merged(connection, INTENTS, ref, asked(by, at_unix_s)))
+
+    async def cancels(self) -> frozenset[tuple[str, int]]:
+        """The jobs, each with its instance, that somebody asked to cancel while their home was away."""
+
+        def work(connection: sqlite3.Connection) -> frozenset[tuple[str, int]]:
+            refs = connection.execute("SELECT ref FROM shared_facts WHERE kind='intent'").fetchall()
+            parts = (str(ref).split("/") for (ref,) in refs)
+            return frozenset((job_id, int(instance)) for job_id, _, instance in parts)
+
+        return await self._database.run(work)
+
+    async def used(self, job_id: str) -> list[tuple[UnitKey, Sha256]]:
+        """Units that the job's stages asked for and that have a result, each with the hash of that which counts."""
+        query = (
+            "SELECT unit_key, MIN(result_hash) FROM results "
+            "WHERE unit_key IN (SELECT unit_key FROM job_units WHERE job_id=?) GROUP BY unit_key"
+        )
+        rows = await self._database.run(lambda connection: connection.execute(query, (job_id,)).fetchall())
+        return [(UnitKey(key), Sha256(digest)) for key, digest in rows]
 
     async def results(self, keys: Sequence[UnitKey]) -> dict[UnitKey, StoredResult]:
         """Those of the keys that have a result; of several that of the least hash, which all nodes choose alike."""

@@ -13,7 +13,7 @@ from typing import Final, cast
 FUNCTIONS: Final = {
     "calibration.fit": "realign_daemon.curation.metrics.fitting:fit",
     "documents.piece.3": "realign_daemon.curation.documents.entry:piece",
-    "documents.read.3": "realign_daemon.curation.documents.entry:read",
+    "documents.read.4": "realign_daemon.curation.documents.entry:read",
     "documents.text_ratio": "realign_daemon.curation.documents.extract:text_ratio",
     "formats.parquet": "realign_daemon.curation.formats.tables:parquet",
     "hygiene.contained": "realign_daemon.curation.hygiene.contamination:contained",

@@ -297,7 +297,7 @@ class GateVerdict(_message.Message):
     def __init__(self, stage: _Optional[str] = ..., metric: _Optional[str] = ..., tier: _Optional[str] = ..., value: _Optional[float] = ..., low: _Optional[float] = ..., high: _Optional[float] = ..., n: _Optional[int] = ..., undecided: _Optional[bool] = ..., remedy: _Optional[str] = ..., overridden_because: _Optional[str] = ...) -> None: ...
 
 class Job(_message.Message):
-    __slots__ = ("id", "state", "home", "output", "stages", "nodes", "gates", "predicted_json", "actual_json", "error", "request", "data_type", "created_unix_s", "ended_unix_s", "examples_per_s", "eta_s", "warnings", "spec_json", "exit_code", "summary_json", "folder_name", "plan_json", "pilot_json", "paused_by")
+    __slots__ = ("id", "state", "home", "output", "stages", "nodes", "gates", "predicted_json", "actual_json", "error", "request", "data_type", "created_unix_s", "ended_unix_s", "examples_per_s", "eta_s", "warnings", "spec_json", "exit_code", "summary_json", "folder_name", "plan_json", "pilot_json", "paused_by", "provisional", "decision_json")
     ID_FIELD_NUMBER: _ClassVar[int]
     STATE_FIELD_NUMBER: _ClassVar[int]
     HOME_FIELD_NUMBER: _ClassVar[int]
@@ -322,6 +322,8 @@ class Job(_message.Message):
     PLAN_JSON_FIELD_NUMBER: _ClassVar[int]
     PILOT_JSON_FIELD_NUMBER: _ClassVar[int]
     PAUSED_BY_FIELD_NUMBER: _ClassVar[int]
+    PROVISIONAL_FIELD_NUMBER: _ClassVar[int]
+    DECISION_JSON_FIELD_NUMBER: _ClassVar[int]
     id: str
     state: str
     home: str
@@ -346,7 +348,9 @@ class Job(_message.Message):
     plan_json: str
     pilot_json: str
     paused_by: str
-    def __init__(self, id: _Optional[str] = ..., state: _Optional[str] = ..., home: _Optional[str] = ..., output: _Optional[str] = ..., stages: _Optional[_Iterable[_Union[JobStage, _Mapping]]] = ..., nodes: _Optional[_Iterable[_Union[JobNode, _Mapping]]] = ..., gates: _Optional[_Iterable[_Union[GateVerdict, _Mapping]]] = ..., predicted_json: _Optional[str] = ..., actual_json: _Optional[str] = ..., error: _Optional[str] = ..., request: _Optional[str] = ..., data_type: _Optional[str] = ..., created_unix_s: _Optional[float] = ..., ended_unix_s: _Optional[float] = ..., examples_per_s: _Optional[float] = ..., eta_s: _Optional[float] = ..., warnings: _Optional[_Iterable[str]] = ..., spec_json: _Optional[str] = ..., exit_code: _Optional[int] = ..., summary_json: _Optional[str] = ..., folder_name: _Optional[str] = ..., plan_json: _Optional[str] = ..., pilot_json: _Optional[str] = ..., paused_by: _Optional[str] = ...) -> None: ...
+    provisional: str
+    decision_json: str
+    def __init__(self, id: _Optional[str] = ..., state: _Optional[str] = ..., home: _Optional[str] = ..., output: _Optional[str] = ..., stages: _Optional[_Iterable[_Union[JobStage, _Mapping]]] = ..., nodes: _Optional[_Iterable[_Union[JobNode, _Mapping]]] = ..., gates: _Optional[_Iterable[_Union[GateVerdict, _Mapping]]] = ..., predicted_json: _Optional[str] = ..., actual_json: _Optional[str] = ..., error: _Optional[str] = ..., request: _Optional[str] = ..., data_type: _Optional[str] = ..., created_unix_s: _Optional[float] = ..., ended_unix_s: _Optional[float] = ..., examples_per_s: _Optional[float] = ..., eta_s: _Optional[float] = ..., warnings: _Optional[_Iterable[str]] = ..., spec_json: _Optional[str] = ..., exit_code: _Optional[int] = ..., summary_json: _Optional[str] = ..., folder_name: _Optional[str] = ..., plan_json: _Optional[str] = ..., pilot_json: _Optional[str] = ..., paused_by: _Optional[str] = ..., provisional: _Optional[str] = ..., decision_json: _Optional[str] = ...) -> None: ...
 
 class JobEvent(_message.Message):
     __slots__ = ("job", "kind", "text", "at_unix_s")

@@ -114,6 +114,11 @@ class CurationStub:
                 request_serializer=realign__proto_dot_v1_dot_curation__pb2.JobRef.SerializeToString,
                 response_deserializer=realign__proto_dot_v1_dot_curation__pb2.RemovedJob.FromString,
                 _registered_method=True)
+        self.AdoptJob = channel.unary_unary(
+                '/realign.v1.Curation/AdoptJob',
+                request_serializer=realign__proto_dot_v1_dot_curation__pb2.JobRef.SerializeToString,
+                response_deserializer=realign__proto_dot_v1_dot_curation__pb2.Job.FromString,
+                _registered_method=True)
 
 
 class CurationServicer:
@@ -226,6 +231,13 @@ class CurationServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def AdoptJob(self, request, context):
+        """Makes the leader the home of a job whose home is lost, in place of a majority of its voters. For admins.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_CurationServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -308,6 +320,11 @@ def add_CurationServicer_to_server(servicer, server):
                     servicer.RemoveJob,
                     request_deserializer=realign__proto_dot_v1_dot_curation__pb2.JobRef.FromString,
                     response_serializer=realign__proto_dot_v1_dot_curation__pb2.RemovedJob.SerializeToString,
+            ),
+            'AdoptJob': grpc.unary_unary_rpc_method_handler(
+                    servicer.AdoptJob,
+                    request_deserializer=realign__proto_dot_v1_dot_curation__pb2.JobRef.FromString,
+                    response_serializer=realign__proto_dot_v1_dot_curation__pb2.Job.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -742,6 +759,33 @@ class Curation:
             '/realign.v1.Curation/RemoveJob',
             realign__proto_dot_v1_dot_curation__pb2.JobRef.SerializeToString,
             realign__proto_dot_v1_dot_curation__pb2.RemovedJob.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def AdoptJob(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/realign.v1.Curation/AdoptJob',
+            realign__proto_dot_v1_dot_curation__pb2.JobRef.SerializeToString,
+            realign__proto_dot_v1_dot_curation__pb2.Job.FromString,
             options,
             channel_credentials,
             insecure,

@@ -61,6 +61,8 @@ class CurationStub:
     """The output files on the job's home, without their bytes: what RemoveJob deletes."""
     RemoveJob: _grpc.UnaryUnaryMultiCallable[_curation_pb2.JobRef, _curation_pb2.RemovedJob]
     """Removes an ended job for good: its output folder on its home, its spec and its record on every node."""
+    AdoptJob: _grpc.UnaryUnaryMultiCallable[_curation_pb2.JobRef, _curation_pb2.Job]
+    """Makes the leader the home of a job whose home is lost, in place of a majority of its voters. For admins."""
 
 @_typing.type_check_only
 class CurationAsyncStub(CurationStub):
@@ -92,6 +94,8 @@ class CurationAsyncStub(CurationStub):
     """The output files on the job's home, without their bytes: what RemoveJob deletes."""
     RemoveJob: _aio.UnaryUnaryMultiCallable[_curation_pb2.JobRef, _curation_pb2.RemovedJob]  # type: ignore[assignment]
     """Removes an ended job for good: its output folder on its home, its spec and its record on every node."""
+    AdoptJob: _aio.UnaryUnaryMultiCallable[_curation_pb2.JobRef, _curation_pb2.Job]  # type: ignore[assignment]
+    """Makes the leader the home of a job whose home is lost, in place of a majority of its voters. For admins."""
 
 class CurationServicer(metaclass=_abc_1.ABCMeta):
     @_abc_1.abstractmethod
@@ -216,5 +220,13 @@ class CurationServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_curation_pb2.RemovedJob, _abc.Awaitable[_curation_pb2.RemovedJob]]:
         """Removes an ended job for good: its output folder on its home, its spec and its record on every node."""
+
+    @_abc_1.abstractmethod
+    def AdoptJob(
+        self,
+        request: _curation_pb2.JobRef,
+        context: _ServicerContext,
+    ) -> _typing.Union[_curation_pb2.Job, _abc.Awaitable[_curation_pb2.Job]]:
+        """Makes the leader the home of a job whose home is lost, in place of a majority of its voters. For admins."""
 
 def add_CurationServicer_to_server(servicer: CurationServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

@@ -39,7 +39,7 @@ def test_a_file_is_known_by_its_name_its_size_and_its_hash(tmp_path: Path) -> No
     assert (source.name, source.size_bytes, source.sha256) == ("book.txt", 5, hashlib.sha256(b"words").hexdigest())
 
 
-def test_a_folder_stands_for_the_supported_files_below_it_that_are_not_hidden(tmp_path: Path) -> None:
+def test_a_folder_stands_for_the_documents_below_it_that_are_not_hidden(tmp_path: Path) -> None:
     (tmp_path / "part").mkdir()
     (tmp_path / ".git").mkdir()
     for name in ("b.txt", "part/a.MD", "part/image.png", "part/c.epub", "d.jsonl", "part/._c.epub", ".git/note.md"):
@@ -83,6 +83,23 @@ def test_a_source_that_cannot_be_used_is_refused_in_one_sentence(
         collect([str(file)])
     assert name in str(refused.value)
     assert "\n" not in str(refused.value)
+
+
+def test_a_file_of_no_use_among_others_is_announced_with_its_fault_and_its_content_stays_here(tmp_path: Path) -> None:
+    for name, text in (("folder/good.md", "words"), ("folder/letter.docx", "PK"), ("folder/photo.png", "x")):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text(text)
+    (tmp_path / "empty.pdf").touch()
+    good, letter, empty, shared = collect([str(tmp_path / "folder"), str(tmp_path / "empty.pdf"), "share:a/b.docx"])
+    assert (good.name, good.fault) == ("good.md", "")
+    assert (letter.name, empty.name, shared.name) == ("letter.docx", "empty.pdf", "share:a/b.docx")
+    assert "letter.docx cannot be read as a document; save it as PDF or HTML" in letter.fault
+    assert "empty.pdf is empty" in empty.fault
+    assert "share:a/b.docx cannot be read" in shared.fault
+    for bad in (letter, empty):
+        (piece,) = pieces(bad)
+        assert not piece.data.strip()
+        assert bad.sha256 == hashlib.sha256(piece.data).hexdigest()
 
 
 def test_a_folder_without_sources_is_refused(tmp_path: Path) -> None:

@@ -126,3 +126,17 @@ def test_warnings_are_told_without_folders_or_markup() -> None:
     text = card(warnings=["/home/me/b.pdf is <damaged>"])
     assert "## Warnings\n\n- b.pdf is &lt;damaged>" in text
     assert "## Warnings" not in card()
+
+
+@pytest.mark.parametrize(
+    ("data_type", "columns"),
+    [
+        ("dpo", ("prompt", "chosen", "rejected")),
+        ("sft", ("messages",)),
+        ("rlvr", ("prompt", "answer", "answer_type", "pass_rate", "solution", "tests")),
+        ("antihallucination", ("messages", "label", "rejected")),
+    ],
+)
+def test_the_card_names_every_column_of_its_rows(data_type: DataType, columns: tuple[str, ...]) -> None:
+    described = " ".join(card(data_type=data_type).split("## Rows")[1].split("## Loading")[0].split())
+    assert [name for name in ("id", *columns) if f"`{name}`" not in described] == []

@@ -12,6 +12,7 @@ from fpdf import FPDF
 from realign_daemon.curation.documents.chunks import Chunking
 from realign_daemon.curation.documents.document import DocumentError
 from realign_daemon.curation.documents.extract import extract
+from realign_daemon.curation.documents.jsonlines import MOST_BAD_LINES
 from realign_daemon.curation.documents.reading import Reading, read_document
 from realign_daemon.worker.supervisor import Worker
 
@@ -60,9 +61,15 @@ def refusal(path: Path) -> DocumentError:
         ("packed.jsonl", b"\x1f\x8b\x08", "wrong_extension", "a gzip archive: unpack it"),
         ("utf16.jsonl", '{"text": "a"}'.encode("utf-16"), "wrong_extension", "UTF-16"),
         ("latin.jsonl", b'{"text": "caf\xe9"}', "not_utf8", r"line 1\): save it as UTF-8"),
-        ("cut.jsonl", b'{"text": "a"}\n\n{"text": ', "damaged", r"line 3 is not JSON \(.*\): write one JSON object"),
-        ("list.jsonl", b'[\n{"text": "a"}\n]', "damaged", "line 1 is not JSON"),
-        ("list.jsonl", b'{"a": 1}\n["text"]', "damaged", "line 2 is a JSON array and not an object"),
+        ("cut.jsonl", b'\n\n{"text": ', "damaged", r"no line .* line 3 is not JSON \(.*\): write one JSON object"),
+        ("list.jsonl", b'[\n{"text": "a"},\n]', "damaged", "line 1 is not JSON"),
+        ("list.jsonl", b'["text"]', "damaged", "line 1 is a JSON array and not an object"),
+        (
+            "other.jsonl",
+            b'{"text": "a"}' + b"\n]" * (MOST_BAD_LINES + 1),
+            "damaged",
+            "more than 10000 lines are no JSON",
+        ),
         ("word.jsonl", b'"text"', "damaged", "line 1 is a JSON value"),
         ("half.jsonl", b'{"text": "\\ud800"}', "damaged", "line 1 holds one half"),
         ("deep.jsonl", b'{"text": ' + b"[" * 100_000, "damaged", "line 1 is nested too deep"),

@@ -103,6 +103,17 @@ def test_a_blank_line_is_no_record_and_lines_keep_their_numbers(tmp_path: Path) 
     assert [record.line for record in records_of(read(path))] == [1, 3]
 
 
+def test_a_line_that_is_no_record_is_told_by_its_number_and_the_others_are_read(tmp_path: Path) -> None:
+    path = tmp_path / "rows.jsonl"
+    path.write_bytes(b'{"question": "a?"}\n["b?"]\n\n{"question": "c?"}\n{"question": "d')
+    document = read(path)
+    assert [record.line for record in records_of(document)] == [1, 4]
+    assert [(bad.line, bad.why[:30]) for bad in document.bad_lines] == [
+        (2, "is a JSON array and not an obj"),
+        (5, "is not JSON (Unterminated stri"),
+    ]
+
+
 def test_one_record_with_a_question_makes_a_file_of_fields(tmp_path: Path) -> None:
     path = written(tmp_path, {"text": "Cold."}, {"text": "Is it?", "Answer": "Yes."})
     assert [record.fields for record in records_of(read(path))] == [

@@ -91,3 +91,13 @@ def test_an_index_is_made_anew_when_the_file_has_changed_and_only_so_many_are_ke
         written(tmp_path / str(number), Written(rows=(), dropped=(), exhibits={}))
         excerpts.sample(tmp_path / str(number), n=1, stage="", rejected=False)
     assert len(excerpts) == MOST_INDEXES
+
+
+def test_of_a_row_that_was_rejected_it_is_said_by_which_stage_and_why(tmp_path: Path) -> None:
+    gone = row("gone").fields
+    dropped = Dropped(stage="hygiene", reason="asked already", content=gone)
+    written(tmp_path / "out", Written(rows=(row("here"),), dropped=(dropped,), exhibits={}))
+    with pytest.raises(NotFound, match=f"row {gone['id']} was rejected in hygiene: asked already"):
+        Excerpts().row(tmp_path / "out", gone["id"][:12])
+    with pytest.raises(NotFound, match="there is no row 'z'"):
+        Excerpts().row(tmp_path / "out", "z")

@@ -233,16 +233,25 @@ async def test_validating_gaps_drops_what_was_given_up() -> None:
 
 @pytest.mark.parametrize(
     ("longer", "shorter", "warned"),
-    [(1, 0, False), (3, 0, False), (12, 0, True), (0, 12, True), (9, 9, False), (30, 10, True)],
+    [
+        (1, 0, ""),
+        (3, 0, ""),
+        (12, 0, "the longer answer in 100%"),
+        (0, 12, "the shorter answer in 100%"),
+        (9, 9, ""),
+        (30, 10, "the longer answer in 75%"),
+        (1, 11, "the shorter answer in 92%"),
+    ],
 )
 def test_a_judge_that_goes_by_length_is_warned_of_where_chance_does_not_explain_it(
-    longer: int, shorter: int, *, warned: bool
+    longer: int, shorter: int, *, warned: str
 ) -> None:
     long, short = pair("a="), pair("b=")
     alike = replace(long, chosen=long.rejected)
     pairs = [long] * longer + [replace(short, chosen=short.rejected, rejected=short.chosen)] * shorter + [alike] * 50
     desk = ScriptedDesk(lambda _: None)
     gaps.watch_lengths(desk, pairs)
-    assert [f"of the {longer + shorter} pairs that differ" in warning for warning in desk.record.warnings] == (
-        [True] if warned else []
+    sentence = (
+        f"the judge chose {warned} of the {longer + shorter} pairs that differ in length, so length may be what is "
     )
+    assert desk.record.warnings == ([f"{sentence}learned"] if warned else [])

@@ -11,7 +11,7 @@ from realign_daemon.curation.export import write_folder
 from realign_daemon.curation.sums import SUMS, sums
 
 
-def test_every_file_that_stays_as_it_is_has_its_hash(tmp_path: Path) -> None:
+def test_every_visible_file_has_its_hash_the_summary_too(tmp_path: Path) -> None:
     tar = tmp_path / "adapter.tar"
     with tarfile.open(tar, "w") as archive:
         entry = tarfile.TarInfo("adapters.safetensors")
@@ -22,5 +22,5 @@ def test_every_file_that_stays_as_it_is_has_its_hash(tmp_path: Path) -> None:
     write_folder(tmp_path / "out", {**files, SUMS: found}, adapter=tar)
 
     lines = {name: value for value, _, name in (line.partition("  ") for line in found.decode().splitlines())}
-    assert list(lines) == ["adapter/adapters.safetensors", "train.jsonl"]
+    assert list(lines) == ["adapter/adapters.safetensors", "summary.json", "train.jsonl"]
     assert lines == {name: hashlib.sha256((tmp_path / "out" / name).read_bytes()).hexdigest() for name in lines}

@@ -127,8 +127,14 @@ def test_a_loss_must_fall_and_be_finite(value: float, tier: str) -> None:
     assert verdict("training_loss", value, n=1).tier == tier
 
 
-def test_what_could_not_be_measured_is_insufficient() -> None:
-    assert verdict("task_metric", None, n=0).tier == "INSUFFICIENT"
+@pytest.mark.parametrize(("metric", "n"), [("task_metric", 0), ("training_loss", 2)])
+def test_what_could_not_be_measured_is_insufficient_and_its_remedy_says_that_and_not_that_samples_are_few(
+    metric: str, n: int
+) -> None:
+    found = verdict(metric, None, n=n)
+    assert found.tier == "INSUFFICIENT"
+    assert f"no value could be computed from {n} samples" in found.remedy
+    assert "min_n" not in found.remedy
 
 
 def test_the_worst_gate_is_the_jobs_tier_and_too_few_samples_count_as_medium() -> None:

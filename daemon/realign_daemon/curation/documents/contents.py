@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from realign_daemon.curation.documents.document import Block, Page, Section
+from realign_daemon.curation.documents.document import BadLine, Block, Page, Section
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -17,3 +17,4 @@ class Contents:
     tables: int = 0
     pictures: tuple[int, ...] = ()
     fields: tuple[dict[str, str], ...] = ()
+    bad_lines: tuple[BadLine, ...] = ()

@@ -52,6 +52,14 @@ class Span:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class BadLine:
+    """A line of a file of records that is no record."""
+
+    line: int  # from 1
+    why: str  # says of the line what it is instead
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Page:
     """One page and its raw text. Files without pages have one, numbered 1."""
 
@@ -139,6 +147,7 @@ class Document:
     formulas: int = 0
     pictures: tuple[int, ...] = ()  # numbers of the pages whose markup shows a picture and no text
     fields: tuple[dict[str, str], ...] = ()
+    bad_lines: tuple[BadLine, ...] = ()
 
     @property
     def pages_without_text(self) -> tuple[int, ...]:

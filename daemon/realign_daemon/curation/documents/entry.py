@@ -118,4 +118,5 @@ def _facts(document: Document) -> Reading:
         chunks=(),
         tables=document.tables,
         formulas=document.formulas,
+        bad_lines=document.bad_lines,
     )

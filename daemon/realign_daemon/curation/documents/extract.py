@@ -6,6 +6,7 @@ import hashlib
 import unicodedata
 from collections import Counter
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Final, assert_never, cast
 
@@ -13,7 +14,7 @@ import py3langid
 
 from realign_daemon.curation.documents.contents import Contents
 from realign_daemon.curation.documents.decoding import decode_markup
-from realign_daemon.curation.documents.document import Document, DocumentError, Kind, Page
+from realign_daemon.curation.documents.document import BadLine, Document, DocumentError, Kind, Page
 from realign_daemon.curation.documents.epub import read_epub
 from realign_daemon.curation.documents.formulas import formulas_in
 from realign_daemon.curation.documents.hypertext import flow_of, numbered
@@ -72,6 +73,7 @@ def extract(path: Path, name: str) -> Document | DocumentError:
         formulas=sum(block.formulas + formulas_in(block.text) for block in contents.blocks),
         pictures=contents.pictures,
         fields=contents.fields,
+        bad_lines=contents.bad_lines,
     )
 
 
@@ -86,7 +88,7 @@ def _contents(kind: Kind, path: Path, data: bytes, name: str) -> Contents | Docu
         case "epub":
             return read_epub(data, name)
         case "jsonl":
-            return _of_records(read_jsonl(data, name))
+            return _of_lines_of_json(read_jsonl(data, name))
         case "parquet":
             # It loads pyarrow, which takes 0.2 s and 50 MB that no other kind needs.
             from realign_daemon.curation.documents.parquet import read_parquet
@@ -111,6 +113,12 @@ def _of_markup(text: str | DocumentError) -> Contents | DocumentError:
     flow = flow_of(text, page=1)
     sections, blocks = numbered(flow.items)
     return Contents(pages=(Page(number=1, text=text),), sections=sections, blocks=blocks, tables=flow.tables)
+
+
+def _of_lines_of_json(
+    read: tuple[tuple[Numbered, ...], tuple[BadLine, ...]] | DocumentError,
+) -> Contents | DocumentError:
+    return read if isinstance(read, DocumentError) else replace(contents_of(read[0]), bad_lines=read[1])
 
 
 def _of_records(records: tuple[Numbered, ...] | DocumentError) -> Contents | DocumentError:

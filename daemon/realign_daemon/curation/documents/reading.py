@@ -12,10 +12,10 @@ from typing import Any, Protocol, cast
 import cattrs
 
 from realign_daemon.curation.documents.chunks import Chunking
-from realign_daemon.curation.documents.document import Chunk, DocumentError, Record
+from realign_daemon.curation.documents.document import BadLine, Chunk, DocumentError, Record
 
 # Replies are kept for ever: a number that is raised whenever files are read in another way leaves the old ones behind.
-READ = "documents.read.3"
+READ = "documents.read.4"
 PIECE = "documents.piece.3"
 
 
@@ -39,6 +39,18 @@ class Reading:
     records: tuple[Record, ...] = ()
     tables: int = 0
     formulas: int = 0
+    bad_lines: tuple[BadLine, ...] = ()  # of a file of records; they are in nothing else here
+
+    @property
+    def warning(self) -> str:
+        """What a person must know of the source though it is of use; empty where there is nothing."""
+        if not self.bad_lines:
+            return ""
+        first, lines = self.bad_lines[0], self.page_count + len(self.bad_lines)
+        return (
+            f"{len(self.bad_lines)} of {lines} lines of {self.name} are left out because they are no JSON objects; line "
+            f"{first.line} {first.why}; rejected.jsonl names all of them"
+        )
 
 
 class Calls(Protocol):

@@ -23,7 +23,7 @@ from realign_daemon.curation.stages.rows import preference_row, within_count
 from realign_planner.thresholds import Tiered, threshold
 
 LOWER_WINS = "compared side by side, the answer with the lower score wins"
-BY_LENGTH = "chose the longer answer"  # in the warning
+BY_LENGTH = "so length may be what is learned"  # in the warning
 
 
 async def validate_gaps(desk: Desk, material: Material) -> Measures:
@@ -74,7 +74,8 @@ def watch_lengths(desk: Desk, pairs: Sequence[Pair]) -> float | None:
         low, high = wilson(round(bias * len(differing)), len(differing))
         if not low <= 0.5 <= high:  # noqa: PLR2004 - one half is no bias
             of = f"the {len(differing)} pairs that differ in length"
-            desk.warn(f"the judge {BY_LENGTH} in {bias:.0%} of {of}, so length may be what is learned")
+            favoured, share = ("longer", bias) if bias > 0.5 else ("shorter", 1 - bias)  # noqa: PLR2004 - as above
+            desk.warn(f"the judge chose the {favoured} answer in {share:.0%} of {of}, {BY_LENGTH}")
     return bias
 
 

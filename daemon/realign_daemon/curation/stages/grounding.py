@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from realign_daemon.curation.desk import Desk
 from realign_daemon.curation.material import Material
+from realign_daemon.curation.sources import NoPages
 from realign_daemon.curation.spec import SourceSpec
 from realign_daemon.curation.stages.measures import Measures, exact
 from realign_daemon.curation.templates import TemplateSet
@@ -16,7 +17,8 @@ USABLE_TEXT_RATIO = 0.8
 async def read_sources(desk: Desk, material: Material, templates: TemplateSet) -> Measures:
     """Fills material.chunks and material.records. Measures text_ratio: the share of pages with usable text.
 
-    A source that cannot be read counts as one page without text: one bad file among many does not sink the job.
+    A source that cannot be read counts as one page without text, and one that has no pages not at all: one bad file
+    among many does not sink the job.
     """
     material.sources, material.chunks, material.records = [], [], []
     usable = pages = 0
@@ -34,9 +36,13 @@ async def _read(desk: Desk, material: Material, source: SourceSpec, templates: T
     except BadInput as error:
         material.drop(desk.stage.name, "the file could not be read", source=source.name, why=str(error))
         desk.warn(str(error))
-        return 0, 1
+        return 0, 0 if isinstance(error, NoPages) else 1
     for number in reading.pages_without_text:
         material.drop(desk.stage.name, "the page has no text", source=source.name, page=number)
+    for bad in reading.bad_lines:
+        material.drop(desk.stage.name, "the line is no JSON object", source=source.name, line=bad.line, why=bad.why)
+    if reading.warning:
+        desk.warn(reading.warning)
     material.sources.append(
         {
             "name": source.name,
@@ -51,5 +57,6 @@ async def _read(desk: Desk, material: Material, source: SourceSpec, templates: T
     material.records.extend(reading.records)
     if not reading.records:
         material.chunks.extend(reading.chunks)
+    pages = reading.page_count + len(reading.bad_lines)
     is_usable = reading.records or reading.text_ratio >= USABLE_TEXT_RATIO  # a record may be all code or formulas
-    return reading.page_count - len(reading.pages_without_text) if is_usable else 0, reading.page_count
+    return reading.page_count - len(reading.pages_without_text) if is_usable else 0, pages
