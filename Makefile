@@ -10,12 +10,14 @@ HASH := $(shell cksum < pyproject.toml | tr -d ' ')
 DEV := .venv/.ready-dev-$(HASH)
 NODE := .venv/.ready-node-$(HASH)
 
-.PHONY: help demo test e2e check bench proto pocket-model clean
+.PHONY: help demo test e2e simulate chaos check bench proto pocket-model clean
 
 help:
 	@echo "make demo          a throw-away two-node cluster on this machine runs the example job"
 	@echo "make test          set-up, make check and all tests"
 	@echo "make e2e           all four workflows on the examples, whole jobs, under ten minutes on two cores"
+	@echo "make simulate      2,000 small clusters of whole daemons in virtual time, in trouble; some two minutes (SEEDS=N)"
+	@echo "make chaos         real daemons killed, frozen, cut off and starved; about 35 minutes, best on an idle machine"
 	@echo "make check         linters, types, import rules, generated code"
 	@echo "make bench         benchmarks, one line of JSON each"
 	@echo "make proto         generate the protobuf code again after editing a .proto file"
@@ -27,10 +29,18 @@ demo: $(NODE)
 
 test: $(DEV) check
 	$(BIN)/pytest -n auto --maxprocesses 4 tests/unit tests/sim tests/fuzz
-	$(BIN)/pytest tests/contract tests/e2e
+	$(BIN)/pytest -n 2 --dist loadfile tests/contract tests/e2e
 
 e2e: $(DEV)
 	$(BIN)/pytest -m long -n 2 tests/e2e
+
+SEEDS := 2000
+
+simulate: $(DEV)
+	$(BIN)/python -m tests.sim --seeds $(SEEDS)
+
+chaos: $(DEV)
+	$(BIN)/python -m tests.chaos
 
 check: $(DEV)
 	$(BIN)/ruff check .

@@ -56,7 +56,8 @@ def collect(given: Sequence[str]) -> tuple[SourceFile, ...]:
     is not read has a `fault`.
 
     Raises:
-        BadUsage: a path is missing or unreadable, or no file is without a fault.
+        BadUsage: a path is missing or unreadable, a file of a share is of a kind that is not read, or no file is
+            without a fault.
     """
     found: dict[Path | str, SourceFile] = {}
     for text in given:
@@ -124,7 +125,9 @@ def _expand(path: Path) -> Iterator[SourceFile]:
 
 
 def _of_a_share(text: str) -> SourceFile:
-    return SourceFile(path=None, name=text) if text.lower().endswith(SUPPORTED) else _of_no_use(text, _not_read(text))
+    if not text.lower().endswith(SUPPORTED):
+        raise BadUsage(_not_read(text))
+    return SourceFile(path=None, name=text)
 
 
 def _not_read(name: str) -> str:
@@ -134,7 +137,7 @@ def _not_read(name: str) -> str:
     return f"the source {name} cannot be read as a document; {way_out}supported are {' '.join(SUPPORTED)}"
 
 
-def _of_no_use(name: str, fault: str, path: Path | None = None) -> SourceFile:
+def _of_no_use(path: Path, name: str, fault: str) -> SourceFile:
     sha256 = hashlib.sha256(_NOTHING).hexdigest()
     return SourceFile(path=path, name=name, sha256=sha256, size_bytes=len(_NOTHING), fault=fault)
 
@@ -150,7 +153,7 @@ def _longer_name(path: Path, name: str) -> str:
 
 def _read(path: Path, name: str) -> SourceFile:
     if path.suffix.lower() not in SUPPORTED:
-        return _of_no_use(name, _not_read(str(path)), path)
+        return _of_no_use(path, name, _not_read(str(path)))
     try:
         with path.open("rb") as file:
             sha256 = hashlib.file_digest(file, "sha256").hexdigest()
@@ -158,7 +161,7 @@ def _read(path: Path, name: str) -> SourceFile:
     except OSError as error:
         raise _unreadable(path, error) from error
     if size_bytes == 0:
-        return _of_no_use(name, f"the source {path} is empty; name a file with text in it", path)
+        return _of_no_use(path, name, f"the source {path} is empty; name a file with text in it")
     return SourceFile(path=path, name=name, sha256=sha256, size_bytes=size_bytes)
 
 

@@ -107,6 +107,9 @@ class ScriptedDaemon(CurationServicer, HostServicer, HousekeepingServicer, Statu
         self.called.append("CancelJob")
         return self._tell(request)
 
+    def AdoptJob(self, request: pb.JobRef, context: grpc.ServicerContext) -> pb.Job:
+        return self._tell(request)
+
     def PauseJob(self, request: pb.JobRef, context: grpc.ServicerContext) -> pb.Job:
         return self._tell(request)
 

@@ -88,7 +88,7 @@ class Wish:
         return _one_file(self.from_data) if self.from_data else None
 
     def eval_files(self) -> tuple[SourceFile, ...]:
-        """The files that no row may hold anything of. Raises BadUsage as source_files does, and when one is of no use."""
+        """The files that no row may hold anything of. Raises BadUsage as source_files does; each must be of use."""
         files = collect(self.eval_sets)
         for file in files:
             if file.fault:

@@ -124,7 +124,7 @@ def test_a_retry_says_what_the_job_warns_of(daemon: ScriptedDaemon, capsys: pyte
     assert "warning: other thresholds" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("command", ["cancel", "pause", "resume"])
+@pytest.mark.parametrize("command", ["cancel", "pause", "resume", "adopt"])
 def test_orders_reach_the_job(daemon: ScriptedDaemon, command: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert run([command, "dpo-1", "--json"]) == 0
     assert daemon.told == [pb.JobRef(job_id="dpo-1")]

@@ -20,8 +20,6 @@ from tests.sim.daemon_trouble import Trouble
 from tests.sim.daemon_work import drafted
 from tests.sim.daemon_world import World
 
-from realign_daemon.housekeeping.folders import MARK
-
 COMPLETED = frozenset({"completed"})
 
 
@@ -74,19 +72,13 @@ def _of_outputs(world: World) -> Iterator[str]:
     for asked in world.asked:
         query = "SELECT DISTINCT home FROM jobs WHERE job_id=?"
         homes = {row[0] for node in world.workers for row in node.connection.execute(query, (asked.job_id,))}
-        written = {node.node_id: _folders(node.folder / "curated", asked.job_id) for node in world.workers}
-        if {node for node, folders in written.items() if folders} != homes:
-            names = [node.host.name for node in world.workers if written[node.node_id]]
+        written = {node: world.outputs(node, asked.job_id) for node in world.workers}
+        having = [node for node in world.workers if written[node]]
+        if {node.node_id for node in having} != homes:
+            names = [node.host.name for node in having]
             yield f"I4: the output of {asked.job_id} is on {names} and not on its home"
-        for folder in (folder for folders in written.values() for folder in folders):
+        for folder in (folder for node in having for folder in written[node]):
             yield from (f"I4: {asked.job_id}: {fault}" for fault in _faults(folder, asked.request))
-        for node in world.workers:
-            if _folders(node.folder / "provisional", asked.job_id):
-                yield f"I4: {asked.job_id} is final, and provisional output is left on {node.host.name}"
-
-
-def _folders(root: Path, job_id: str) -> list[Path]:
-    return [mark.parent for mark in sorted(root.glob(f"*/{MARK}")) if mark.read_text() == job_id]
 
 
 def _faults(folder: Path, request: str) -> Iterator[str]:

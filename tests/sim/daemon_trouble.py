@@ -21,6 +21,7 @@ AT_A_VOTE = 0.2  # of the other troubles
 VOTE_S = 15.0  # that such trouble waits for one
 AFTER_A_VOTE_S = 0.03  # the home's decision is with the others after some 50 ms
 LONG_S = 12.0  # enough for a node that is cut off to be given up and its jobs to be taken over
+LONG = 0.15  # of the troubles last so long
 CALM_S = 150.0  # within which everything ends once the trouble is over
 LOOK_S = 1.0
 
@@ -57,12 +58,15 @@ class Trouble:
         await asyncio.gather(*(asyncio.create_task(self._hurt(), name="trouble") for _ in range(count)))
         world.network.heal()
         healed_s = world.loop.time()
-        await asyncio.gather(*jobs)
+        _, refused = await asyncio.wait(jobs, timeout=CALM_S)
+        if refused:
+            raise NeverCalm(f"nobody takes a job: {world.refusal}")
         while not world.is_calm():
             if world.loop.time() > healed_s + CALM_S:
                 raise NeverCalm(world.told())
             await asyncio.sleep(LOOK_S)
         looking.cancel()
+        world.look_at_ends()
 
     async def _look_on(self) -> None:
         while True:
@@ -80,7 +84,7 @@ class Trouble:
         if not unhurt:
             return
         node, kind = chance.choice(unhurt), chance.choice(DEATHS if self.only_deaths else (*DEATHS, *OTHERS))
-        lasts_s = chance.uniform(*LASTS_S)
+        lasts_s = LONG_S if chance.random() < LONG else chance.uniform(*LASTS_S)
         self._note(kind, node)
         self._hurting.add(node.host.name)
         match kind:

@@ -6,12 +6,14 @@ import asyncio
 from collections import Counter
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 
 import grpc.aio
 from tests.sim.daemon_cluster import machines, submit
 from tests.sim.daemon_work import DATA_TYPE, LAST, WORK
 
 from realign_daemon.engine.api import Task
+from realign_daemon.housekeeping.folders import MARK
 from realign_daemon.journal import entries
 from realign_daemon.journal.results import result_hash
 from realign_daemon.testing.memory_network import Network
@@ -53,6 +55,7 @@ class World:
         self.nodes = machines(self.network, count, takes_s=self._takes_s, work=WORK, has_witness=has_witness)
         self.workers = [node for node in self.nodes if node.kind is not Witness]
         self.asked: list[Asked] = []
+        self.refusal = ""  # of a submit, the last one
         self.finals: dict[str, set[str]] = {}  # by job, every end that was given out as final
         self.said_done = {node.host.name: set[str]() for node in self.nodes}  # results, by who told a home of them
         self.next_vote: asyncio.Future[VirtualDaemon] = loop.create_future()
@@ -80,8 +83,17 @@ class World:
         return Counter(make_unit(task).key for node in self.nodes for engine in node.engines for task in engine.begun)
 
     def is_calm(self) -> bool:
-        """Whether all jobs have ended for good and all nodes hold the same."""
-        return all(self.ends(asked.job_id) <= FINAL for asked in self.asked) and len(self.digests()) == 1
+        """Whether all jobs have ended for good, nothing provisional is left of them, and all nodes hold the same."""
+        return all(map(self._is_final, self.asked)) and len(self.digests()) == 1
+
+    def _is_final(self, asked: Asked) -> bool:
+        left = (self.outputs(node, asked.job_id, "provisional") for node in self.workers)
+        return self.ends(asked.job_id) <= FINAL and not any(left)
+
+    def outputs(self, node: VirtualDaemon, job_id: str, root: str = "curated") -> list[Path]:
+        """The job's folders on the node."""
+        marks = sorted((node.folder / root).glob(f"*/{MARK}"))
+        return [mark.parent for mark in marks if mark.read_text() == job_id]
 
     def ends(self, job_id: str) -> frozenset[str]:
         """How the job has ended, as the ledgers of the nodes have it; other than FINAL where it has not for good."""
@@ -150,7 +162,8 @@ class World:
             )
             try:
                 job_id = await submit(self._client, chance.choice(self.workers), TEXT, wanted)
-            except grpc.aio.AioRpcError:
+            except grpc.aio.AioRpcError as error:
+                self.refusal = error.details() or str(error.code())
                 await asyncio.sleep(RETRY_S)
             else:
                 self.asked.append(Asked(job_id=job_id, request=request))

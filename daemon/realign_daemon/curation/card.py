@@ -17,8 +17,8 @@ _FORMATS: dict[DataType, str] = {
     "sft": "`messages`: a conversation to imitate",
     "rlvr": "`prompt`, a problem; `answer`, what to check by, and `answer_type`, how; `pass_rate`, the share of the "
     "target's samples that were right; `solution`, a right one of them, empty where none was; and for programs `tests`",
-    "antihallucination": "`messages`, a question and what to say to it; `label`, `answer` or `abstain` where the model does "
-    "not know; and where pairs were asked for (`method=dpo`) `rejected`, what not to say",
+    "antihallucination": "`messages`, a question and what to say to it; `label`: `answer`, or `abstain` where the "
+    "model does not know; and where pairs were asked for (`method=dpo`) `rejected`, what not to say",
 }
 _ROWS = """\
 {train_rows} for training (`train.jsonl`) and {valid_rows} held out (`valid.jsonl`), the latter from other sections of

@@ -6,6 +6,7 @@ import asyncio
 import sqlite3
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol, cast
@@ -92,7 +93,9 @@ class Custody:
         self._left: set[tuple[str, Claim]] = set()  # jobs of lost homes in which there is nothing to do
 
     async def run(self) -> None:
-        """Looks every second, until cancelled."""
+        """Looks every second, until cancelled. What an earlier process made of other homes' jobs goes first."""
+        with suppress(OSError):
+            await self._output.keep_provisional([job.spec.job_id for job in self._jobs.all() if job.record.provisional])
         while True:
             try:
                 await self.look()

@@ -30,7 +30,7 @@ from realign_daemon.curation.summary import Document, NodeWork, Performance, sum
 from realign_daemon.curation.summary import Output as OutputFigures
 from realign_daemon.curation.sums import SUMS, sums
 from realign_daemon.curation.written import EXHIBITS, Written, of_material
-from realign_daemon.housekeeping.folders import MARK, StoredFile, files_of, remove_folders
+from realign_daemon.housekeeping.folders import MARK, StoredFile, files_of, job_ids_of, remove_folders
 from realign_daemon.work.blobs import BlobStore
 
 
@@ -101,6 +101,12 @@ class Output:
             removed = await asyncio.to_thread(remove_folders, self._root, job_ids)
             return (*removed, *await asyncio.to_thread(remove_folders, self._provisional, job_ids))
 
+    async def keep_provisional(self, job_ids: Collection[str]) -> None:
+        """Removes what is provisional of all jobs but these. Raises OSError."""
+        async with self._writing:
+            others = await asyncio.to_thread(job_ids_of, self._provisional) - set(job_ids)
+            await asyncio.to_thread(remove_folders, self._provisional, others)
+
     async def remove_provisional(self, job_id: str) -> None:
         """Removes what the job wrote before its end was final. Raises OSError."""
         async with self._writing:
@@ -119,6 +125,8 @@ class Output:
         files[SUMS] = await asyncio.to_thread(sums, files, folders)
         await _to_its_end(lambda: write_folder(folder, files, adapter=adapter, model=model))
         record.summary, record.output = summary, str(folder)
+        if not record.provisional:
+            await asyncio.to_thread(remove_folders, self._provisional, [spec.job_id])
 
     async def _compute(self, function: str, arguments: dict[str, object]) -> Any:  # noqa: ANN401 - plain data
         return await self._computations.call(function, arguments, timeout_s=COMPUTE_TIMEOUT_S)

@@ -15,7 +15,7 @@ SUMS = "SHA256SUMS"
 def sums(files: Mapping[str, bytes], folders: Mapping[str, Path | None]) -> bytes:
     """A line for every visible file, and for every member of the tars that are unpacked into folders, by name.
 
-    The summary's is that of this folder: it names the folder that it lies in, so who delivers it elsewhere changes both.
+    The summary names the folder that it lies in: who delivers it elsewhere changes it and its line here.
     """
     hashes = {name: hashlib.sha256(data).hexdigest() for name, data in files.items() if not name.startswith(".")}
     for folder, tar in folders.items():

@@ -25,6 +25,15 @@ def files_of(root: Path, job_id: str) -> tuple[StoredFile, ...]:
     return tuple(file for folder in _marked(root, {job_id}) for file in _files(folder) if not file.path.startswith("."))
 
 
+def job_ids_of(root: Path) -> frozenset[str]:
+    """The jobs that have a folder there."""
+    found: set[str] = set()
+    for mark in root.glob(f"*/{MARK}"):
+        with suppress(OSError, UnicodeDecodeError):
+            found.add(mark.read_text("utf-8"))
+    return frozenset(found)
+
+
 def remove_folders(root: Path, job_ids: Collection[str]) -> tuple[StoredFile, ...]:
     """Removes the folders of these jobs, and what an earlier call could not finish; the files that are gone.
 

@@ -90,12 +90,11 @@ def test_a_file_of_no_use_among_others_is_announced_with_its_fault_and_its_conte
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).write_text(text)
     (tmp_path / "empty.pdf").touch()
-    good, letter, empty, shared = collect([str(tmp_path / "folder"), str(tmp_path / "empty.pdf"), "share:a/b.docx"])
+    good, letter, empty = collect([str(tmp_path / "folder"), str(tmp_path / "empty.pdf")])
     assert (good.name, good.fault) == ("good.md", "")
-    assert (letter.name, empty.name, shared.name) == ("letter.docx", "empty.pdf", "share:a/b.docx")
+    assert (letter.name, empty.name) == ("letter.docx", "empty.pdf")
     assert "letter.docx cannot be read as a document; save it as PDF or HTML" in letter.fault
     assert "empty.pdf is empty" in empty.fault
-    assert "share:a/b.docx cannot be read" in shared.fault
     for bad in (letter, empty):
         (piece,) = pieces(bad)
         assert not piece.data.strip()

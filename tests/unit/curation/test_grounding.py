@@ -25,6 +25,7 @@ from realign_daemon.work.database import Database
 from realign_daemon.work.ledger import Ledger
 
 GOOD = b"The river is cold. Nobody lives there.\n"
+CHUNKING = Chunking()
 RECORD = b'{"question": "How deep?", "answer": "4"}\n'
 
 
@@ -41,7 +42,7 @@ class Shelf:
             for name, data in files.items()
         )
 
-    async def read(self, source: SourceSpec, chunking: Chunking = Chunking()) -> Reading:
+    async def read(self, source: SourceSpec, chunking: Chunking = CHUNKING) -> Reading:
         return await read_source(self._computations, self._blobs, source, chunking)
 
 

@@ -48,8 +48,8 @@ class Reading:
             return ""
         first, lines = self.bad_lines[0], self.page_count + len(self.bad_lines)
         return (
-            f"{len(self.bad_lines)} of {lines} lines of {self.name} are left out because they are no JSON objects; line "
-            f"{first.line} {first.why}; rejected.jsonl names all of them"
+            f"{len(self.bad_lines)} of {lines} lines of {self.name} are left out because they are no JSON objects; "
+            f"line {first.line} {first.why}; rejected.jsonl names all of them"
         )
 
 
