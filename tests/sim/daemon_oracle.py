@@ -4,7 +4,7 @@ I1  one decided value for each job, instance and config epoch, and one end for e
 I2  what was acknowledged is there: jobs, and results that other nodes have been told of
 I3  all nodes hold the same
 I4  every unit is in the output once, and the output is whole
-I5  no unit is computed twice, but for those under way on a node that died, or that nobody had the result of then
+I5  no unit is computed twice, but for those under way on a node that died, or that it had not heard of when it returned
 I6  everything ends
 """
 
@@ -103,4 +103,4 @@ def _of_units(world: World, trouble: Trouble) -> Iterator[str]:
     if trouble.only_deaths and world.jobs() == len(world.asked):
         again = world.begun.total() - len(world.begun)
         if again > trouble.at_risk:
-            yield f"I5: {again} units were computed again, {trouble.at_risk} were at risk when nodes died"
+            yield f"I5: {again} units were computed again, {trouble.at_risk} were at risk as nodes died and returned"

@@ -6,6 +6,7 @@ import asyncio
 import sqlite3
 from collections.abc import Callable, Collection, Generator
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any, TypeVar
 from unittest.mock import patch
 
@@ -22,6 +23,7 @@ T = TypeVar("T")
 
 COMMITS = 25  # of which the disk sees one
 LATE_S = 1.5
+ADOPT_S = 1.0
 
 
 class LateConnection(LastingConnection):
@@ -91,6 +93,14 @@ def one_is_a_majority(_: World) -> Generator[None]:
 
     with patch.object(Electorate, "is_majority", has_any):
         yield
+
+
+@contextmanager
+def adopt_automatically(world: World) -> Generator[None]:
+    """Whoever cannot reach a job's home makes itself the home, as a person may."""
+    for node in world.nodes:
+        node.cluster = replace(node.cluster, auto_adopt_after_s=ADOPT_S)
+    yield
 
 
 @contextmanager

@@ -39,7 +39,7 @@ class Trouble:
         self._hurting: set[str] = set()
         self.only_deaths = self._chance.random() < ONLY_DEATHS
         self.events: list[str] = []
-        self.at_risk = 0  # units under way on a node that died, or that nobody had the result of then
+        self.at_risk = 0  # units that were to be computed again: see the world's `at_risk` and `unheard_of`
         self.lost: list[str] = []  # what a node did not have any more when it came back
 
     async def story(self) -> None:
@@ -125,6 +125,7 @@ class Trouble:
         (node.host.crash if kind == "crash" else node.host.lose_power)()
         await asyncio.sleep(lasts_s)
         node.connection.reopen()
+        self.at_risk += self._world.unheard_of(node)
         held = {str(row[0]) for row in node.connection.execute("SELECT kind || ' ' || ref FROM journal")}
         self.lost += [f"I2: {node.host.name} had told of {what} and lost it" for what in sorted(told - held)]
         node.boot()

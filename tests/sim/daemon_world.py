@@ -141,10 +141,12 @@ class World:
     def at_risk(self, dying: VirtualDaemon) -> int:
         """Units that are under way on the node, and those that were begun and whose result nobody has who lives on."""
         living = [node for node in self.nodes if node is not dying and node.host.process is not None]
-        stored = {row[0] for node in living for row in node.connection.execute("SELECT unit_key FROM results")}
-        last = dying.engines[-1:]  # none of a witness, or of a node that died while it started
-        under_way = {make_unit(task).key for engine in last for task in engine.begun if task not in engine.performed}
-        return len(under_way | (self.begun.keys() - stored))
+        stored = set[str]().union(*map(_results, living))
+        return len(_under_way(dying) | (self.begun.keys() - stored))
+
+    def unheard_of(self, returning: VirtualDaemon) -> int:
+        """Units that were begun, and whose result the node does not know: it may take its jobs up before it does."""
+        return len(self.begun.keys() - _results(returning))
 
     async def _ask(self, number: int) -> None:
         """Submits a job until somebody takes it, each time at any node."""
@@ -179,3 +181,12 @@ class World:
 
     def _takes_s(self, _: Task) -> float:
         return self.loop.chance.uniform(*UNIT_S)
+
+
+def _results(node: VirtualDaemon) -> set[str]:
+    return {str(row[0]) for row in node.connection.execute("SELECT unit_key FROM results")}
+
+
+def _under_way(node: VirtualDaemon) -> set[UnitKey]:
+    last = node.engines[-1:]  # none of a witness, or of a node that died while it started
+    return {make_unit(task).key for engine in last for task in engine.begun if task not in engine.performed}

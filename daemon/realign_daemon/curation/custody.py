@@ -103,6 +103,8 @@ class Custody:
                 log.warning("custody.disk", reason=str(error))
             except RealignError as error:
                 log.warning("custody.failed", reason=str(error))
+            except Exception:  # the boundary of one look: a defect in it must not take the daemon with it
+                log.exception("custody.crashed")
             await self._clock.sleep(LOOK_EVERY_S)
 
     async def look(self) -> None:
@@ -191,11 +193,13 @@ class Custody:
             value = Rehomed(home=self._cluster.fittest(), voters=tuple(sorted(living)))
             electorate = claim.electorate
             try:
-                await self._decisions.decide(
+                stands = await self._decisions.decide(
                     job_id, claim.instance, electorate.home, electorate.voters, value, config_epoch=claim.config_epoch
                 )
             except NoMajority as error:
                 log.warning("job.not_rehomed", job=job_id, reason=str(error))
+            else:
+                return isinstance(stands, Rehomed)  # it has ended, and its files are with the home: only a person helps
         elif self._auto_adopt_after_s and self._silent_s(away) > self._auto_adopt_after_s:
             await self._adopt(job_id, claim, runs_again=False)
         elif self._is_provisional:

@@ -32,6 +32,7 @@ log = structlog.get_logger()
 
 MOST_UNITS = 10_000_000  # of one job, where the node's owner says nothing else
 ROOM_RETRY_S = 10.0  # how soon a job is tried again that the full disk has paused
+UNDECIDED = "provisional: the daemon ended before the job's voters had confirmed its end"
 CLOSING_S = 2.0  # how long a cancel waits for the files of what was made; they come in any case
 RUNNABLE: frozenset[JobState] = frozenset({"queued", "pilot", "running"})
 
@@ -66,6 +67,7 @@ class Jobs:
             return None
         if job.record.is_ended and not job.record.ended_unix_s:  # cancelled, and the daemon ended before it was written
             job.record.ended_unix_s = self._node.clock.unix()
+            job.record.provisional = job.record.provisional or UNDECIDED
         if job.record.provisional and job.record.output and not Path(job.record.output).is_dir():
             job.record.state, job.record.output = "queued", ""  # it ended at another node, and not for good
         job.record.provisional = provisional or (job.record.provisional if job.record.is_ended else "")

@@ -20,6 +20,7 @@ from realign_daemon.journal.source import Source
 log = structlog.get_logger()
 
 RETRY_S = 1.0
+LOOK_AGAIN_S = 0.1
 LOOK_EVERY_S = 0.5  # how soon a node that came or went is noticed
 COUNT_EVERY_S = 5.0  # results on one disk only; counting among 100,000 takes some 50 ms
 COMPARE_EVERY_S = 3600.0  # all that two nodes hold, in case one has lost something without noticing
@@ -58,6 +59,7 @@ class Replicator:
         self._has_room = has_room
         self._clock = clock
         self._behind: set[str] = set()  # nodes whose journal is not taken in to the end
+        self._known: set[str] = set()  # nodes whose journal was, since the start
         self._compare_at_s: dict[str, float] = {}
         self._patience_s: dict[str, float] = {}
         self.under_replicated = 0  # results that no other living node has, as of the last look; 0 on a node alone
@@ -75,6 +77,13 @@ class Replicator:
                 for node in [node for node in following if node not in wanted]:
                     following.pop(node).cancel()
                 await self._clock.sleep(LOOK_EVERY_S)
+
+    async def catch_up(self, *, within_s: float) -> None:
+        """Returns when all that the nodes hold that can be reached is here, one at least, or after that time."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(within_s):
+                while not (peers := frozenset(self._peers())) or not peers <= self._known:
+                    await self._clock.sleep(LOOK_AGAIN_S)
 
     async def copies(self, ref: Ref, *, within_s: float) -> int:
         """On how many disks the thing is: 2 as soon as another living node has it, else 1 after that time."""
@@ -120,6 +129,7 @@ class Replicator:
                 position = await self._take_in(node, source, position, batch)
                 if position.seq >= batch.last:
                     self._behind.discard(node)
+                    self._known.add(node)
         raise ConnectionError("the node ended the connection")
 
     async def _take_in(self, node: str, source: Source, position: Position, batch: Batch) -> Position:

@@ -22,6 +22,7 @@ from realign_daemon.curation.output import Output
 from realign_daemon.curation.run import WORK
 from realign_daemon.curation.spec import SourceSpec
 from realign_daemon.curation.stages.work import Work
+from realign_daemon.decision.campaign import Voters
 from realign_daemon.decision.decisions import Decisions
 from realign_daemon.decision.messages import Reply, Request
 from realign_daemon.decision.store import DecisionStore
@@ -59,6 +60,9 @@ DEADLINE_S = 20.0
 class OneColleague:
     """See curation.colleague.Colleagues: this node alone, with one model that was measured."""
 
+    def __init__(self, node: str = NODE) -> None:
+        self._node = node
+
     def alive(self) -> tuple[Colleague, ...]:
         """See Colleagues."""
         holding = Holding(
@@ -71,8 +75,8 @@ class OneColleague:
             templates=PIN.templates,
             is_measured=True,
         )
-        facts = NodeFacts(name=NODE, memory_bytes=2**34, usable_bytes=2**33)
-        return (Colleague(node_id=NODE, facts=facts, holdings=(holding,), is_self=True),)
+        facts = NodeFacts(name=self._node, memory_bytes=2**34, usable_bytes=2**33)
+        return (Colleague(node_id=self._node, facts=facts, holdings=(holding,), is_self=True),)
 
     async def measure(self, node_id: str, model: str) -> None:
         """See Colleagues; it has been measured."""
@@ -111,11 +115,16 @@ class JobHome:
         work: Mapping[DataType, Work] = WORK,
         version: str = "1",
         clock: ManualClock | None = None,
+        node: str = NODE,
+        voters: Voters | None = None,
+        living: Callable[[], tuple[str, ...]] | None = None,
     ) -> None:
+        """Without `voters` and `living` the node is alone and decides for itself."""
         self.folder = folder
+        self.node = node
         self.clock = clock or ManualClock()
         self.database = Database(folder / "ledger.sqlite")
-        self.ledger = Ledger(self.database, node_id=NODE)
+        self.ledger = Ledger(self.database, node_id=node)
         self.blobs = BlobStore(folder / "blobs")
         self.engine = ScriptedEngine(self.blobs)
         computations = Computations(InlineWorker(), self.ledger)
@@ -127,26 +136,31 @@ class JobHome:
             usd_per_node_hour=None,
         )
         self._executor = self._an_executor()
-        links = MemoryLinks({NODE: self._executor}, {NODE: self.blobs}, home=NODE)
-        decisions = Decisions(
-            node=NODE,
-            store=DecisionStore(self.database, noted=noted_decision),
-            voters=_Nobody(),
+        links = MemoryLinks({node: self._executor}, {node: self.blobs}, home=node)
+        self.store = DecisionStore(self.database, noted=noted_decision)
+        self.decisions = Decisions(
+            node=node,
+            store=self.store,
+            voters=voters or _Nobody(),
             clock=self.clock,
             chance=random.Random(0),  # noqa: S311 - for waits
         )
-        endings = Endings(
-            node_id=NODE, ledger=self.ledger, decisions=decisions, living=lambda: (NODE,), name_of=lambda node: node
+        self.endings = Endings(
+            node_id=node,
+            ledger=self.ledger,
+            decisions=self.decisions,
+            living=living or (lambda: (node,)),
+            name_of=lambda node: node,
         )
         self._node = JobNode(
-            endings=endings,
-            node_id=NODE,
+            endings=self.endings,
+            node_id=node,
             version=version,
             ledger=self.ledger,
             blobs=self.blobs,
             computations=computations,
             dispatcher=Dispatcher(ledger=self.ledger, connections=links, clock=self.clock),
-            colleagues=OneColleague(),
+            colleagues=OneColleague(node),
             clock=self.clock,
             output=self.output,
             freeze=lambda _: Frozen(template_versions={}, suites=self.blobs.put_bytes(b""), replay=None),
@@ -192,7 +206,7 @@ class JobHome:
             raise ConnectionError(f"there is no other node that has {sha256}")
 
         return Executor(
-            node_id=NODE,
+            node_id=self.node,
             engine=self.engine,
             models=_OneModel(),
             willingness=_Willing(),

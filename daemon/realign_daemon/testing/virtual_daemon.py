@@ -105,6 +105,7 @@ class VirtualDaemon:
     takes_s: Callable[[Task], float]  # of a unit
     work: Mapping[DataType, Work] = field(default_factory=lambda: WORK)
     kind: type[Node | Witness] = Node
+    cluster: ClusterConfig = field(default_factory=lambda: ClusterConfig(tag="simulated"))
     connection: LastingConnection = field(
         default_factory=lambda: sqlite3.connect(":memory:", isolation_level=None, factory=LastingConnection)
     )
@@ -138,7 +139,7 @@ class VirtualDaemon:
         return Config(
             node=NodeConfig(name=self.host.name, data_dir=self.folder),
             network=NetworkConfig(listen=self.address, peers=self.peers, discovery=False, insecure_lan=True),
-            cluster=ClusterConfig(tag="simulated"),
+            cluster=self.cluster,
             benchmark=BenchmarkConfig(model=MODEL.name),
         )
 
