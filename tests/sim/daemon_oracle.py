@@ -4,7 +4,7 @@ I1  one decided value for each job, instance and config epoch, and one end for e
 I2  what was acknowledged is there: jobs, and results that other nodes have been told of
 I3  all nodes hold the same
 I4  every unit is in the output once, and the output is whole
-I5  no unit is computed twice, but for those under way on a node that died, or that it had not heard of when it returned
+I5  no unit is computed twice, but for those under way when a node died or returned, or known to none that lived then
 I6  everything ends
 """
 
@@ -17,7 +17,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from tests.sim.daemon_trouble import Trouble
-from tests.sim.daemon_work import drafted
+from tests.sim.daemon_work import drafted, units_of
 from tests.sim.daemon_world import World
 
 COMPLETED = frozenset({"completed"})
@@ -90,7 +90,7 @@ def _faults(folder: Path, request: str) -> Iterator[str]:
     twice = [unit for unit, count in units.items() if count > 1]
     if twice:
         yield f"these units are in it twice: {twice}"
-    wanted = 2 * int(request.split()[1])  # as many checks as drafts
+    wanted = units_of(request)
     if len(units) != wanted or not drafted(request) <= units.keys():
         yield f"it has {len(units)} of {wanted} units"
 

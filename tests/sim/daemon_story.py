@@ -4,22 +4,26 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import sys
 import tempfile
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, MutableMapping
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any, NoReturn
 
 import structlog
 from tests.sim.daemon_oracle import violations
+from tests.sim.daemon_scene import Scene
 from tests.sim.daemon_trouble import NeverCalm, Trouble
 from tests.sim.daemon_world import World
 
 from realign_daemon.testing.virtual_loop import NeverEnds, VirtualLoop, run
+from realign_daemon.testing.virtual_process import CURRENT
 
 LIMIT_S = 600.0  # of virtual time
 IN_MEMORY = Path("/dev/shm")  # where there is no such folder, files go where all temporary ones do
-SILENT = structlog.make_filtering_bound_logger(logging.CRITICAL)  # that nothing uses
+QUIET = structlog.make_filtering_bound_logger(logging.ERROR)
 
 Sabotage = Callable[[World], AbstractContextManager[None]]  # breaks a promise while it holds
 
@@ -35,20 +39,21 @@ class Outcome:
     told: str  # what happened in it
 
 
-def story(seed: int, *, sabotage: Sabotage | None = None) -> Outcome:
+def story(seed: int, *, sabotage: Sabotage | None = None, scene: Scene | None = None) -> Outcome:
     """What came of the seed; the same every time."""
     parent = IN_MEMORY if IN_MEMORY.is_dir() else None
     # From inside: paths are in what nodes send each other, and so in the trace.
-    with tempfile.TemporaryDirectory(dir=parent) as folder, contextlib.chdir(folder), silence():
-        return _story(seed, sabotage or _untouched)
+    with tempfile.TemporaryDirectory(dir=parent) as folder, contextlib.chdir(folder), silence() as defects:
+        outcome = _story(seed, sabotage or _untouched, scene)
+    return replace(outcome, violations=(*outcome.violations, *dict.fromkeys(defects)))
 
 
-def _story(seed: int, sabotage: Sabotage) -> Outcome:
+def _story(seed: int, sabotage: Sabotage, scene: Scene | None) -> Outcome:
     worlds: list[tuple[World, Trouble]] = []
 
     async def main(loop: VirtualLoop) -> tuple[str, ...]:
-        world = World(loop)
-        trouble = Trouble(world)
+        world = World(loop, size=scene and scene.size)
+        trouble = Trouble(world, scene and scene.play)
         worlds.append((world, trouble))
         with sabotage(world):
             try:
@@ -73,14 +78,22 @@ def _story(seed: int, sabotage: Sabotage) -> Outcome:
 
 
 @contextlib.contextmanager
-def silence() -> Generator[None]:
-    """Nothing is logged: at thousands of seeds that would be most of the work."""
+def silence() -> Generator[list[str]]:
+    """Nothing is logged: at thousands of seeds that would be most of the work. Gives the defects that daemons met."""
+    defects: list[str] = []
+
+    def note(_logger: object, _method: str, event: MutableMapping[str, Any]) -> NoReturn:
+        process = CURRENT.get()
+        if event.get("exc_info") and process is not None and not process.is_dead:  # a dead one falls to pieces
+            defects.append(f"I6: {process.name} met a defect, {event['event']}: {sys.exc_info()[1]!r}")
+        raise structlog.DropEvent
+
     before, asyncios = structlog.get_config(), logging.getLogger("asyncio")
     level = asyncios.level
-    structlog.configure(wrapper_class=SILENT)
+    structlog.configure(wrapper_class=QUIET, processors=[note])
     asyncios.setLevel(logging.CRITICAL)  # it complains of tasks whose process was killed
     try:
-        yield
+        yield defects
     finally:
         structlog.configure(**before)
         asyncios.setLevel(level)

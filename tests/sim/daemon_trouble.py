@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Awaitable, Callable
 
-from tests.sim.daemon_world import World
+from tests.sim.daemon_world import ACCEPT, World
 
 from realign_daemon.testing.memory_socket import Conditions
 from realign_daemon.testing.virtual_daemon import VirtualDaemon
@@ -26,6 +27,10 @@ CALM_S = 150.0  # within which everything ends once the trouble is over
 LOOK_S = 1.0
 
 
+Kill = Callable[[VirtualDaemon, str, float], Awaitable[None]]  # "crash" or "power", and for how long
+Play = Callable[[World, Kill], Awaitable[None]]
+
+
 class NeverCalm(Exception):
     """The trouble is over for CALM_S, and something has not ended, or the nodes do not hold the same."""
 
@@ -33,13 +38,15 @@ class NeverCalm(Exception):
 class Trouble:
     """Of one world. What it did is told in its events."""
 
-    def __init__(self, world: World) -> None:
+    def __init__(self, world: World, play: Play | None = None) -> None:
+        """What is played takes the place of what the seed would give."""
+        self._play = play
         self._world = world
         self._chance = world.loop.chance
         self._hurting: set[str] = set()
-        self.only_deaths = self._chance.random() < ONLY_DEATHS
+        self.only_deaths = play is None and self._chance.random() < ONLY_DEATHS
         self.events: list[str] = []
-        self.at_risk = 0  # units that were to be computed again: see the world's `at_risk` and `unheard_of`
+        self.at_risk = 0  # units that were to be computed again: see the world's `at_risk` and `under_way`
         self.lost: list[str] = []  # what a node did not have any more when it came back
 
     async def story(self) -> None:
@@ -54,8 +61,11 @@ class Trouble:
         await asyncio.sleep(MEET_S)
         looking = asyncio.create_task(self._look_on(), name="look")
         jobs = world.begin_jobs()
-        count = chance.randint(*TROUBLES)
-        await asyncio.gather(*(asyncio.create_task(self._hurt(), name="trouble") for _ in range(count)))
+        if self._play is not None:
+            await self._play(world, self.kill)
+        else:
+            count = chance.randint(*TROUBLES)
+            await asyncio.gather(*(asyncio.create_task(self._hurt(), name="trouble") for _ in range(count)))
         world.network.heal()
         healed_s = world.loop.time()
         _, refused = await asyncio.wait(jobs, timeout=CALM_S)
@@ -89,7 +99,7 @@ class Trouble:
         self._hurting.add(node.host.name)
         match kind:
             case "crash" | "power":
-                await self._kill(node, kind, lasts_s)
+                await self.kill(node, kind, lasts_s)
             case "freeze" | "sleep":
                 (node.host.freeze if kind == "freeze" else node.host.sleep)()
                 await asyncio.sleep(lasts_s)
@@ -101,7 +111,7 @@ class Trouble:
     async def _hurt_at_a_vote(self) -> None:
         """A voter dies just after it has voted, and another node, perhaps that which counts the votes, is cut off."""
         world, chance = self._world, self._chance
-        vote = world.next_vote = world.loop.create_future()
+        vote = world.next_answer(ACCEPT)
         await asyncio.wait({vote}, timeout=VOTE_S)
         if not vote.done() or self._hurting:
             return
@@ -113,19 +123,19 @@ class Trouble:
         self._note("vote and crash", voter)
         self._note("cut", other)
         world.network.isolate(other.host)
-        await self._kill(voter, "crash", chance.uniform(*LASTS_S) / 4)
+        await self.kill(voter, "crash", chance.uniform(*LASTS_S) / 4)
         await asyncio.sleep(LONG_S)
         world.network.heal()
         self._hurting -= names
 
-    async def _kill(self, node: VirtualDaemon, kind: str, lasts_s: float) -> None:
+    async def kill(self, node: VirtualDaemon, kind: str, lasts_s: float) -> None:
         """The node dies, and comes back with what its disk has."""
         self.at_risk += self._world.at_risk(node)
         told = self._world.told_others(node)
         (node.host.crash if kind == "crash" else node.host.lose_power)()
         await asyncio.sleep(lasts_s)
         node.connection.reopen()
-        self.at_risk += self._world.unheard_of(node)
+        self.at_risk += self._world.under_way()
         held = {str(row[0]) for row in node.connection.execute("SELECT kind || ' ' || ref FROM journal")}
         self.lost += [f"I2: {node.host.name} had told of {what} and lost it" for what in sorted(told - held)]
         node.boot()

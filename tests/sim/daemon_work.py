@@ -44,6 +44,11 @@ def drafted(request: str) -> frozenset[UnitKey]:
     return frozenset(make_unit(one).key for one in drafts(request))
 
 
+def units_of(request: str) -> int:
+    """How many units its job has: a check for every draft."""
+    return 2 * len(drafts(request))
+
+
 def drafts_of(desk: Any) -> list[Generate]:
     return drafts(desk.spec.request)[: PILOT_UNITS if desk.is_pilot else None]
 

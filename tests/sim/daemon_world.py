@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
+import grpc
 import grpc.aio
 from tests.sim.daemon_cluster import machines, submit
 from tests.sim.daemon_work import DATA_TYPE, LAST, WORK
@@ -16,13 +17,15 @@ from realign_daemon.engine.api import Task
 from realign_daemon.housekeeping.folders import MARK
 from realign_daemon.journal import entries
 from realign_daemon.journal.results import result_hash
+from realign_daemon.testing.memory_grpc import open_channel
 from realign_daemon.testing.memory_network import Network
 from realign_daemon.testing.virtual_daemon import MODEL, VirtualDaemon
 from realign_daemon.testing.virtual_loop import VirtualLoop
 from realign_daemon.witness import Witness
 from realign_daemon.work.units import UnitKey, make_unit
 from realign_proto.v1 import curation_pb2 as pb
-from realign_proto.v1 import decision_pb2, work_pb2
+from realign_proto.v1 import trust_pb2, work_pb2
+from realign_proto.v1.trust_pb2_grpc import TrustStub
 
 TEXT = b"Sums are easy."
 SIZES = (2, 2, 2, 2, 3, 3, 3, 4)
@@ -32,8 +35,10 @@ UNIT_S = (0.5, 3.0)
 JOBS = (1, 1, 1, 2)
 SECOND_S = 3.0  # within which a second job comes
 RETRY_S = 1.0
+TRANSFER_S = 3.0
 FINAL = frozenset({"completed", "completed_with_errors", "failed", "blocked", "cancelled"})
-ATTEND, ACCEPT = "/realign.v1.Work/Attend", "/realign.v1.Decision/Accept"
+ATTEND = "/realign.v1.Work/Attend"
+PREPARE, ACCEPT = "/realign.v1.Decision/Prepare", "/realign.v1.Decision/Accept"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,10 +52,11 @@ class Asked:
 class World:
     """Daemons, not booted, on a network, their disks in the current folder, and a client."""
 
-    def __init__(self, loop: VirtualLoop) -> None:
+    def __init__(self, loop: VirtualLoop, *, size: int | None = None) -> None:
+        """`size` is of the cluster, by default one that the seed gives."""
         self.loop = loop
         self.network = Network(loop)
-        count = loop.chance.choice(SIZES)
+        count = size or loop.chance.choice(SIZES)
         has_witness = count == SIZES[0] and loop.chance.random() < WITNESSED
         self.nodes = machines(self.network, count, takes_s=self._takes_s, work=WORK, has_witness=has_witness)
         self.workers = [node for node in self.nodes if node.kind is not Witness]
@@ -58,18 +64,36 @@ class World:
         self.refusal = ""  # of a submit, the last one
         self.finals: dict[str, set[str]] = {}  # by job, every end that was given out as final
         self.said_done = {node.host.name: set[str]() for node in self.nodes}  # results, by who told a home of them
-        self.next_vote: asyncio.Future[VirtualDaemon] = loop.create_future()
+        self._awaited: dict[str, asyncio.Future[VirtualDaemon]] = {}
         self._client = self.network.host("client")
         self._client.boot()
         for node in self.nodes:
             node.overheard = {
                 ATTEND: partial(self._hear, self.said_done[node.host.name]),
-                ACCEPT: partial(self._hear_vote, node),
+                PREPARE: lambda reply, node=node: self._hear_answer(PREPARE, node, yes=reply.promised),
+                ACCEPT: lambda reply, node=node: self._hear_answer(ACCEPT, node, yes=reply.accepted),
             }
 
     def begin_jobs(self) -> list[asyncio.Task[None]]:
         """Each ends once somebody has taken its job."""
         return [self._client.running.start(self._ask(number)) for number in range(self.loop.chance.choice(JOBS))]
+
+    def next_answer(self, method: str) -> asyncio.Future[VirtualDaemon]:
+        """The next node that answers yes to PREPARE or ACCEPT, as soon as it does."""
+        self._awaited[method] = self.loop.create_future()
+        return self._awaited[method]
+
+    async def transfer(self, to: VirtualDaemon) -> None:
+        """Has the node lead, unless it does already."""
+        channel = open_channel(self._client, to.address)
+        request = trust_pb2.TransferRequest(node=to.host.name)
+        try:
+            await TrustStub(channel).Transfer(request, timeout=TRANSFER_S)
+        except grpc.aio.AioRpcError as error:
+            if error.code() is not grpc.StatusCode.FAILED_PRECONDITION:
+                raise
+        finally:
+            await channel.close()
 
     def switch_off(self) -> None:
         """Ends all processes. The disks can still be read."""
@@ -144,9 +168,10 @@ class World:
         stored = set[str]().union(*map(_results, living))
         return len(_under_way(dying) | (self.begun.keys() - stored))
 
-    def unheard_of(self, returning: VirtualDaemon) -> int:
-        """Units that were begun, and whose result the node does not know: it may take its jobs up before it does."""
-        return len(self.begun.keys() - _results(returning))
+    def under_way(self) -> int:
+        """Units that are under way now: a home that returns may take its job from who computes them for the moment."""
+        living = [node for node in self.workers if node.host.process is not None]
+        return len(set[UnitKey]().union(*map(_under_way, living)))
 
     async def _ask(self, number: int) -> None:
         """Submits a job until somebody takes it, each time at any node."""
@@ -175,9 +200,10 @@ class World:
         if event.HasField("result"):
             said_done.add(f"result {event.result.key}/{result_hash(event.result.result)}")
 
-    def _hear_vote(self, voter: VirtualDaemon, reply: decision_pb2.AcceptReply) -> None:
-        if reply.accepted and not self.next_vote.done():
-            self.next_vote.set_result(voter)
+    def _hear_answer(self, method: str, voter: VirtualDaemon, *, yes: bool) -> None:
+        awaited = self._awaited.get(method)
+        if yes and awaited is not None and not awaited.done():
+            awaited.set_result(voter)
 
     def _takes_s(self, _: Task) -> float:
         return self.loop.chance.uniform(*UNIT_S)

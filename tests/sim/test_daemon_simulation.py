@@ -14,9 +14,11 @@ from typing import Any
 
 import pytest
 from tests.sim import daemon_sabotage
+from tests.sim.daemon_scene import A_PROMISE, A_VOTE, Scene
 from tests.sim.daemon_story import Sabotage, story
 
-SEEDS = 150
+SEEDS = 100
+SCENES = 10
 A_TEST = 25  # small enough that the cores of a machine share them
 
 
@@ -28,15 +30,25 @@ def test_no_trouble_makes_a_cluster_break_a_promise(first: int) -> None:
 
 
 @pytest.mark.parametrize(
-    ("sabotage", "seeds"),
+    ("sabotage", "scene", "seeds"),
     [
-        (daemon_sabotage.skip_the_commit, 30),
-        (daemon_sabotage.acknowledge_before_the_commit, 30),
-        (daemon_sabotage.no_dedup_at_merge, 3),
+        (daemon_sabotage.skip_the_commit, None, 30),
+        (daemon_sabotage.acknowledge_before_the_commit, None, 30),
+        (daemon_sabotage.no_dedup_at_merge, None, 3),
+        (daemon_sabotage.one_is_a_majority, None, 60),
+        (daemon_sabotage.adopt_automatically, None, 60),
+        (daemon_sabotage.forget_votes, A_VOTE, 20),
+        (daemon_sabotage.forget_promises, A_PROMISE, 20),
     ],
 )
-def test_a_broken_promise_is_found_out(sabotage: Sabotage, seeds: int) -> None:
-    assert any(story(seed, sabotage=sabotage).violations for seed in range(seeds))
+def test_a_broken_promise_is_found_out(sabotage: Sabotage, scene: Scene | None, seeds: int) -> None:
+    assert any(story(seed, sabotage=sabotage, scene=scene).violations for seed in range(seeds))
+
+
+@pytest.mark.parametrize("scene", [A_VOTE, A_PROMISE], ids=["a vote", "a promise"])
+def test_a_voter_that_dies_at_the_worst_moment_lets_no_job_end_in_two_ways(scene: Scene) -> None:
+    for seed in range(SCENES):
+        assert not story(seed, scene=scene).violations
 
 
 def test_a_seed_gives_the_same_story_again_however_python_hashes() -> None:

@@ -102,7 +102,7 @@ def remove(
     node: Annotated[str, typer.Argument(metavar="NODE", help="Its name, its id, or the beginning of its key.")],
     *,
     dead: Annotated[
-        bool, typer.Option("--dead", help="It will not come back; no other node takes over its jobs yet.")
+        bool, typer.Option("--dead", help="It will not come back; the leader becomes the home of its jobs.")
     ] = False,
     endpoint: Endpoint = None,
     as_json: AsJson = False,

@@ -115,9 +115,10 @@ class Assignment:
                 await self._close(job.material)
                 text += f"; what it had made is in {record.output}"
         except Moved:  # who runs it now hears of the wish, and honours it
-            await self._node.ledger.ask_to_cancel(
-                job.spec.job_id, job.claim.instance + 1, by=self._node.node_id, at_unix_s=self._node.clock.unix()
-            )
+            with contextlib.suppress(sqlite3.OperationalError):
+                await self._node.ledger.ask_to_cancel(
+                    job.spec.job_id, job.claim.instance + 1, by=self._node.node_id, at_unix_s=self._node.clock.unix()
+                )
         except (RealignError, WorkerError, OSError, sqlite3.OperationalError) as error:
             record.error = f"what the cancelled job had made could not be written ({error}); `realignctl retry` goes on"
         except Exception:  # the boundary of a job
@@ -245,11 +246,12 @@ class Assignment:
     async def _settle(self, state: EndState) -> None:
         """Has the end decided before it is written. Raises Moved when the job is another node's."""
         job, record = self._job, self._job.record
-        match await self._node.endings.settle(job, state, await self._node.endings.manifest(job)):
+        digest = await self._node.endings.manifest(job)
+        match await self._node.endings.settle(job, state, digest):
             case Final(decision=decision):
-                record.provisional, record.decision = "", decision
+                record.provisional, record.decision, record.manifest = "", decision, None
             case Provisional(reason=reason):
-                record.provisional, record.decision = reason, None
+                record.provisional, record.decision, record.manifest = reason, None, digest
             case Elsewhere():
                 job.is_moved = True
                 log.info("job.moved", job=job.spec.job_id, reason="its voters gave it another home")

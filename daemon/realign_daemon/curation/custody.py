@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import sqlite3
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable, Coroutine
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,7 +14,7 @@ from typing import Protocol, cast
 import structlog
 
 from realign_daemon.clock import Clock
-from realign_daemon.curation.endings import Elsewhere, Endings, Final, Provisional
+from realign_daemon.curation.endings import Endings, Final
 from realign_daemon.curation.events import JobNews
 from realign_daemon.curation.job import Job, job_of
 from realign_daemon.curation.jobs import RUNNABLE, Jobs
@@ -24,14 +24,15 @@ from realign_daemon.curation.replicas import Away
 from realign_daemon.curation.written import of_folder
 from realign_daemon.decision.claim import Claim
 from realign_daemon.decision.decisions import Standing
-from realign_daemon.decision.errors import NoMajority
 from realign_daemon.decision.value import EndState, Rehomed, Value
 from realign_daemon.errors import Ambiguous, NotFound, RealignError, WrongState
 from realign_daemon.work.ledger import Ledger
+from realign_daemon.worker.errors import WorkerError
 
 log = structlog.get_logger()
 
 LOOK_EVERY_S = 1.0
+REST_S = 10.0  # of a job about which nothing could be done, as long as a decision is waited for
 # A home that was not heard since this daemon started counts as gone after this: nodes meet within seconds, by Bonjour
 # within ten.
 NEVER_HEARD_S = 30.0
@@ -90,7 +91,7 @@ class Custody:
         self._is_provisional = is_provisional
         self._auto_adopt_after_s = auto_adopt_after_s
         self._began_s = clock.continuous()
-        self._left: set[tuple[str, Claim]] = set()  # jobs of lost homes in which there is nothing to do
+        self._rests_until_s: dict[str, float] = {}  # jobs about which nothing can be done for now
 
     async def run(self) -> None:
         """Looks every second, until cancelled. What an earlier process made of other homes' jobs goes first."""
@@ -99,10 +100,8 @@ class Custody:
         while True:
             try:
                 await self.look()
-            except (sqlite3.OperationalError, OSError) as error:  # the next look is a new try
+            except sqlite3.OperationalError as error:  # the next look is a new try
                 log.warning("custody.disk", reason=str(error))
-            except RealignError as error:
-                log.warning("custody.failed", reason=str(error))
             except Exception:  # the boundary of one look: a defect in it must not take the daemon with it
                 log.exception("custody.crashed")
             await self._clock.sleep(LOOK_EVERY_S)
@@ -110,23 +109,49 @@ class Custody:
     async def look(self) -> None:
         """Brings what runs here in line with where the jobs are homed by now."""
         claims = await self._ledger.claims()
-        await self._give_up(claims)
+        for job in self._jobs.all():
+            await self._tried(job.spec.job_id, self._keep_or_give_up(job, claims), at_once=True)
         for job_id, claim in claims.items():
-            if (
-                claim.home == self._node_id
-                and not self._jobs.has(job_id)
-                and (stored := await self._ledger.job(job_id))
-            ):
-                self._jobs.take(stored)
+            if claim.home == self._node_id and not self._jobs.has(job_id):
+                await self._tried(job_id, self._take(job_id))
         for job_id, instance in sorted(await self._ledger.cancels()):
             job = self._jobs.find(job_id) if self._jobs.has(job_id) else None
             if job is not None and job.claim.instance == instance and not job.record.is_ended:
-                await self._jobs.cancel(job_id)
+                await self._tried(job_id, self._jobs.cancel(job_id), at_once=True)
         for job in self._jobs.all():
-            if job.record.is_ended and job.record.provisional and self._endings.may_be_decided(job):
-                await self._make_final(job)
+            is_written = job.record.is_ended and job.record.provisional and job.task is None and job.closed.is_set()
+            if is_written and self._endings.may_be_decided(job):
+                await self._tried(job.spec.job_id, self._make_final(job))
         if self._cluster.leads():
-            await self._take_over({job_id: claim for job_id, claim in claims.items() if not self._jobs.has(job_id)})
+            await self._relieve_the_lost(claims)
+
+    async def _relieve_the_lost(self, claims: dict[str, Claim]) -> None:
+        for job_id, claim in claims.items():
+            away = self._gone(claim.home)
+            if away is not None:
+                await self._tried(job_id, self._relieve(job_id, claim, away))
+
+    async def _tried(self, job_id: str, doing: Awaitable[object], *, at_once: bool = False) -> None:
+        """Does something about one job, and lets it rest where it fails: the others must not suffer.
+
+        What is to be done `at_once` waits for no rest.
+        """
+        if not at_once and self._clock.continuous() < self._rests_until_s.get(job_id, 0.0):
+            cast("Coroutine[object, object, object]", doing).close()
+            return
+        try:
+            await doing
+        except (RealignError, WorkerError, sqlite3.OperationalError, OSError, ValueError, KeyError) as error:
+            log.warning("custody.failed", job=job_id, reason=str(error))
+            self._rest(job_id)
+
+    def _rest(self, job_id: str) -> None:
+        self._rests_until_s[job_id] = self._clock.continuous() + REST_S
+
+    async def _take(self, job_id: str) -> None:
+        stored = await self._ledger.job(job_id)
+        if stored is not None and stored.home == self._node_id and self._jobs.take(stored) is None:
+            self._rest(job_id)
 
     async def adopt(self, reference: str) -> Job:
         """Makes this node the home of a job whose home is lost, by a person's word. What had ended runs again.
@@ -153,100 +178,93 @@ class Custody:
         """Makes this node the home of all jobs of a lost node. What had ended stays as it is."""
         for job_id, claim in (await self._ledger.claims()).items():
             if claim.home == node:
-                await self._adopt(job_id, claim, runs_again=False)
+                await self._tried(job_id, self._adopt(job_id, claim, runs_again=False))
 
     async def ask_to_cancel(self, job: Job, *, by: str) -> None:
         """Notes the wish that a job be cancelled whose home is away; whoever runs it honours it."""
         await self._ledger.ask_to_cancel(job.spec.job_id, job.claim.instance, by=by, at_unix_s=self._clock.unix())
 
-    async def _give_up(self, claims: dict[str, Claim]) -> None:
+    async def _keep_or_give_up(self, job: Job, claims: dict[str, Claim]) -> None:
         """Forgets what another node runs from now on."""
-        for job in self._jobs.all():
-            claim = claims.get(job.spec.job_id, job.claim)
-            is_own = claim.home == job.claim.home == self._node_id
-            if is_own and not job.is_moved:
-                job.claim = max(job.claim, claim, key=lambda one: (one.config_epoch, one.instance))
-            elif is_own or claim != job.claim or self._gone(claim.home) is None:
-                await self._jobs.give_up(job, f"{job.spec.job_id} goes on at its home")
+        claim = claims.get(job.spec.job_id, job.claim)
+        is_own = claim.home == job.claim.home == self._node_id
+        if is_own and not job.is_moved:
+            job.claim = max(job.claim, claim, key=lambda one: (one.config_epoch, one.instance))
+        elif is_own or claim != job.claim or self._gone(claim.home) is None:
+            await self._jobs.give_up(job, f"{job.spec.job_id} goes on at its home")
 
-    async def _take_over(self, claims: dict[str, Claim]) -> None:
-        """Finds a home, or a run for the time being, for the jobs of those that are gone."""
-        for job_id, claim in claims.items():
-            away = self._gone(claim.home)
-            if away is None:
-                self._left.discard((job_id, claim))
-            elif (job_id, claim) not in self._left and not await self._relieve(job_id, claim, away):
-                self._left.add((job_id, claim))
-
-    async def _relieve(self, job_id: str, claim: Claim, away: Away) -> bool:
-        """Does what can be done for a job; False where it needs nothing."""
+    async def _relieve(self, job_id: str, claim: Claim, away: Away) -> None:
+        """Finds a home, or a run for the time being, for a job whose home is gone."""
         stored = await self._ledger.job(job_id)
-        try:
-            job = job_of(stored) if stored is not None else None
-        except ValueError:  # its record has not come yet, or never will
-            return True
+        job = job_of(stored) if stored is not None else None
         if stored is None or job is None or not (job.record.state in RUNNABLE or job.record.provisional):
-            return False
+            self._rest(job_id)  # it has ended, or somebody has paused it
+        elif not await self._rehome(job_id, claim, away):
+            if self._auto_adopt_after_s and self._silent_s(away) > self._auto_adopt_after_s:
+                await self._adopt(job_id, claim, runs_again=False)
+            elif self._is_provisional and not self._jobs.has(job_id):
+                log.warning("job.provisional", job=job_id, lost=away.name)
+                self._jobs.take(stored, provisional=_unreachable(job_id, away))
+
+    async def _rehome(self, job_id: str, claim: Claim, away: Away) -> bool:
+        """Whether the voters gave the job another home. They do not where it has ended, and its files are with it."""
         living = self._cluster.living()
-        if not claim.missing(living):
-            log.info("job.rehoming", job=job_id, lost=away.name)
-            value = Rehomed(home=self._cluster.fittest(), voters=tuple(sorted(living)))
-            electorate = claim.electorate
-            try:
-                stands = await self._decisions.decide(
-                    job_id, claim.instance, electorate.home, electorate.voters, value, config_epoch=claim.config_epoch
-                )
-            except NoMajority as error:
-                log.warning("job.not_rehomed", job=job_id, reason=str(error))
-            else:
-                return isinstance(stands, Rehomed)  # it has ended, and its files are with the home: only a person helps
-        elif self._auto_adopt_after_s and self._silent_s(away) > self._auto_adopt_after_s:
-            await self._adopt(job_id, claim, runs_again=False)
-        elif self._is_provisional:
-            log.warning("job.provisional", job=job_id, lost=away.name)
-            self._jobs.take(stored, provisional=_unreachable(job_id, away))
-        return True
+        if claim.missing(living):
+            return False
+        log.info("job.rehoming", job=job_id, lost=away.name)
+        value = Rehomed(home=self._cluster.fittest(), voters=tuple(sorted(living)))
+        electorate = claim.electorate
+        stands = await self._decisions.decide(
+            job_id, claim.instance, electorate.home, electorate.voters, value, config_epoch=claim.config_epoch
+        )
+        return isinstance(stands, Rehomed)
 
     async def _adopt(self, job_id: str, claim: Claim, *, runs_again: bool) -> Job:
+        before = await self._ledger.job(job_id)
+        try:
+            _ = None if before is None else job_of(before)
+        except ValueError as error:
+            reason = f"the record of {job_id} never came here, or a newer realign wrote it; adopt it on another node"
+            raise WrongState(reason) from error
         living = tuple(sorted(self._cluster.living()))
         await self._decisions.adopt(job_id, claim.instance, self._node_id, living)
         if self._jobs.has(job_id):
             await self._jobs.give_up(self._jobs.get(job_id), f"{job_id} was adopted")
         stored = await self._ledger.job(job_id)
-        if stored is None:
-            raise NotFound(f"job {job_id} was removed meanwhile")
-        job = self._jobs.take(stored)
+        job = self._jobs.take(stored) if stored is not None and stored.home == self._node_id else None
         if job is None:
-            raise WrongState(f"the record of {job_id} never came here, or a newer realign wrote it; it cannot go on")
+            raise WrongState(f"job {job_id} was removed, or adopted by another node, meanwhile; see `realignctl jobs`")
+        self._rests_until_s.pop(job_id, None)
         if job.record.state in RUNNABLE or (runs_again and job.record.state not in ("paused", "failed", "cancelled")):
-            job.record.state, job.record.ended_unix_s = "queued", 0.0
-        job.record.provisional = ""
+            job.record.state, job.record.ended_unix_s, job.record.provisional = "queued", 0.0, ""
         await self._ledger.save_record(job_id, record_to_json(job.record))
         self._jobs.wake()
         return job
 
     async def _make_final(self, job: Job) -> None:
         """Has the end decided that no majority stood behind when it came, and puts the output in its place."""
-        record = job.record
-        state = cast("EndState", record.state)
-        match await self._endings.settle(job, state, await self._endings.manifest(job)):
-            case Provisional() | Elsewhere():
-                return  # who is elsewhere is given up at the next look
-            case Final(decision=decision):
-                pass
-        is_written, folder = bool(record.output), Path(record.output)
-        reason, record.provisional, record.decision = record.provisional, "", decision
-        if is_written:
-            try:
-                written = await asyncio.to_thread(of_folder, folder)
+        record, job_id = job.record, job.spec.job_id
+        state, reason = cast("EndState", record.state), record.provisional
+        end = await self._endings.settle(job, state, record.manifest or await self._endings.manifest(job))
+        if not isinstance(end, Final):
+            self._rest(job_id)  # who is elsewhere is given up by the next look
+            return
+        is_same = self._jobs.has(job_id) and self._jobs.get(job_id) is job
+        if not is_same or (record.state, record.provisional) != (state, reason):
+            return  # somebody has removed it, or runs it again
+        written = None
+        if self._output.is_provisional(record.output):
+            written = await asyncio.to_thread(of_folder, Path(record.output))
+        record.provisional, record.decision = "", end.decision
+        try:
+            if written is not None:
                 await self._output.put(job.spec, record, written, state=state)
-            except (OSError, ValueError, KeyError) as error:
-                record.provisional = reason
-                log.warning("job.not_final", job=job.spec.job_id, reason=repr(error))
-                return
-        await self._ledger.save_record(job.spec.job_id, record_to_json(record))
-        await self._output.remove_provisional(job.spec.job_id)
-        text = f"{job.spec.job_id} is final: {record.output}"
+            await self._ledger.save_record(job_id, record_to_json(record))
+        except BaseException:
+            record.provisional = reason
+            raise
+        await self._output.remove_provisional(job_id)
+        text = ": ".join(filter(None, (f"{job_id} is final", record.output)))
         job.bulletin.post(JobNews(kind="ended", text=text, at_unix_s=self._clock.unix()))
 
     def _gone(self, node: str) -> Away | None:

@@ -95,6 +95,8 @@ class DataSets:
             if not job.record.is_ended or not job.record.output:
                 message = f"job {job.spec.job_id} is {job.record.state}; rows are dropped from a job that has ended"
                 raise WrongState(message)
+            if job.record.provisional:
+                raise WrongState(f"rows are dropped once the end is final; {job.record.provisional}")
             written = await _read(job, of_folder)
             conditions = with_whole_ids(conditions, written.rows)
             kept, dropped = without_dropped(written.rows, conditions, stage="drop")

@@ -104,7 +104,7 @@ class Endings:
         """What comes of proposing it in the instance that stands; None where another end was decided in that."""
         job_id, claim = job.spec.job_id, job.claim
         if claim.home != self._node_id:
-            return Provisional(reason=job.record.provisional)
+            return Provisional(reason=job.record.provisional or self._lacking(job_id, (claim.home,)))
         if missing := claim.missing(self.living()):
             return Provisional(reason=self._lacking(job_id, missing))
         electorate = claim.electorate
@@ -118,7 +118,7 @@ class Endings:
             case Rehomed():
                 return Elsewhere()
             case Ended() if stands == value:
-                return Final(decision=_decided(claim.instance, await self._standing(job_id, claim.instance)))
+                return _final(claim.instance, await self._decisions.standing(job_id, claim.instance))
             case Ended():
                 log.warning("job.decided_anew", job=job_id, before=stands, instance=claim.instance + 1)
                 return None
@@ -133,16 +133,13 @@ class Endings:
             return True
         if isinstance(standing.value, Rehomed):
             return False
-        claim = await self._ledger.begin_next(job_id, voters=self.living(), config_epoch=standing.config_epoch)
+        claim = await self._ledger.begin_next(
+            job_id, after=job.claim.instance, voters=self.living(), config_epoch=standing.config_epoch
+        )
         if claim is None:
             return False
         job.claim = claim
         return True
-
-    async def _standing(self, job_id: str, instance: int) -> Standing:
-        standing = await self._decisions.standing(job_id, instance)
-        assert standing is not None, "a decision is durable before it is given"
-        return standing
 
     def _lacking(self, job_id: str, missing: Iterable[str]) -> str:
         names = ", ".join(map(self._name_of, missing)) or "a majority of its voters"
@@ -152,11 +149,13 @@ class Endings:
         )
 
 
-def _decided(instance: int, standing: Standing) -> Decided:
-    assert isinstance(standing.value, Ended), "it was the value proposed"
-    return Decided(
-        instance=instance,
-        config_epoch=standing.config_epoch,
-        end=standing.value.state,
-        manifest=standing.value.manifest,
+def _final(instance: int, standing: Standing | None) -> End:
+    """What was decided a moment ago: somebody may have removed or adopted the job since."""
+    if standing is None or not isinstance(standing.value, Ended):
+        return Elsewhere()
+    value = standing.value
+    return Final(
+        decision=Decided(
+            instance=instance, config_epoch=standing.config_epoch, end=value.state, manifest=value.manifest
+        )
     )

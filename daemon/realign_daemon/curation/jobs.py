@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Collection, Generator, Mapping
+from collections.abc import AsyncIterator, Collection, Generator
 from contextlib import contextmanager, suppress
 from dataclasses import replace
-from pathlib import Path
 
 import structlog
 
@@ -17,7 +16,7 @@ from realign_daemon.curation.intake import Request
 from realign_daemon.curation.job import Job, job_of
 from realign_daemon.curation.limits import changed_limits, kept_limits
 from realign_daemon.curation.record import JobRecord, JobState, StageRecord, record_to_json
-from realign_daemon.curation.settings import check_settings
+from realign_daemon.curation.settings import check_settings, split_count
 from realign_daemon.curation.sources import read_source
 from realign_daemon.curation.spec import to_json, with_changes
 from realign_daemon.curation.survey import survey
@@ -68,8 +67,10 @@ class Jobs:
         if job.record.is_ended and not job.record.ended_unix_s:  # cancelled, and the daemon ended before it was written
             job.record.ended_unix_s = self._node.clock.unix()
             job.record.provisional = job.record.provisional or UNDECIDED
-        if job.record.provisional and job.record.output and not Path(job.record.output).is_dir():
-            job.record.state, job.record.output = "queued", ""  # it ended at another node, and not for good
+        if job.record.provisional and job.record.output and not self._node.output.has(job.record.output):
+            job.record.output = ""  # it ended at another node, and not for good
+            if job.record.state not in ("cancelled", "failed"):
+                job.record.state, job.record.ended_unix_s = "queued", 0.0
         job.record.provisional = provisional or (job.record.provisional if job.record.is_ended else "")
         self._jobs[stored.job_id] = job
         self._wake.set()
@@ -81,8 +82,9 @@ class Jobs:
         Raises:
             OSError: the provisional files could not be removed.
         """
-        if self._jobs.pop(job.spec.job_id, None) is not job:
+        if self._jobs.get(job.spec.job_id) is not job:
             return
+        del self._jobs[job.spec.job_id]
         job.bulletin.post(JobNews(kind="moved", text=text, at_unix_s=self._node.clock.unix()))
         if job.task is not None:
             job.task.cancel()
@@ -108,6 +110,9 @@ class Jobs:
                     job.task.cancel()
                     await asyncio.gather(job.task, return_exceptions=True)
                     raise
+                if not job.task.cancelled() and (fault := job.task.exception()) is not None:
+                    log.error("job.crashed", job=job.spec.job_id, exc_info=fault)
+                    job.record.state, job.record.error = "failed", "the job met a defect in realign; see the log"
                 job.task = None
 
     async def _try_for_room(self) -> None:
@@ -249,6 +254,11 @@ class Jobs:
                 job.task.cancel()
             self._cancelled.put_nowait(job)
             await self._save_record(job)
+            if job.claim.home != self._node.node_id:  # it hears of it when it is back
+                now = self._node.clock.unix()
+                await self._node.ledger.ask_to_cancel(
+                    job.spec.job_id, job.claim.instance, by=self._node.node_id, at_unix_s=now
+                )
         with suppress(TimeoutError):
             async with asyncio.timeout(CLOSING_S):
                 await job.closed.wait()
@@ -260,7 +270,8 @@ class Jobs:
         if job.record.is_ended:
             message = f"job {job.spec.job_id} is {job.record.state} and cannot be paused"
             raise WrongState(message)
-        if job.record.state == "paused":
+        self._must_be_home(job)
+        if job.record.state == "paused" and job.record.paused_by != "disk":
             return job
         job.record.state, job.record.paused_by = "paused", "hand"  # first: `run` must not start it again
         if job.task is not None:
@@ -290,17 +301,15 @@ class Jobs:
             WrongState: the job has not ended.
             BadInput: an override without a reason, or a gate or stage that does not exist, or a useless setting.
         """
-        count, settings = _count_of(settings)
+        count, settings = split_count(settings)
         job = self.get(reference)
         await job.closed.wait()
         if not job.record.is_ended:
             message = f"job {job.spec.job_id} is {job.record.state}; only a job that has ended is run again"
             raise WrongState(message)
-        if job.claim.home != self._node.node_id:
-            message = (
-                f"the home of {job.spec.job_id} is away; `realignctl adopt {job.spec.job_id}` makes this node its home"
-            )
-            raise WrongState(message)
+        self._must_be_home(job)
+        if job.record.state == "cancelled" and job.record.provisional:
+            raise WrongState(f"the cancel of {job.spec.job_id} is not confirmed by its voters yet; try again later")
         workflow = for_type(job.spec.data_type)
         if from_stage and workflow.stage(from_stage) is None:
             message = f"there is no stage {from_stage!r}; the stages are {', '.join(s.name for s in workflow.stages)}"
@@ -321,7 +330,9 @@ class Jobs:
             overrides={override: reason} if override else {},
             count=count,
         )
-        await self._node.endings.begin_next(job)
+        job.record.provisional = ""
+        if not await self._node.endings.begin_next(job):
+            raise WrongState(f"job {job.spec.job_id} has got another home; try again in a moment")
         await self._node.ledger.save_spec(job.spec.job_id, to_json(job.spec))
         await self._set(job, "queued", f"{job.spec.job_id} is tried again")
         return job
@@ -334,6 +345,7 @@ class Jobs:
             OSError: the folder could not be removed whole; the job is gone all the same.
         """
         job = self.get(reference)
+        self._must_be_home(job)
         await job.closed.wait()
         job_id = job.spec.job_id
         if not job.record.is_ended:
@@ -359,6 +371,11 @@ class Jobs:
                 await asyncio.wait({job.task})
         return await self._node.output.remove(job_ids)
 
+    def _must_be_home(self, job: Job) -> None:
+        if job.claim.home != self._node.node_id:
+            job_id = job.spec.job_id
+            raise WrongState(f"the home of {job_id} is away; `realignctl adopt {job_id}` makes this node its home")
+
     def _next(self) -> Job | None:
         return next((job for job in self.all() if job.record.state in RUNNABLE and not job.is_moved), None)
 
@@ -371,15 +388,3 @@ class Jobs:
 
     async def _save_record(self, job: Job) -> None:
         await self._node.ledger.save_record(job.spec.job_id, record_to_json(job.record))
-
-
-def _count_of(settings: Mapping[str, str]) -> tuple[int | None, dict[str, str]]:
-    """The rows wanted, None where nobody said, and the other settings. Raises BadInput where they are no number."""
-    others = {name: value for name, value in settings.items() if name != "count"}
-    if len(others) == len(settings):
-        return None, others
-    text = settings["count"]
-    if not text.isdecimal() or int(text) < 1:
-        message = f"{text!r} is no number of rows; give --count at least 1"
-        raise BadInput(message)
-    return int(text), others

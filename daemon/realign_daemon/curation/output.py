@@ -101,6 +101,15 @@ class Output:
             removed = await asyncio.to_thread(remove_folders, self._root, job_ids)
             return (*removed, *await asyncio.to_thread(remove_folders, self._provisional, job_ids))
 
+    def is_provisional(self, folder: str) -> bool:
+        """Whether this is a folder of this node that is not final."""
+        return bool(folder) and Path(folder).parent == self._provisional
+
+    def has(self, folder: str) -> bool:
+        """Whether this is a folder of this node, and there."""
+        path = Path(folder)
+        return bool(folder) and path.parent in (self._root, self._provisional) and path.is_dir()
+
     async def keep_provisional(self, job_ids: Collection[str]) -> None:
         """Removes what is provisional of all jobs but these. Raises OSError."""
         async with self._writing:

@@ -84,6 +84,7 @@ class JobRecord:
     output: str = ""
     # Why the end, or the run, is not final yet, one sentence; empty otherwise. The output lies apart until it is.
     provisional: str = ""
+    manifest: Sha256 | None = None  # of a provisional end: what is to be decided of it
     decision: Decided | None = None  # what the voters decided of the instance that ended last
     plan: dict[str, Any] | None = None  # the plan document in force
     pilot: dict[str, Any] | None = None  # what the pilot found; None before it

@@ -92,3 +92,15 @@ def _number(text: str) -> float:
         return float(text)
     except ValueError:
         return math.nan
+
+
+def split_count(settings: Mapping[str, str]) -> tuple[int | None, dict[str, str]]:
+    """The rows wanted, None where nobody said, and the other settings. Raises BadInput where they are no number."""
+    others = {name: value for name, value in settings.items() if name != "count"}
+    if len(others) == len(settings):
+        return None, others
+    text = settings["count"]
+    if not text.isdecimal() or int(text) < 1:
+        message = f"{text!r} is no number of rows; give --count at least 1"
+        raise BadInput(message)
+    return int(text), others

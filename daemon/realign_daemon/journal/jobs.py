@@ -50,6 +50,7 @@ class JobKind:
         """See Kind. A removed job stays removed. One that was given another home, as is known here, has that one."""
         found = fields(payload, _JOB)
         _hashes(found["blobs"])
+        _check_voters(found["voters"], home=found["home"])
         if not found["home"]:
             raise ValueError("the job has no home")
         if is_removed(connection, ref):
@@ -141,6 +142,19 @@ def is_removed(connection: sqlite3.Connection, job_id: str) -> bool:
     """Whether the job has a tombstone."""
     query = "SELECT 1 FROM shared_facts WHERE kind='tombstone' AND ref=?"
     return connection.execute(query, (job_id,)).fetchone() is not None
+
+
+def _check_voters(text: str, *, home: str) -> None:
+    """Raises ValueError for anything but a JSON list of node ids with the home among them, or none."""
+    try:
+        plain: object = json.loads(text)
+    except RecursionError as error:
+        raise ValueError("the list of voters is nested") from error
+    voters = cast("list[object]", plain) if isinstance(plain, list) else [None]
+    if not all(isinstance(one, str) for one in voters) or len(set(voters)) != len(voters):
+        raise ValueError("the job's voters are no list of node ids")
+    if voters and home not in voters:
+        raise ValueError("the job's home is none of its voters")
 
 
 def _hashes(text: str) -> tuple[Sha256, ...]:

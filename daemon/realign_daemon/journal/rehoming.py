@@ -28,6 +28,14 @@ def advance(connection: sqlite3.Connection, job_id: str) -> bool:
     return done.rowcount > 0
 
 
+def follow(connection: sqlite3.Connection, job_id: str, instance: int) -> int:
+    """The instance that goes on with this one's work: the one after the moves that were decided from it on."""
+    begun = {following for _, following, _, _ in _moves(connection, job_id)}
+    while instance + 1 in begun:
+        instance += 1
+    return instance
+
+
 def _moves(connection: sqlite3.Connection, job_id: str) -> Iterator[tuple[int, int, str, str]]:
     """Config epoch and instance that follow, home and voters there."""
     query = "SELECT config_epoch, instance, value FROM decisions WHERE job_id=?"

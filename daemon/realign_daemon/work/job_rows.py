@@ -102,12 +102,13 @@ def claims(connection: sqlite3.Connection) -> dict[str, Claim]:
 
 
 def begin_next(
-    connection: sqlite3.Connection, job_id: str, *, home: str, voters: tuple[str, ...], config_epoch: int
+    connection: sqlite3.Connection, job_id: str, *, home: str, after: int, voters: tuple[str, ...], config_epoch: int
 ) -> None:
-    """Begins the instance after the one that stands, at the same home, unless the job has another home by now."""
+    """Begins the instance `after` this one at the same home, unless it stands no more, or the job has another home."""
     done = connection.execute(
-        "UPDATE jobs SET instance=instance+1, voters=?, config_epoch=MAX(config_epoch, ?) WHERE job_id=? AND home=?",
-        (json.dumps(voters), config_epoch, job_id, home),
+        "UPDATE jobs SET instance=instance+1, voters=?, config_epoch=MAX(config_epoch, ?) "
+        "WHERE job_id=? AND home=? AND instance=?",
+        (json.dumps(voters), config_epoch, job_id, home, after),
     )
     if done.rowcount:
         noted(connection, JOBS, job_id)

@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 
 from realign_daemon.decision.claim import Claim
 from realign_daemon.engine.api import Sha256
+from realign_daemon.journal import rehoming
 from realign_daemon.journal.entries import index_id
 from realign_daemon.journal.facts import asked
 from realign_daemon.journal.jobs import INTENTS, TOMBSTONES, cancelling
@@ -129,14 +130,16 @@ class Ledger:
         """Under what each job of the cluster is decided, by its id."""
         return await self._database.run(job_rows.claims)
 
-    async def begin_next(self, job_id: str, *, voters: tuple[str, ...], config_epoch: int) -> Claim | None:
-        """Begins the next instance of a job that is homed here, with these voters; None where it is not, or is gone.
+    async def begin_next(self, job_id: str, *, after: int, voters: tuple[str, ...], config_epoch: int) -> Claim | None:
+        """Begins the instance `after` that one, if it stands, of a job homed here; None where it is not, or is gone.
 
         `config_epoch` is that of the decision on the instance before.
         """
 
         def work(connection: sqlite3.Connection) -> Claim | None:
-            job_rows.begin_next(connection, job_id, home=self._node_id, voters=voters, config_epoch=config_epoch)
+            job_rows.begin_next(
+                connection, job_id, home=self._node_id, after=after, voters=voters, config_epoch=config_epoch
+            )
             found = job_rows.select(connection, "job_id=? AND home=?", job_id, self._node_id)
             return found[0].claim if found else None
 
@@ -148,12 +151,17 @@ class Ledger:
         await self._database.run(lambda connection: merged(connection, INTENTS, ref, asked(by, at_unix_s)))
 
     async def cancels(self) -> frozenset[tuple[str, int]]:
-        """The jobs, each with its instance, that somebody asked to cancel while their home was away."""
+        """The jobs, each with its instance, that somebody asked to cancel while their home was away.
+
+        Who has asked of an instance before its job moved means the one that goes on with it.
+        """
 
         def work(connection: sqlite3.Connection) -> frozenset[tuple[str, int]]:
             refs = connection.execute("SELECT ref FROM shared_facts WHERE kind='intent'").fetchall()
             parts = (str(ref).split("/") for (ref,) in refs)
-            return frozenset((job_id, int(instance)) for job_id, _, instance in parts)
+            return frozenset(
+                (job_id, rehoming.follow(connection, job_id, int(instance))) for job_id, _, instance in parts
+            )
 
         return await self._database.run(work)
 

@@ -16,6 +16,7 @@ from tests.unit.curation.jobs_world import UNITS, WORKFLOW, Script
 
 from realign_daemon.curation.events import JobNews
 from realign_daemon.curation.job import Job
+from realign_daemon.curation.jobs import ROOM_RETRY_S
 from realign_daemon.curation.record import JobRecord
 from realign_daemon.curation.spec import SourceSpec
 from realign_daemon.curation.written import Written
@@ -281,6 +282,25 @@ async def test_a_job_whose_disk_is_full_waits_and_goes_on_when_there_is_room(tmp
         await home.jobs.resume(job.spec.job_id)
         await home.until_ended(job)
         assert (job.record.state, job.record.error) == ("completed", "")
+
+
+async def test_a_job_that_the_disk_paused_goes_on_by_itself_once_there_is_room(tmp_path: Path) -> None:
+    (tmp_path / "curated").write_text("a file in the way stands for a disk without room")
+    async with JobHome(tmp_path, work=Script().work) as home:
+        job = await home.submit()
+        by_hand = await home.submit(pilot="only")
+        await home.until(by_hand, lambda job: job.record.state == "paused")
+        with home.jobs.watch(job) as news:
+            home.clock.advance(ROOM_RETRY_S)
+            while (await anext(news)).kind != "warning":  # there is no room yet
+                pass
+        assert (job.record.state, job.record.paused_by) == ("paused", "disk")
+        (tmp_path / "curated").unlink()
+        home.clock.advance(ROOM_RETRY_S)
+        await home.until_ended(job)
+        assert (job.record.state, job.record.error) == ("completed", "")
+        assert (by_hand.record.state, by_hand.record.paused_by) == ("paused", "pilot"), "that waits for a word"
+        assert len(executions(home)) == len(set(executions(home)))
 
 
 async def test_a_defect_in_a_stage_fails_the_job_and_the_next_one_runs(tmp_path: Path) -> None:

@@ -7,7 +7,10 @@ from typing import Any, cast
 from realign_daemon.cluster.facts import NodeFacts, NodeId
 from realign_daemon.cluster.membership import MemberState
 from realign_daemon.cluster.standing import MemberView
+from realign_daemon.curation.replicas import Away
 from realign_daemon.rpc.neighbours import Neighbours
+
+NOW = 1_800_000_000.0
 
 
 def member(name: str, state: MemberState = "alive", *, witness: bool = False) -> MemberView:
@@ -18,17 +21,37 @@ def member(name: str, state: MemberState = "alive", *, witness: bool = False) ->
 
 
 class View:
-    """Of four nodes; those that are not dead have a channel, which is their name."""
+    """Of these nodes; those that are not dead have a channel, which is their name."""
+
+    def __init__(self, *members: MemberView) -> None:
+        self._members = members
 
     def members(self) -> tuple[MemberView, ...]:
-        return (member("me"), member("left"), member("lost", "dead"), member("nas", witness=True))
+        return self._members
 
     def channel(self, node: NodeId) -> str | None:
         return None if node == "lost" else node
 
 
+def test_a_home_is_lost_when_it_is_given_up_or_was_never_heard_and_not_while_it_is_only_suspected() -> None:
+    view = View(member("me"), member("late", "suspect"), member("lost", "dead"))
+    neighbours = Neighbours(cast("Any", view))
+    assert neighbours.lost("me", now_unix_s=NOW) is neighbours.lost("late", now_unix_s=NOW) is None
+    assert neighbours.lost("lost", now_unix_s=NOW) == Away(name="lost", heard_unix_s=NOW)
+    assert neighbours.lost("abcdefgh", now_unix_s=NOW) == Away(name="abcdef", heard_unix_s=None)
+    assert [neighbours.name_of(node) for node in ("lost", "abcdefgh")] == ["lost", "abcdef"]
+
+
+def test_those_who_live_have_a_vote_witnesses_too_and_no_witness_is_the_fittest_home() -> None:
+    view = View(member("nas", witness=True), member("me"), member("lost", "dead"), member("late", "suspect"))
+    neighbours = Neighbours(cast("Any", view))
+    assert neighbours.living() == ("me", "nas")
+    assert neighbours.fittest() == "me"
+
+
 def test_a_witness_is_a_member_to_talk_to_and_no_node_to_work_with() -> None:
-    neighbours = Neighbours(cast("Any", View()))
+    view = View(member("me"), member("left"), member("lost", "dead"), member("nas", witness=True))
+    neighbours = Neighbours(cast("Any", view))
     assert [colleague.node_id for colleague in neighbours.alive()] == ["me", "left"]
     assert (neighbours.other_nodes(), neighbours.other_channels()) == (("left",), ("left",))
     assert (neighbours.other_members(), neighbours.member_channels()) == (("left", "nas"), ("left", "nas"))

@@ -64,6 +64,11 @@ def test_nobody_founds_or_leaves_a_cluster_from_another_machine() -> None:
         assert [role for role in get_args(Role) if f"Trust/{method}" in allowed(role)] == ["owner"]
 
 
+def test_only_admins_and_the_owner_give_a_lost_home_s_job_another_home_and_it_is_audited() -> None:
+    assert {role for role in get_args(Role) if "Curation/AdoptJob" in allowed(role)} == {"owner", "admin"}
+    assert "/realign.v1.Curation/AdoptJob" in AUDITED
+
+
 def test_a_submitter_reaches_its_own_jobs_only() -> None:
     cancel = "/realign.v1.Curation/CancelJob"
 

@@ -1,0 +1,122 @@
+"""Adoption: a person, or the time that the owner gave, puts another home in the place of a lost one."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import pytest
+from tests.unit.curation.cluster_world import executions, folder_of, goes_on, is_there, provisional_at_b, running
+
+from realign_daemon.errors import Ambiguous, NotFound, WrongState
+
+AUTO_ADOPT_S = 60.0
+
+
+async def test_a_person_makes_a_lost_home_s_job_final_and_the_home_agrees_when_it_is_back(tmp_path: Path) -> None:
+    async with running(tmp_path, "ab") as world:
+        a, b = world.nodes.values()
+        job, there = await provisional_at_b(world)
+        provisional = there.record.output
+        adopted = await b.custody.adopt(job.spec.job_id[:6])
+        await b.home.until_ended(adopted)
+        assert (adopted.claim.home, adopted.claim.voters, adopted.claim.instance) == ("b", ("b",), 1)
+        assert (adopted.record.state, adopted.record.provisional, folder_of(adopted)) == ("completed", "", "curated")
+        assert not is_there(provisional)
+        with pytest.raises(WrongState, match=r"this node is the home of .* already"):
+            await b.custody.adopt(job.spec.job_id)
+
+        world.cut()
+        await world.share()
+        await world.look()
+        assert not a.home.jobs.has(job.spec.job_id)
+        assert (await a.stored(job)).claim == adopted.claim
+        assert not executions(a) & executions(b)
+
+
+async def test_only_a_lost_home_s_job_is_adopted(tmp_path: Path) -> None:
+    async with running(tmp_path, "ab") as world:
+        job = await world.nodes["a"].held()
+        await world.nodes["a"].home.submit()
+        await world.share()
+        b = world.nodes["b"].custody
+        with pytest.raises(WrongState, match=r"can be reached, or may be in a moment"):
+            await b.adopt(job.spec.job_id)
+        with pytest.raises(NotFound):
+            await b.adopt("sft")
+        with pytest.raises(NotFound):
+            await b.adopt("")
+        with pytest.raises(Ambiguous):
+            await b.adopt("dpo-")
+        assert await world.nodes["b"].home.decisions.standing(job.spec.job_id, 0) is None
+
+
+async def test_a_home_that_lacks_its_majority_adopts_its_own_job(tmp_path: Path) -> None:
+    async with running(tmp_path, "abc") as world:
+        a = world.nodes["a"]
+        job = await a.held()
+        world.cut("a")
+        await goes_on(a, job)
+        assert folder_of(job) == "provisional"
+        assert "waits for b, c to confirm it" in job.record.provisional
+        adopted = await a.custody.adopt(job.spec.job_id)
+        await a.home.until_ended(adopted)
+        assert (adopted.claim.voters, adopted.record.provisional, folder_of(adopted)) == (("a",), "", "curated")
+        assert folder_of(job) == ""
+
+
+async def test_all_jobs_of_a_node_that_is_gone_for_good_are_adopted_and_what_had_ended_stays(tmp_path: Path) -> None:
+    async with running(tmp_path, "ab") as world:
+        a, b = world.nodes.values()
+        done = await a.home.submit()
+        await a.home.until_ended(done)
+        stands = await a.held()
+        waits = await a.home.submit()
+        own = await b.home.submit()
+        await b.home.until_ended(own)
+        await world.share()
+        before = executions(b)
+        world.cut("a")
+        await b.custody.adopt_all("a")
+        for job in (stands, waits):
+            await b.home.until_ended(b.home.jobs.get(job.spec.job_id))
+        ended = b.home.jobs.get(done.spec.job_id)
+        assert (ended.record.decision, ended.record.ended_unix_s) == (done.record.decision, done.record.ended_unix_s)
+        assert {job.claim.home for job in b.home.jobs.all()} == {"b"}
+        assert {(job.record.state, job.record.provisional) for job in b.home.jobs.all()} == {("completed", "")}
+        assert b.home.jobs.get(own.spec.job_id) is own
+        assert not executions(a) & (executions(b) - before)
+
+
+async def test_a_cancelled_job_that_was_not_final_is_adopted_as_it_ended_and_made_final(tmp_path: Path) -> None:
+    async with running(tmp_path, "abcde") as world:
+        a, b = world.nodes["a"], world.nodes["b"]
+        job = await a.held()
+        world.cut("a", "b")
+        await a.home.jobs.cancel(job.spec.job_id)
+        assert (job.record.state, folder_of(job)) == ("cancelled", "provisional")
+        await world.share()
+        world.cut("b")
+        shutil.move(job.record.output, tmp_path / "another machine")
+        await b.custody.adopt_all("a")
+        adopted = b.home.jobs.get(job.spec.job_id)
+        assert (adopted.record.state, adopted.record.output) == ("cancelled", ""), "nobody wants it run again"
+        await world.look("b")
+        assert adopted.record.provisional == ""
+        assert adopted.record.decision is not None
+        assert (adopted.record.decision.end, adopted.record.decision.instance) == ("cancelled", 1)
+        assert "train_dpo" not in b.script.ran
+
+
+async def test_a_job_adopts_itself_after_the_time_that_the_owner_gave(tmp_path: Path) -> None:
+    async with running(tmp_path, "ab") as world:
+        a, b = world.nodes.values()
+        b.new_custody(auto_adopt_after_s=AUTO_ADOPT_S)
+        job, there = await provisional_at_b(world)
+        assert there.claim.home == "a"
+        world.clock.advance(AUTO_ADOPT_S)
+        await world.look("b")
+        adopted = b.home.jobs.get(job.spec.job_id)
+        await b.home.until_ended(adopted)
+        assert (adopted.claim.home, adopted.record.provisional, folder_of(adopted)) == ("b", "", "curated")
+        assert executions(a)
