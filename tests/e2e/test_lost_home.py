@@ -75,7 +75,7 @@ async def test_a_job_whose_home_is_lost_ends_provisionally_then_for_good_and_its
     assert before
 
     await told("adopt", job_id)
-    final = await job_when(survivor, job_id, lambda job: bool(job.decision_json))
+    final = await job_when(survivor, job_id, lambda job: bool(job.decision_json and job.ended_unix_s))
     decision = json.loads(final.decision_json)
     assert (final.state, final.provisional) == ("completed", "")
     assert (decision["instance"], decision["end"]) == (1, "completed")
