@@ -1,11 +1,47 @@
-"""Shared by every test: nothing reaches beyond loopback, and no test sees the user's own daemon."""
+"""Shared by all tests: nothing reaches beyond loopback, none sees the user's own daemon, and none waits for ever."""
 
 from __future__ import annotations
 
+import asyncio
+import functools
+import inspect
 import os
+from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 
 import pytest
+
+DEADLINE_S = 300.0  # the slowest take 60 s with both cores of a small machine busy
+LONG_DEADLINE_S = 3600.0
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """A test with a `deadline` of its own is known to be quicker, or slower."""
+    config.addinivalue_line("markers", "deadline(seconds): the test fails after so long")
+
+
+def pytest_collection_modifyitems(items: Sequence[pytest.Item]) -> None:
+    """Every coroutine is cancelled, and fails where it waits. A timeout around a fixture's `yield` ends the fixture."""
+    for item in items:
+        if isinstance(item, pytest.Function) and inspect.iscoroutinefunction(item.obj):
+            marker = item.get_closest_marker("deadline")
+            usual_s = LONG_DEADLINE_S if item.get_closest_marker("long") else DEADLINE_S
+            item.obj = _ended_after(item.obj, float(marker.args[0]) if marker else usual_s)
+
+
+def _ended_after(test: Callable[..., Awaitable[None]], seconds: float) -> Callable[..., Awaitable[None]]:
+    @functools.wraps(test)
+    async def ended(*args: object, **kwargs: object) -> None:
+        deadline = asyncio.timeout(seconds)
+        try:
+            async with deadline:
+                await test(*args, **kwargs)
+        except TimeoutError as error:
+            if deadline.expired():
+                raise AssertionError(f"not done after {seconds:g} s; see above where it waited") from error
+            raise
+
+    return ended
 
 
 @pytest.fixture(autouse=True)

@@ -24,11 +24,12 @@ from realign_client.outputs import receive
 from realign_client.sources import SourceFile, pieces
 from realign_client.uploads import Progress, upload
 from realign_proto.v1 import curation_pb2 as pb
-from realign_proto.v1 import facts_pb2, host_pb2, housekeeping_pb2, status_pb2
+from realign_proto.v1 import facts_pb2, host_pb2, housekeeping_pb2, models_pb2, status_pb2
 from realign_proto.v1.curation_pb2_grpc import CurationStub
 from realign_proto.v1.files_pb2_grpc import FilesStub
 from realign_proto.v1.host_pb2_grpc import HostStub
 from realign_proto.v1.housekeeping_pb2_grpc import HousekeepingStub
+from realign_proto.v1.models_pb2_grpc import ModelsStub
 from realign_proto.v1.status_pb2_grpc import StatusStub
 
 if TYPE_CHECKING:
@@ -39,6 +40,7 @@ CALL_TIMEOUT_S = 35.0  # a node gives the job's home 30 s when it passes a call 
 SUBMIT_TIMEOUT_S = 2100.0  # a node gives the job's home 1800 s to fetch the sources and to parse them
 BENCH_TIMEOUT_S = 900.0
 FETCH_TIMEOUT_S = 3600.0
+MODEL_TIMEOUT_S = 70.0  # removing some hundred gigabytes; a node gives another one 60 s
 GARBAGE_TIMEOUT_S = 1300.0  # a node sweeps for up to 600 s, then gives the others as long
 
 T = TypeVar("T")
@@ -71,6 +73,7 @@ class Client:
         self._files = FilesStub(channel)
         self._host = HostStub(channel)
         self._housekeeping = HousekeepingStub(channel)
+        self._models = ModelsStub(channel)
 
     @property
     def trust(self) -> TrustCalls:
@@ -195,6 +198,19 @@ class Client:
         call = self._housekeeping.CollectGarbage if is_for_real else self._housekeeping.FindGarbage
         request = housekeeping_pb2.GarbageRequest(keep_s=keep_s)
         return await self._answer(call(request, timeout=GARBAGE_TIMEOUT_S))
+
+    async def models(self) -> models_pb2.ModelList:
+        """The models of every node that can be reached."""
+        return await self._answer(self._models.ListModels(models_pb2.ListModelsRequest(), timeout=CALL_TIMEOUT_S))
+
+    def pull(self, request: models_pb2.PullModelRequest) -> AsyncIterator[models_pb2.ModelArrived]:
+        """Brings a model to a node: how it goes, and in the last event the model. Leaving the stream stops it."""
+        return self._events(self._models.PullModel(request))
+
+    async def remove_model(self, name: str, node: str = "") -> models_pb2.ModelOnNode:
+        """Takes a model that realign brought there from the node, or from the daemon that is asked."""
+        request = models_pb2.RemoveModelRequest(name=name, node=node)
+        return await self._answer(self._models.RemoveModel(request, timeout=MODEL_TIMEOUT_S))
 
     async def description(self) -> housekeeping_pb2.Description:
         """What a bug report says of the node."""

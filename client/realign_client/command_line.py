@@ -36,10 +36,12 @@ COMMANDS = MappingProxyType(
         "status": ("status", "status"),
         "nodes": ("status", "nodes"),
         "bench": ("status", "bench"),
+        "doctor": ("doctor", "doctor"),
         "cluster": ("cluster", "app"),
         "gc": ("housekeeping", "gc"),
         "report": ("housekeeping", "report"),
         "node": ("node", "app"),
+        "models": ("models", "app"),
         "daemon": ("daemon", "app"),
     }
 )
@@ -47,7 +49,8 @@ HELP = "Turns documents into training data on a few of your own machines."
 EXIT_CODES = """\
 Exit codes: 0 done (also with errors in single units, which are listed) - 1 the job failed or was cancelled, or nothing
 fits - 2 wrong usage or input - 3 a quality gate blocks the job - 4 no cluster answers, or it does not allow this -
-5 the request is ambiguous and nobody can be asked - 130 interrupted; a submitted job goes on."""
+5 the request is ambiguous and nobody can be asked - 10 to 39 what doctor found, see docs/doctor.md - 130 interrupted; a
+submitted job goes on."""
 
 
 def run_command(arguments: Sequence[str]) -> int:

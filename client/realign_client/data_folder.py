@@ -16,7 +16,8 @@ LOCAL = "local"  # a data directory of its own, of the daemon that `submit --loc
 OURS = (
     *(LEDGER, "ledger.sqlite-*", "ledger.sqlite.schema*.bak*", "blobs", "cache", "curated", "provisional", "trust"),
     *("ballast", "ballast.new", "node.json", "cluster.json", "models.json", "benchmark.json", "pause.json"),
-    *("endpoint", "port", "socket", "realignd.sock", LOCK, "realignd.log", "realignd.out", "deliveries.*", LOCAL),
+    *("endpoint", "port", "socket", "realignd.sock", LOCK, "realignd.log", "realignd.out", "grpc.log"),
+    *("deliveries.*", LOCAL),
 )
 PROOFS = (LEDGER, LOCK, "deliveries.lock")  # one of them is there wherever a daemon or a client has kept anything
 

@@ -52,10 +52,8 @@ def find_endpoint(named: str | None = None) -> str:
     named = named or os.environ.get(ENDPOINT_VARIABLE)
     if named:
         return parse_endpoint(named)
-    folder = data_dir()
-    for candidate in _local(folder):
-        if accepts(candidate):
-            return candidate
+    if nearest := local_endpoint():
+        return nearest
     from realign_client.bonjour import browse, own_marks
     from realign_client.credentials import load_credentials
 
@@ -66,9 +64,14 @@ def find_endpoint(named: str | None = None) -> str:
     if found := browse(credentials.marks if credentials else own_marks()):
         return found
     raise NoCluster(
-        f"no daemon answers in {folder} and none was found on the network; start one with `realignctl daemon start` "
-        "or `realignd`, or name one with --endpoint HOST:PORT"
+        f"no daemon answers in {data_dir()} and none was found on the network; start one with "
+        "`realignctl daemon start` or `realignd`, or name one with --endpoint HOST:PORT"
     )
+
+
+def local_endpoint() -> str | None:
+    """The target of this user's daemon on this machine; None when nothing accepts a connection there."""
+    return next((candidate for candidate in _local(data_dir()) if accepts(candidate)), None)
 
 
 def socket_of(folder: Path) -> str:

@@ -14,7 +14,7 @@ from realign_client.sources import SHARED
 from realign_client.wish import Wish
 from realign_proto.v1 import curation_pb2 as pb
 
-TEXTS = ("request", "type", "model", "target", "generator", "until", "from_data", "append")
+TEXTS = ("request", "type", "model", "target", "generator", "until", "from_data", "append", "engine")
 NUMBERS = ("bits", "count", "seed")
 LISTS = ("source", "nodes", "exclude_node", "judge", "eval_set")
 TABLES = ("set", "map", "thinking")

@@ -50,6 +50,21 @@ Generator = Annotated[str | None, typer.Option("--generator", metavar="NAME", he
 Judges = Annotated[
     list[str] | None, typer.Option("--judge", metavar="NAME", help="The model that grades. Repeatable: several agree.")
 ]
+Engine = Annotated[
+    str | None,
+    typer.Option(
+        "--engine",
+        metavar="URL",
+        help="A server of OpenAI's API that writes and judges for this job; the job's home must reach it.",
+    ),
+]
+EngineModel = Annotated[
+    str | None,
+    typer.Option("--engine-model", metavar="NAME", help="The server's name for the model, if it has several."),
+]
+EngineTemplates = Annotated[
+    str | None, typer.Option("--engine-templates", metavar="SET", help="The prompt templates for it; else standard.")
+]
 Bits = Annotated[int | None, typer.Option("--bits", help="Bits a weight; else as the model's name or config says.")]
 Count = Annotated[
     int | None,

@@ -16,10 +16,11 @@ import grpc
 from google.protobuf.message import Message
 
 from realign_proto.v1 import curation_pb2 as pb
-from realign_proto.v1 import facts_pb2, host_pb2, housekeeping_pb2, status_pb2
+from realign_proto.v1 import facts_pb2, host_pb2, housekeeping_pb2, models_pb2, status_pb2
 from realign_proto.v1.curation_pb2_grpc import CurationServicer, add_CurationServicer_to_server
 from realign_proto.v1.host_pb2_grpc import HostServicer, add_HostServicer_to_server
 from realign_proto.v1.housekeeping_pb2_grpc import HousekeepingServicer, add_HousekeepingServicer_to_server
+from realign_proto.v1.models_pb2_grpc import ModelsServicer, add_ModelsServicer_to_server
 from realign_proto.v1.status_pb2_grpc import StatusServicer, add_StatusServicer_to_server
 
 WAIT_S = 30.0
@@ -45,7 +46,7 @@ PLAN: Mapping[str, Any] = MappingProxyType(
 )
 
 
-class ScriptedDaemon(CurationServicer, HostServicer, HousekeepingServicer, StatusServicer):
+class ScriptedDaemon(CurationServicer, HostServicer, HousekeepingServicer, ModelsServicer, StatusServicer):
     """A daemon with one job, which ends as its fields say; it remembers what it was sent and told."""
 
     def __init__(self) -> None:
@@ -61,6 +62,10 @@ class ScriptedDaemon(CurationServicer, HostServicer, HousekeepingServicer, Statu
         self.called: list[str] = []  # names of the calls that change whether a job runs
         self.told: list[Message] = []
         self.garbage = housekeeping_pb2.Garbage()
+        self.model = models_pb2.ModelOnNode(
+            node="left", name="acme/tiny-1M", sha256="5a" * 32, revision="c0ffee" * 6 + "c0ff", size_bytes=500_000,
+            bits=16, params_b=0.001, path="/models/acme/tiny-1M", removable=True, used_by=["dpo-1"],
+        )  # fmt: skip
         self.may_end = Event()
         self.may_end.set()
 
@@ -186,6 +191,34 @@ class ScriptedDaemon(CurationServicer, HostServicer, HousekeepingServicer, Statu
     ) -> housekeeping_pb2.Description:
         return housekeeping_pb2.Description(settings_json='{"engine": {"duty_fraction": 1.0}}', rows={"jobs": 1})
 
+    def ListModels(self, request: models_pb2.ListModelsRequest, context: grpc.ServicerContext) -> models_pb2.ModelList:
+        return models_pb2.ModelList(models=[self.model], remarks=["node right could not be asked: it is away"])
+
+    def PullModel(
+        self, request: models_pb2.PullModelRequest, context: grpc.ServicerContext
+    ) -> Iterator[models_pb2.ModelArrived]:
+        self.told.append(request)
+        self._refuse(context)
+        yield models_pb2.ModelArrived(
+            node="left", source="the hub", bytes_done=250_000, bytes_total=500_000, bytes_per_s=50_000
+        )
+        yield models_pb2.ModelArrived(node="left", model=self.model)
+
+    def RemoveModel(
+        self, request: models_pb2.RemoveModelRequest, context: grpc.ServicerContext
+    ) -> models_pb2.ModelOnNode:
+        self.told.append(request)
+        self._refuse(context)
+        return self.model
+
+    def DescribeModel(self, request: models_pb2.ModelRef, context: grpc.ServicerContext) -> models_pb2.ModelFiles:
+        return models_pb2.ModelFiles(name=self.model.name)
+
+    def ReadModelFile(
+        self, request: models_pb2.ModelFileRequest, context: grpc.ServicerContext
+    ) -> Iterator[models_pb2.ModelBytes]:
+        yield models_pb2.ModelBytes()
+
     def GetStatus(self, request: status_pb2.StatusRequest, context: grpc.ServicerContext) -> status_pb2.NodeStatus:
         member = status_pb2.Member(id="n1", name="left", state="alive")
         node = status_pb2.NodeIdentity(id="n1", name="left")
@@ -223,6 +256,7 @@ def serving(daemon: ScriptedDaemon) -> Generator[str]:
     add_CurationServicer_to_server(daemon, server)
     add_HostServicer_to_server(daemon, server)
     add_HousekeepingServicer_to_server(daemon, server)
+    add_ModelsServicer_to_server(daemon, server)
     add_StatusServicer_to_server(daemon, server)
     port = server.add_insecure_port("127.0.0.1:0")
     server.start()

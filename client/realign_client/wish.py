@@ -28,6 +28,9 @@ class Wish:
     target: str = ""
     generator: str = ""
     judges: tuple[str, ...] = ()
+    engine: str = ""
+    engine_model: str = ""
+    engine_templates: str = ""
     bits: int | None = None
     count: int | None = None
     seed: int | None = None
@@ -73,6 +76,8 @@ class Wish:
             raise BadUsage(f"--bits is {self.bits}; choose the bits of a weight, for example 4, 8 or 16")
         if self.seed is not None and not 0 <= self.seed <= HIGHEST_SEED:
             raise BadUsage(f"--seed is {self.seed}; choose zero or a positive number below 2^64")
+        if not self.engine and (self.engine_model or self.engine_templates):
+            raise BadUsage("--engine-model and --engine-templates say more about --engine; give its URL, too")
         return replace(self, data_type=data_type)
 
     def source_files(self) -> tuple[SourceFile, ...]:
@@ -105,6 +110,9 @@ class Wish:
             generator=_as_daemons_know_it(self.generator),
             judge=_as_daemons_know_it(self.judges[0]) if self.judges else "",
             judges=[_as_daemons_know_it(judge) for judge in self.judges[1:]],
+            engine=self.engine,
+            engine_model=self.engine_model,
+            engine_templates=self.engine_templates,
             bits=self.bits,
             count=self.count,
             seed=self.seed,
@@ -136,6 +144,9 @@ def wish_of(options: Mapping[str, Any]) -> Wish:
         target=options["target"] or "",
         generator=options["generator"] or "",
         judges=tuple(options["judge"] or ()),
+        engine=options["engine"] or "",
+        engine_model=options["engine_model"] or "",
+        engine_templates=options["engine_templates"] or "",
         bits=options["bits"],
         count=options["count"],
         seed=options["seed"],

@@ -13,6 +13,7 @@ from typing import Any, cast, get_type_hints
 
 from realign_daemon.cluster.addresses import Address
 from realign_daemon.config_values import read_value
+from realign_daemon.endpoints.settings import EndpointSettings
 from realign_daemon.errors import BadConfig
 from realign_daemon.files.share import SHARE_NAME
 
@@ -64,6 +65,8 @@ class EngineConfig:
     env: Mapping[str, str] = field(default_factory=dict[str, str])  # over the defaults of the engine
     idle_unload_s: float = 900.0  # an engine without work for so long gives its memory back
     watchdog_s: float = 60.0  # least time without progress before the child is killed
+    endpoints: tuple[EndpointSettings, ...] = ()  # servers that are not ours, as engines of this node
+    endpoint_hosts: tuple[str, ...] = ()  # "host" or "host:port" that jobs of others than admins may name
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

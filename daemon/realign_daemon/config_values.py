@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TypeVar, cast
 
 from realign_daemon.cluster.addresses import Address
+from realign_daemon.endpoints.settings import EndpointSettings, read_endpoints
 
 Value = TypeVar("Value")
 
@@ -99,6 +100,8 @@ READERS: tuple[tuple[object, Callable[[object], object]], ...] = (
     (Address, _address),
     (Address | None, _address),
     (tuple[Path, ...], _each(_path)),
+    (tuple[str, ...], _each(_text)),
+    (tuple[EndpointSettings, ...], read_endpoints),
     (tuple[Address, ...], _each(_address)),
     (Mapping[str, str], _table),
 )

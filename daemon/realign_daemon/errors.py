@@ -6,6 +6,7 @@
     │   └── NotFound      2  no such job, model or node
     ├── WrongState        2  the job is not in a state that allows this
     ├── NothingFits       1  no plan on these machines
+    ├── HubUnreachable    1  the model hub does not answer
     ├── Full              1  disk or queue is full: try later
     ├── Damaged           1  stored bytes are not what they should be
     │   └── DamagedBlob
@@ -55,6 +56,10 @@ class WrongState(RealignError):
 
 class NothingFits(RealignError):
     """No plan on these machines; the text names the nearest thing that would fit."""
+
+
+class HubUnreachable(RealignError):
+    """The model hub does not answer, or may not be asked."""
 
 
 class Full(RealignError):

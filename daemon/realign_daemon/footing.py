@@ -73,10 +73,10 @@ class Footing:
         )
 
     async def keep_ballast(self) -> None:
-        """Puts the ballast back once there is room for it, until cancelled."""
+        """Makes the ballast, and puts it back once there is room for it again, until cancelled."""
         while True:
-            await self.platform.clock.sleep(BALLAST_EVERY_S)
             await asyncio.to_thread(self.ballast.keep)
+            await self.platform.clock.sleep(BALLAST_EVERY_S)
 
 
 async def stand(config: Config, platform: Platform, stack: AsyncExitStack, *, kinds: Iterable[Kind]) -> Footing:
@@ -94,10 +94,16 @@ async def stand(config: Config, platform: Platform, stack: AsyncExitStack, *, ki
     if await database.run(amnesia.is_amnesiac):
         log.warning("ledger.was_lost", reason="this node does not vote on jobs that may be older than its ledger")
     shared = trust_kinds(lambda pem: trust.issued(pem))  # noqa: PLW0108 - there is no trust yet
-    journal = Journal(database, (*kinds, *shared), clock=clock)
+    journal = Journal(database, (*kinds, *shared), clock=clock, boot=identity.boot, random_bytes=platform.random_bytes)
     await journal.open()
     facts = JournalFacts(journal, database, clock)
-    trust: Trust = Trust(store=TrustStore(data_dir), facts=facts, clock=clock, node_name=config.node.name)
+    trust: Trust = Trust(
+        store=TrustStore(data_dir),
+        facts=facts,
+        clock=clock,
+        node_name=config.node.name,
+        is_witness=config.node.witness,
+    )
     await trust.load()
     return Footing(
         config=config,

@@ -15,10 +15,12 @@ from realign_daemon.cluster.facts import NodeId
 from realign_daemon.cluster.view import ClusterView
 from realign_daemon.config import Config
 from realign_daemon.errors import Ambiguous, BadInput, NotFound, WrongState
+from realign_daemon.native_words import NATIVE_LOG
 from realign_daemon.rpc.authorisation import Authorisation, OwnerOf
 from realign_daemon.rpc.caller import caller
 from realign_daemon.rpc.doors import MembersDoor, OpenDoor, OwnersDoor
 from realign_daemon.rpc.enrolment import enrol
+from realign_daemon.rpc.handshakes import Handshakes
 from realign_daemon.rpc.holder import Holder
 from realign_daemon.rpc.join_ports import JoinPorts
 from realign_daemon.rpc.join_servicer import JoinServicer
@@ -97,6 +99,9 @@ class Guard:
             clock=clock,
         )
         self.services: tuple[AddToServer, ...] = (servicer.add_to,)
+        self._handshakes = Handshakes(
+            config.node.data_dir / NATIVE_LOG, audit=audit, dials_in_vain=lambda: bool(view.refusals), clock=clock
+        )
         trust.on_move(self._moved.set)
         trust.on_news(self._review)
 
@@ -138,6 +143,7 @@ class Guard:
             tasks.create_task(self._trust.run(), name="trust.news")
             tasks.create_task(self._renewal.run(), name="trust.renewal")
             tasks.create_task(self._join_ports.run(), name="trust.join")
+            tasks.create_task(self._handshakes.run(), name="trust.handshakes")
             while True:
                 await self._moved.wait()
                 self._moved.clear()

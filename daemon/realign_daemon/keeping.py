@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from realign_daemon.clock import Clock
@@ -14,9 +15,15 @@ from realign_daemon.housekeeping.sweep import Sweep
 from realign_daemon.journal.files import Files
 from realign_daemon.journal.journal import Journal
 from realign_daemon.journal.replicator import Replicator
+from realign_daemon.models.hub import Child, Hub
+from realign_daemon.models.offers import Offers
+from realign_daemon.models.pulls import Pulls
+from realign_daemon.models.store import ModelStore
+from realign_daemon.models.users import Users
 from realign_daemon.rpc.files_servicer import FilesServicer
 from realign_daemon.rpc.housekeeping_servicer import Homes, HousekeepingServicer
 from realign_daemon.rpc.journal_link import JournalLinks
+from realign_daemon.rpc.models_servicer import ModelsServicer
 from realign_daemon.rpc.neighbours import Neighbours
 from realign_daemon.rpc.sources import Holders, Sources
 from realign_daemon.rpc.work_link import WorkLinks
@@ -77,6 +84,30 @@ class Keeping:
             channel=self.neighbours.node_channel,
             own=trust.spki,
         )
+
+    def models(
+        self, machine: Machine, users: Users, child: Callable[[], Child], trust: Trust
+    ) -> tuple[ModelsServicer, Offers]:
+        """What models lie where and how they come and go, and what the hub has of those that a request needs.
+
+        `child` gives a worker that asks the hub.
+        """
+        store = ModelStore(self.config.node.data_dir, now_unix_s=self.clock.unix())
+        hub = Hub(child)
+        pulls = Pulls(
+            store=store, hub=hub, copies=self.neighbours.copies, shelf=machine, users=users.of, clock=self.clock
+        )
+        servicer = ModelsServicer(
+            shelf=machine,
+            pulls=pulls,
+            is_own=store.has,
+            users=users.all,
+            others=self.neighbours,
+            name=self.config.node.name,
+            node_id=self.node,
+            own=trust.spki,
+        )
+        return servicer, Offers(hub, self.neighbours.alive)
 
     def replicator(self, journal: Journal, links: WorkLinks, machine: Machine) -> Replicator:
         """What takes in the things of the other nodes."""

@@ -18,6 +18,7 @@ from realign_daemon.config import Config, load
 from realign_daemon.errors import DiskFailed, RealignError
 from realign_daemon.footing import VERSION
 from realign_daemon.guard import KeyReplaced
+from realign_daemon.native_words import NATIVE_LOG, native_words_in
 from realign_daemon.node import Node
 from realign_daemon.witness import Witness
 
@@ -30,7 +31,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     try:
         config = load(file=flags.config, environment=os.environ, flags=_settings(flags))
         os.umask(0o077)
-        with logs.set_up(file=config.node.data_dir / "realignd.log"):
+        folder = config.node.data_dir
+        with native_words_in(folder / NATIVE_LOG), logs.set_up(file=folder / "realignd.log"):
             asyncio.run(_serve(config))
     except RealignError as error:
         sys.stderr.write(f"realignd: {error}\n")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import structlog
@@ -18,18 +19,23 @@ from realign_daemon.cluster.view import ClusterView
 from realign_daemon.config import Config
 from realign_daemon.curation.assignment import JobNode
 from realign_daemon.curation.computations import Computations
-from realign_daemon.curation.custody import Cluster, Custody
+from realign_daemon.curation.custody import Custody
 from realign_daemon.curation.data_sets import DataSets
 from realign_daemon.curation.endings import Endings
 from realign_daemon.curation.freezing import freeze
 from realign_daemon.curation.jobs import Jobs
 from realign_daemon.curation.output import Output
+from realign_daemon.curation.relief import Cluster
 from realign_daemon.curation.replicas import Replicas
 from realign_daemon.curation.spec import files_of
 from realign_daemon.decision.decisions import Decisions
 from realign_daemon.decision.store import DecisionStore
-from realign_daemon.engine.api import Engine
+from realign_daemon.endpoints.asking import Asking
+from realign_daemon.endpoints.endpoints import Endpoints
+from realign_daemon.endpoints.routing_engine import RoutingEngine
+from realign_daemon.engine.api import Engine, LocalModel
 from realign_daemon.footing import VERSION, stand
+from realign_daemon.grouping import Grouping
 from realign_daemon.guard import Guard
 from realign_daemon.host.benchmark import Benchmarks
 from realign_daemon.host.machine import REFRESH_S, Machine
@@ -42,7 +48,10 @@ from realign_daemon.journal.entries import Ref
 from realign_daemon.journal.kinds import KINDS
 from realign_daemon.journal.replicator import Replicator
 from realign_daemon.keeping import Keeping
+from realign_daemon.models.offers import Offers
+from realign_daemon.models.users import Users
 from realign_daemon.platform import Platform
+from realign_daemon.rpc.caller import caller
 from realign_daemon.rpc.cluster_servicer import ClusterServicer
 from realign_daemon.rpc.curation_servicer import CurationServicer
 from realign_daemon.rpc.decision_link import DecisionLink
@@ -51,6 +60,7 @@ from realign_daemon.rpc.homes import Routes
 from realign_daemon.rpc.host_servicer import HostServicer
 from realign_daemon.rpc.job_convert import progress_of
 from realign_daemon.rpc.journal_servicer import JournalServicer
+from realign_daemon.rpc.link_survey import LinkSurvey
 from realign_daemon.rpc.neighbours import Neighbours
 from realign_daemon.rpc.server import AddToServer
 from realign_daemon.rpc.sources import Sources
@@ -98,19 +108,47 @@ class Node:
             blobs = BlobStore(data_dir / "blobs")
             worker = platform.worker()
             stack.push_async_callback(worker.close)
-            engine = platform.engine(config, blobs, lambda: machine.spare_bytes())  # noqa: PLW0108 - it is made below
+            own_engine = platform.engine(config, blobs, lambda: machine.spare_bytes())  # noqa: PLW0108 - it is made below
+            endpoints = Endpoints(
+                config.engine.endpoints, environment=platform.environment, clock=self._clock, chance=platform.chance
+            )
+            grouping = Grouping(
+                config,
+                platform,
+                own=RoutingEngine(own_engine, endpoints, self._clock),
+                blobs=blobs,
+                find=lambda name: machine.find(name),  # noqa: PLW0108 - as above
+                spare_bytes=lambda: machine.spare_bytes(),  # noqa: PLW0108 - as above
+                name_of=lambda node: neighbours.name_of(node),  # noqa: PLW0108 - as above
+                channel=lambda node: neighbours.node_channel(node),  # noqa: PLW0108 - as above
+            )
+            engine = grouping.engine
             stack.push_async_callback(engine.close)
             pause, sleep = Pause(data_dir, self._clock), SleepWatch(self._clock)
             machine: Machine = self._machine(
-                identity, engine, pause=pause, sleep=sleep, is_working=lambda: executor.is_working
+                identity,
+                engine,
+                pause=pause,
+                sleep=sleep,
+                is_working=lambda: executor.is_working or bool(grouping.berth.serves()),
+                serves=grouping.berth.serves,
+                endpoint_models=lambda: endpoints.models,
             )
             await machine.start()
             discovery = platform.discovery(
                 lambda: guard.announcement(),  # noqa: PLW0108 - there is no guard yet
                 addresses=lambda: platform.own_addresses(server.address),
             )
-            view = footing.view(server, discovery, facts=machine.facts, jobs=lambda: self._digests(jobs, identity))
-            neighbours = Neighbours(view)
+            view = footing.view(
+                server,
+                discovery,
+                facts=lambda: replace(machine.facts(), links=survey.links()),
+                jobs=lambda: self._digests(jobs, identity),
+            )
+            neighbours: Neighbours = Neighbours(view)
+            survey = LinkSurvey(
+                node=identity.node, others=neighbours.other_nodes, channel=view.channel, clock=self._clock
+            )
             links = WorkLinks(node_id=identity.node, channel=lambda node: view.channel(NodeId(node)), blobs=blobs)
             keeping = Keeping(node=identity.node, config=config, blobs=blobs, neighbours=neighbours, clock=self._clock)
             replicator = keeping.replicator(journal, links, machine)
@@ -123,20 +161,22 @@ class Node:
                 blobs=blobs,
                 clock=self._clock,
                 fetch_blob=links.fetch_blob,
+                node_name=config.node.name,
             )
             wakelock = platform.wakelock(self._clock.continuous)
             stack.push_async_callback(wakelock.close)
+            occupation = grouping.occupation(executor, machine.objection)
             steward = Steward(
                 host=machine,
                 pause=pause,
                 sleep=sleep,
-                work=executor,
+                work=occupation,
                 memory=engine,
                 lock=wakelock,
                 clock=self._clock,
                 woke=discovery.wake,
             )
-            computations = Computations(worker, ledger)
+            computations = Computations(worker, ledger, self._clock)
             store = DecisionStore(database, noted=noted_decision)
             decisions, endings = self._deciding(identity, store, ledger, neighbours)
             job_node = JobNode(
@@ -159,11 +199,21 @@ class Node:
                 freeze=lambda roles: freeze(roles, machine.find, blobs),
                 work=platform.work,
                 random_bytes=platform.random_bytes,
+                reopen=endpoints.reopen,
+            )
+            asking = Asking(
+                endpoints,
+                hosts=config.engine.endpoint_hosts,
+                role=lambda: caller().role,
+                is_known=lambda name: any(
+                    holding.name == name for colleague in neighbours.alive() for holding in colleague.holdings
+                ),
             )
             jobs = Jobs(job_node, max_queued=config.limits.queued_jobs, max_units=config.limits.units_per_job)
             await jobs.load()
             custody = self._custody(job_node, jobs, decisions, view, neighbours)
             staging, files, sources = keeping.files(links)
+            models, offers = keeping.models(machine, Users(ledger, jobs.all), platform.worker, trust)
             services = self._services(
                 view=view,
                 machine=machine,
@@ -175,6 +225,8 @@ class Node:
                 replicator=replicator,
                 trust=trust,
                 custody=custody,
+                offers=offers,
+                asking=asking,
             )
             guard: Guard = Guard(
                 config,
@@ -192,6 +244,10 @@ class Node:
                 *guard.services,
                 HostServicer(steward, machine.facts).add_to,
                 files.add_to,
+                models.add_to,
+                grouping.servicer(
+                    occupation, refusal=machine.reason_to_refuse, is_wanted=lambda: executor.is_wanted
+                ).add_to,
                 JournalServicer(journal).add_to,
                 DecisionServicer(store).add_to,
                 keeping.housekeeping(database, staging, trust).add_to,
@@ -209,6 +265,8 @@ class Node:
                     "uploads": staging.run(),
                     "burials": Burials(database, bury=jobs.bury, clock=self._clock).run(),
                     "machine": self._look_around(machine, steward, ledger),
+                    "links": survey.run(),
+                    "endpoints": endpoints.run(),
                 }
                 for name, loop in loops.items():
                     tasks.create_task(loop, name=name)
@@ -224,6 +282,8 @@ class Node:
         pause: Pause,
         sleep: SleepWatch,
         is_working: Callable[[], bool],
+        serves: Callable[[], str],
+        endpoint_models: Callable[[], tuple[LocalModel, ...]],
     ) -> Machine:
         config, clock, senses = self._config, self._clock, self._platform.senses
         return Machine(
@@ -244,6 +304,8 @@ class Node:
             pause=pause,
             sleep=sleep,
             is_working=is_working,
+            serves=serves,
+            endpoint_models=endpoint_models,
             senses=senses,
         )
 
@@ -308,11 +370,14 @@ class Node:
         replicator: Replicator,
         trust: Trust,
         custody: Custody,
+        offers: Offers,
+        asking: Asking,
     ) -> tuple[AddToServer, ...]:
         routes = Routes(
             leader=neighbours.leader_channel,
             home_of=neighbours.home_channel,
             others=neighbours.other_channels,
+            channel=neighbours.node_channel,
             own=trust.spki,
         )
         curation = CurationServicer(
@@ -330,6 +395,8 @@ class Node:
                 copies=lambda job_id: replicator.copies(Ref(kind="job", ref=job_id), within_s=COPY_WAIT_S),
             ),
             custody=custody,
+            completed=offers.completed,
+            asking=asking.completed,
         )
 
         async def bench(model: str, force: bool) -> AsyncIterator[BenchProgress]:  # noqa: FBT001 - the servicer's own

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import random
 import secrets
 from collections.abc import Callable, Mapping
@@ -17,14 +18,17 @@ from realign_daemon.curation.computations import Calls
 from realign_daemon.curation.run import WORK
 from realign_daemon.curation.stages.work import Work
 from realign_daemon.engine.api import Blobs, Engine
-from realign_daemon.engine.models import LocalModels
+from realign_daemon.engine.models import LocalModels, lm_studio_folders
 from realign_daemon.engine.supervisor import EngineSettings, EngineSupervisor
+from realign_daemon.groups.berth import StartProcess
+from realign_daemon.groups.starter import Starter
 from realign_daemon.guard import ANY_PORT
 from realign_daemon.host.disk_room import REPLICAS_FLOOR_BYTES
 from realign_daemon.host.machine import Shelf
 from realign_daemon.host.senses import SENSES, Senses
 from realign_daemon.host.steward import Memory
 from realign_daemon.host.wakelock import Wakelock
+from realign_daemon.models.store import MODELS
 from realign_daemon.rpc.server import Server
 from realign_daemon.rpc.tls import Dialler
 from realign_daemon.trust.trust import Trust
@@ -69,17 +73,26 @@ def _database(data_dir: Path, ballast: Ballast) -> Database:
 
 
 def _engine(config: Config, blobs: Blobs, free_bytes: Callable[[], int]) -> NodeEngine:
-    settings = EngineSettings(
+    return EngineSupervisor(blobs, config.node.data_dir / "cache", _engine_settings(config), free_bytes=free_bytes)
+
+
+def _engine_settings(config: Config) -> EngineSettings:
+    return EngineSettings(
         env=config.engine.env,
         duty_fraction=config.engine.duty_fraction,
         stall_timeout_s=config.engine.watchdog_s,
         idle_unload_s=config.engine.idle_unload_s,
     )
-    return EngineSupervisor(blobs, config.node.data_dir / "cache", settings, free_bytes=free_bytes)
+
+
+def _start_rank(config: Config) -> StartProcess:
+    return Starter(config.node.data_dir / "cache", _engine_settings(config))
 
 
 def _models(config: Config) -> Shelf:
-    return LocalModels(config.models.dirs, config.node.data_dir / "models.json")
+    own = config.node.data_dir / MODELS
+    dirs = (own, *config.models.dirs, *lm_studio_folders(Path.home()))
+    return LocalModels(dirs, config.node.data_dir / "models.json")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -90,6 +103,7 @@ class Platform:
     random_bytes: Callable[[int], bytes] = secrets.token_bytes  # for ids and tokens, which nobody may guess
     chance: random.Random = field(default_factory=random.Random)  # for waits
     senses: Senses = SENSES
+    environment: Mapping[str, str] = field(default_factory=lambda: os.environ)  # holds the keys of servers
     server: Callable[[Config], Server] = _server
     own_addresses: Callable[[Address], tuple[Address, ...]] = own_addresses  # where others reach who listens there
     dialler: Callable[[Trust, Clock], Dialler] = Dialler
@@ -98,6 +112,7 @@ class Platform:
     database: Callable[[Path, Ballast], Database] = _database
     worker: Callable[[], NodeWorker] = Worker
     engine: Callable[[Config, Blobs, Callable[[], int]], NodeEngine] = _engine
+    start_rank: Callable[[Config], StartProcess] = _start_rank
     models: Callable[[Config], Shelf] = _models
     wakelock: Callable[[Callable[[], float]], Wakelock] = Wakelock
     work: Mapping[DataType, Work] = field(default_factory=lambda: WORK)

@@ -20,7 +20,10 @@ def peak(node: NodeFacts) -> int:
 
 
 def batch_size(model: ModelFacts, node: NodeFacts) -> int:
-    """Sequences to decode together on a node that the model fits; at least 1."""
+    """Sequences to decode together on a node that the model fits, or requests to have in flight; at least 1."""
+    if model.endpoint:
+        known = node.server(model.name)
+        return known.concurrency if known else UNMEASURED_PEAK
     return max(1, min(peak(node), sequences_in(model, node)))
 
 

@@ -11,7 +11,8 @@ from realign_planner.fit import fits, gigabytes
 from realign_planner.models import ModelFacts
 from realign_planner.nodes import ClusterFacts, NodeFacts
 from realign_planner.placement import Groups, Placement, batches, groups
-from realign_planner.plan import Nearest, StrategyName
+from realign_planner.plan import Nearest, PlannedGroup, StrategyName
+from realign_planner.setbacks import NO_BARS, Bars
 from realign_planner.shares import JOIN_FRACTION, joining
 from realign_planner.speed import node_speed
 
@@ -42,18 +43,20 @@ class Choice:
     nearest: Nearest | None = None
 
 
-def choose(model: ModelFacts, nodes: Sequence[NodeFacts], cluster: ClusterFacts) -> Choice:
-    """The placement of a model on these nodes of a cluster.
+def choose(model: ModelFacts, nodes: Sequence[NodeFacts], cluster: ClusterFacts, bars: Bars = NO_BARS) -> Choice:
+    """The placement of a model on these nodes of a cluster; `bars` keep groups that failed from forming again.
 
     Fit first. Where the model fits, the fastest node takes it and every node with at least a quarter of that speed
     joins; a group shards it only from three nodes and for twice the speed. Where it fits no node, the smallest group
     that holds it shards it, the fastest of that size, ties by name.
     """
+    if model.endpoint:
+        return _of_askers(model, nodes, cluster)
     holders = [node for node in nodes if fits(model, node)]
-    sharded = groups(model, nodes, cluster)
-    return (
-        _of_holders(model, holders, nodes, sharded, cluster) if holders else _of_groups(model, nodes, sharded, cluster)
-    )
+    sharded = groups(model, nodes, cluster, bars)
+    if holders:
+        return _of_holders(model, holders, nodes, sharded, cluster)
+    return _of_groups(model, nodes, sharded, cluster, bars)
 
 
 def _of_holders(
@@ -63,7 +66,7 @@ def _of_holders(
     joined = joining(speeds)
     chosen = batches(model, [node for node in holders if node.name in joined], cluster)
     reasons = [_held(model, node) for node in nodes]
-    best = max(sharded.placements, key=_by_speed, default=None)
+    best = sharded.next or max(sharded.placements, key=_by_speed, default=None)
     if (
         best is not None
         and len(nodes) >= SHARDING_NODES
@@ -84,13 +87,30 @@ def _of_holders(
     return Choice(model=model, placement=chosen, standby=left_out, reasons=tuple(reasons), rejected=rejected)
 
 
-def _of_groups(model: ModelFacts, nodes: Sequence[NodeFacts], sharded: Groups, cluster: ClusterFacts) -> Choice:
+def _of_askers(model: ModelFacts, nodes: Sequence[NodeFacts], cluster: ClusterFacts) -> Choice:
+    """A server's model: it needs no memory, and every node that may ask the server does, at its own pace."""
+    if not nodes:
+        reason = f"No node that takes work gets answers from {model.endpoint}."
+        return Choice(model=model, placement=None, standby=(), reasons=(reason,), rejected=())
+    chosen = batches(model, nodes, cluster)
+    reasons: list[str] = []
+    for node in chosen.nodes:
+        known = node_speed(model, next(one for one in nodes if one.name == node.name), cluster.nodes)
+        speed = f"{known.examples_per_s:.3g} examples/s at concurrency {node.batch_size}"
+        said = f"measured {speed}" if known.basis == "measured" else f"taken for {speed} until it is measured"
+        reasons.append(f"Engine {model.endpoint}, asked from {node.name}: {said}.")
+    return Choice(model=model, placement=chosen, standby=(), reasons=tuple(reasons), rejected=())
+
+
+def _of_groups(
+    model: ModelFacts, nodes: Sequence[NodeFacts], sharded: Groups, cluster: ClusterFacts, bars: Bars
+) -> Choice:
     reasons = [_held(model, node) for node in nodes]
     singles = tuple(
         Rejected(strategy="single_machine", nodes=(node.name,), placement=None, because=_short_of(model, node))
         for node in nodes
     )
-    chosen = min(
+    chosen = sharded.next or min(
         sharded.placements,
         key=lambda placement: (len(placement.nodes), -placement.examples_per_s, placement.names),
         default=None,
@@ -100,7 +120,7 @@ def _of_groups(model: ModelFacts, nodes: Sequence[NodeFacts], sharded: Groups, c
             names = tuple(node.name for node in nodes)
             reasons.append(f"No group of nodes can share it: {sharded.misfit.reason}.")
             singles += (Rejected(strategy="sharded", nodes=names, placement=None, because=sharded.misfit.reason),)
-        nearest = _nearest(model, nodes, cluster)
+        nearest = _nearest(model, nodes, cluster, bars)
         reasons.append(nearest.text)
         return Choice(
             model=model, placement=None, standby=(), reasons=tuple(reasons), rejected=singles, nearest=nearest
@@ -119,12 +139,12 @@ def _of_groups(model: ModelFacts, nodes: Sequence[NodeFacts], sharded: Groups, c
     )
 
 
-def _nearest(model: ModelFacts, nodes: Sequence[NodeFacts], cluster: ClusterFacts) -> Nearest:
+def _nearest(model: ModelFacts, nodes: Sequence[NodeFacts], cluster: ClusterFacts, bars: Bars) -> Nearest:
     """The most bits at which the model would fit, else the memory that is missing."""
     for bits in LOWER_BITS:
         if bits >= model.bits or not nodes:
             continue
-        smaller = choose_quietly(model.at_bits(bits), nodes, cluster)
+        smaller = choose_quietly(model.at_bits(bits), nodes, cluster, bars)
         if smaller is not None:
             needed = model.at_bits(bits).needed_bytes()
             where = _and(smaller.names)
@@ -141,12 +161,14 @@ def _nearest(model: ModelFacts, nodes: Sequence[NodeFacts], cluster: ClusterFact
     return Nearest(kind="memory", bits=model.bits, bytes=needed, strategy=None, nodes=(), text=text)
 
 
-def choose_quietly(model: ModelFacts, nodes: Sequence[NodeFacts], cluster: ClusterFacts) -> Placement | None:
+def choose_quietly(
+    model: ModelFacts, nodes: Sequence[NodeFacts], cluster: ClusterFacts, bars: Bars
+) -> Placement | None:
     """The placement that `choose` would take, without a search for what else would fit."""
     if any(fits(model, node) for node in nodes):
-        return choose(model, nodes, cluster).placement
+        return choose(model, nodes, cluster, bars).placement
     return min(
-        groups(model, nodes, cluster).placements,
+        groups(model, nodes, cluster, bars).placements,
         key=lambda placement: (len(placement.nodes), placement.names),
         default=None,
     )
@@ -224,10 +246,8 @@ def _joined(chosen: Placement, left_out: tuple[str, ...], speeds: dict[str, floa
 
 def _layout(chosen: Placement, nodes: Sequence[NodeFacts]) -> list[str]:
     facts = {node.name: node for node in nodes}
-    if chosen.strategy == "sharded":
-        parts = ", ".join(f"{node.name} {node.share:.0%}" for node in chosen.nodes)
-        link = "an RDMA link joins them" if chosen.backend == "jaccl" else "no RDMA link joins all of them"
-        return [f"Weights are split as {chosen.parallelism} parts ({parts}) over {chosen.backend}: {link}."]
+    if chosen.group is not None:
+        return _group_layout(chosen.group)
     reasons: list[str] = []
     for node in chosen.nodes:
         best = peak(facts[node.name])
@@ -237,6 +257,31 @@ def _layout(chosen: Placement, nodes: Sequence[NodeFacts]) -> list[str]:
         )
         reasons.append(f"{node.name} decodes {node.batch_size} sequences together: {limit}.")
     return reasons
+
+
+def _group_layout(group: PlannedGroup) -> list[str]:
+    cost = group.cost
+    link = "an RDMA link joins them" if group.backend == "jaccl" else "no RDMA link that may be used joins all of them"
+    if group.parallelism == "tensor":
+        parts = ", ".join(f"{node.name} {node.share:.0%} of every layer" for node in group.ranks)
+    else:
+        parts = ", ".join(
+            f"{node.name} layers {node.layers[0]} to {node.layers[1]}" for node in group.ranks if node.layers
+        )
+    assumed = "measured" if cost.link_basis == "measured" else "assumed, for it was not measured"
+    step = (
+        f"A token of {cost.batch_size} sequences takes {_milliseconds(cost.compute_s + cost.waiting_s)}: "
+        f"{_milliseconds(cost.compute_s)} of compute and {cost.collectives} messages of "
+        f"{_milliseconds(cost.message_s)} each, at a latency of {cost.latency_s * 1e6:.0f} us ({assumed})."
+    )
+    return [
+        f"Weights are split as {group.parallelism} parts ({parts}) over {group.backend}: {link}.",
+        step,
+    ]
+
+
+def _milliseconds(seconds: float) -> str:
+    return f"{seconds * 1e3:.3g} ms"
 
 
 def _and(names: Sequence[str]) -> str:

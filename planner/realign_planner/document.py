@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from realign_planner.plan import Alternative, Nearest, Plan, PlannedModel, Prediction
+from realign_planner.plan import Alternative, Nearest, Plan, PlannedGroup, PlannedModel, PlannedTraining, Prediction
 
 
 def plan_document(plan: Plan) -> dict[str, object]:
@@ -38,6 +38,8 @@ def plan_document(plan: Plan) -> dict[str, object]:
         "standby": list(plan.standby),
         "backend": plan.backend,
         "parallelism": plan.parallelism,
+        "group": plan.models[0].group and _group(plan.models[0].group),
+        "training": plan.training and _training(plan.training),
         "count": plan.count,
         "predicted": None if plan.predicted is None else _prediction(plan.predicted),
         "reasons": list(plan.reasons),
@@ -57,6 +59,50 @@ def _model(model: PlannedModel) -> dict[str, object]:
         "bits": model.bits,
         "bytes": model.bytes,
         "on_nodes": list(model.on_nodes),
+        "endpoint": model.endpoint or None,
+        "strategy": model.strategy,
+        "group": model.group and _group(model.group),
+    }
+
+
+def _group(group: PlannedGroup) -> dict[str, object]:
+    cost = group.cost
+    return {
+        "backend": group.backend,
+        "parallelism": group.parallelism,
+        "examples_per_s": group.examples_per_s,
+        "ranks": [
+            {
+                "rank": place,
+                "node": rank.name,
+                "share": rank.share,
+                "layers": rank.layers and list(rank.layers),
+                "bytes": rank.bytes,
+            }
+            for place, rank in enumerate(group.ranks)
+        ],
+        "step": {
+            "batch_size": cost.batch_size,
+            "compute_s": cost.compute_s,
+            "waiting_s": cost.waiting_s,
+            "collectives": cost.collectives,
+            "message_s": cost.message_s,
+        },
+        "link": {"latency_s": cost.latency_s, "bytes_per_s": cost.bytes_per_s, "basis": cost.link_basis},
+    }
+
+
+def _training(training: PlannedTraining) -> dict[str, object]:
+    return {
+        "stage": training.stage,
+        "nodes": list(training.nodes),
+        "backend": training.backend,
+        "examples_per_s": training.examples_per_s,
+        "alone_s": training.alone_s,
+        "group_s": training.group_s,
+        "gain": training.gain,
+        "gradient_bytes": training.gradient_bytes,
+        "because": training.because,
     }
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import accumulate
 
 from realign_planner.models import ModelFacts
 from realign_planner.nodes import NodeFacts
@@ -16,6 +17,7 @@ class GroupFit:
 
     parallelism: Parallelism
     shares: tuple[float, ...]
+    layers: tuple[tuple[int, int], ...]  # of each: the first and the last that it has, or has a part of; from 1
     sequences: int  # that fit with their cache, at least 1
 
 
@@ -52,7 +54,12 @@ def fit_group(model: ModelFacts, members: Sequence[NodeFacts]) -> GroupFit | Mis
     if not obstacle:
         if model.needed_bytes() <= size * smallest.available_bytes:
             sequences = (size * smallest.available_bytes - model.weight_bytes) // max(1, model.kv_bytes())
-            return GroupFit(parallelism="tensor", shares=(1 / size,) * size, sequences=sequences)
+            return GroupFit(
+                parallelism="tensor",
+                shares=(1 / size,) * size,
+                layers=((1, model.layers),) * size,
+                sequences=sequences,
+            )
         obstacle = f"an equal share of {gigabytes(model.needed_bytes() // size)} does not fit {smallest.name}"
     if model.supports_pipeline is False:
         return Misfit(reason=f"{obstacle}, and {model.name} cannot run as pipeline stages")
@@ -62,6 +69,7 @@ def fit_group(model: ModelFacts, members: Sequence[NodeFacts]) -> GroupFit | Mis
     return GroupFit(
         parallelism="pipeline",
         shares=tuple(count / model.layers for count in layers),
+        layers=_from_the_end(layers),
         sequences=min(
             (node.available_bytes * model.layers // count - model.weight_bytes) // max(1, model.kv_bytes())
             for node, count in zip(members, layers, strict=True)
@@ -82,6 +90,12 @@ def _stage_layers(model: ModelFacts, members: Sequence[NodeFacts]) -> list[int] 
             return None
         layers[max(room, key=lambda index: (holds[index] - layers[index], -index))] += 1
     return layers if min(layers) > 0 else None
+
+
+def _from_the_end(layers: Sequence[int]) -> tuple[tuple[int, int], ...]:
+    """Which layers so many are: the first member has the last ones, as MLX's pipelines have it."""
+    ends = list(accumulate(reversed(layers)))
+    return tuple((end - count + 1, end) for end, count in zip(reversed(ends), layers, strict=True))
 
 
 def _tensor_obstacle(model: ModelFacts, size: int) -> str:

@@ -25,6 +25,7 @@ class ConfigFacts:
     tensor: bool | None
     pipeline: bool | None
     templates: str
+    endpoint: str = ""  # URL of the server that has the model; empty where nodes hold it
 
 
 def read_config(config: Mapping[str, object]) -> ConfigFacts:
@@ -35,7 +36,9 @@ def read_config(config: Mapping[str, object]) -> ConfigFacts:
     inner = config.get("text_config")
     shape = _Shape({**config, **cast("Mapping[str, object]", inner)} if isinstance(inner, Mapping) else config)
     totals = shape.parameters()
-    tensor, pipeline = SPLITS_BY_MODEL_TYPE.get(str(config.get("model_type", "")), (None, None))
+    model_type = config.get("model_type")
+    unlisted = (None, None) if model_type is None else (False, False)
+    tensor, pipeline = SPLITS_BY_MODEL_TYPE.get(str(model_type), unlisted)
     templates = config.get("realign_templates")
     return ConfigFacts(
         params_b=totals[0] / 1e9 if totals else None,

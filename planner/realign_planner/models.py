@@ -55,10 +55,13 @@ class ModelFacts:
     supports_tensor: bool | None = None  # None: unknown
     supports_pipeline: bool | None = None
     templates: str = "standard"
+    endpoint: str = ""  # URL of the server that has it: nodes ask for it, and hold nothing
 
     @property
     def weight_bytes(self) -> int:
-        """Bytes of the weights; quantised ones carry their scales (4 bits cost 4.5)."""
+        """Bytes of the weights; quantised ones carry their scales (4 bits cost 4.5). None of a server's are here."""
+        if self.endpoint:
+            return 0
         bits = self.bits + (GROUP_OVERHEAD_BITS if self.bits in QUANTISED_BITS else 0)
         return ceil(round(self.params_b * 1e9) * bits / 8)
 
@@ -76,7 +79,7 @@ class ModelFacts:
 
 
 def describe(
-    name: str, *, bits: int | None = None, config: Mapping[str, object] | None = None
+    name: str, *, bits: int | None = None, config: Mapping[str, object] | ConfigFacts | None = None
 ) -> ModelFacts | UnknownModel:
     """What is known of a model from its name and, where given, its config.json.
 
@@ -86,7 +89,9 @@ def describe(
     """
     if bits is not None and bits not in KNOWN_BITS:
         return UnknownModel(name=name, message=f"{bits} is no weight width; give --bits as one of {_list(KNOWN_BITS)}.")
-    facts = read_config(config) if config is not None else None
+    facts = config if config is None or isinstance(config, ConfigFacts) else read_config(config)
+    if facts is not None and facts.endpoint:
+        return _at_endpoint(name, facts)
     if name.strip().lower() == POCKET:
         return _pocket(bits, facts)
     series = series_of(name)
@@ -140,6 +145,21 @@ def _facts(
         supports_tensor=tensor,
         supports_pipeline=pipeline,
         templates=config.templates if config is not None else "standard",
+    )
+
+
+def _at_endpoint(name: str, config: ConfigFacts) -> ModelFacts:
+    """What a server has: its size is for people only, 0 where its name does not tell."""
+    return ModelFacts(
+        name=name.strip(),
+        repo=None,
+        params_b=config.params_b or 0.0,
+        active_params_b=config.active_params_b or 0.0,
+        bits=config.bits or DEFAULT_BITS,
+        layers=0,
+        kv_values=0,
+        templates=config.templates,
+        endpoint=config.endpoint,
     )
 
 

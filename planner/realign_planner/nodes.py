@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from realign_planner.plan import Backend, Basis
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SpeedMeasurement:
@@ -12,6 +14,15 @@ class SpeedMeasurement:
     params_b: float  # parameters read for one token (the active ones of a mixture of experts), 1e9
     examples_per_s: float
     model: str | None = None  # None: any model of this size
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ServerMeasurement:
+    """Examples a second of a model that a node asks a server for, at the best number of requests in flight."""
+
+    model: str
+    examples_per_s: float
+    concurrency: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,10 +48,15 @@ class NodeFacts:
     bandwidth: float | None = None  # bytes a second read by a matrix-vector product
     peak_batch_size: int | None = None
     measured: tuple[SpeedMeasurement, ...] = ()
+    servers: tuple[ServerMeasurement, ...] = ()
     duty_fraction: float = 1.0  # share of the time that the engine may work, 0..1
     portable: bool = False
     paused: bool = False
     on_disk: tuple[ModelOnDisk, ...] | None = None  # None: unknown, as in a cluster file
+
+    def server(self, model: str) -> ServerMeasurement | None:
+        """What was measured of a model that the node asks a server for; None where nobody did."""
+        return next((one for one in self.servers if one.model.lower() == model.lower()), None)
 
     @property
     def available_bytes(self) -> int:
@@ -56,6 +72,7 @@ class Link:
     kind: str  # free text; one that contains "rdma" carries JACCL
     latency_s: float
     bytes_per_s: float
+    basis: Basis = "measured"  # the figures; those of a cluster file count as measured
 
     def joins(self, one: str, other: str) -> bool:
         """Whether this link connects these two nodes."""
@@ -75,7 +92,7 @@ class ClusterFacts:
     nodes: tuple[NodeFacts, ...]
     links: tuple[Link, ...] = ()
 
-    def link(self, one: str, other: str) -> Link | None:
-        """The link with the lowest latency between two nodes, or None where none is described."""
-        joining = [link for link in self.links if link.joins(one, other)]
+    def link(self, one: str, other: str, backend: Backend) -> Link | None:
+        """The link with the lowest latency that a backend can use between two nodes, or None where none is known."""
+        joining = [link for link in self.links if link.joins(one, other) and link.is_rdma == (backend == "jaccl")]
         return min(joining, key=lambda link: (link.latency_s, -link.bytes_per_s, link.kind), default=None)

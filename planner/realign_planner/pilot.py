@@ -8,6 +8,7 @@ from typing import Any, Final, Literal
 
 from realign_planner.estimate import RANGES
 from realign_planner.stage import Stage
+from realign_planner.volume import Volume
 
 Basis = Literal["measured", "expected from the plan"]
 
@@ -32,7 +33,7 @@ class Forecast:
 
 
 def forecast(
-    stages: Sequence[Stage], *, rows: int, predicted: Sequence[Mapping[str, Any]], paces: Mapping[str, Pace]
+    stages: Sequence[Stage], *, volume: Volume, predicted: Sequence[Mapping[str, Any]], paces: Mapping[str, Pace]
 ) -> Forecast:
     """Expected seconds of each stage with their range: measured where the pilot computed enough, else the plan's.
 
@@ -42,7 +43,7 @@ def forecast(
     """
     planned = {stage["stage"]: float(stage["expected_s"]) for stage in predicted}
     measured = {
-        stage.name: pace.seconds / pace.units * _units(stage, rows)
+        stage.name: pace.seconds / pace.units * _units(stage, volume)
         for stage in stages
         if stage.operations
         and not stage.trains
@@ -52,9 +53,9 @@ def forecast(
     expected_by_plan = sum(planned.get(name, 0.0) for name in measured)
     factor = sum(measured.values()) / expected_by_plan if expected_by_plan else 1.0
     estimates = tuple(
-        _estimate(stage, rows, measured[stage.name], "measured")
+        _estimate(stage, volume, measured[stage.name], "measured")
         if stage.name in measured
-        else _estimate(stage, rows, planned.get(stage.name, 0.0) * factor, "expected from the plan")
+        else _estimate(stage, volume, planned.get(stage.name, 0.0) * factor, "expected from the plan")
         for stage in stages
     )
     return Forecast(
@@ -64,15 +65,15 @@ def forecast(
     )
 
 
-def _units(stage: Stage, rows: int) -> int:
-    return sum(operation.units(rows) for operation in stage.operations)
+def _units(stage: Stage, volume: Volume) -> int:
+    return sum(operation.units(volume) for operation in stage.operations)
 
 
-def _estimate(stage: Stage, rows: int, expected_s: float, basis: Basis) -> dict[str, Any]:
+def _estimate(stage: Stage, volume: Volume, expected_s: float, basis: Basis) -> dict[str, Any]:
     fastest, slowest = RANGES["measured" if basis == "measured" else "prior"]
     return {
         "stage": stage.name,
-        "units": _units(stage, rows),
+        "units": _units(stage, volume),
         "expected_s": expected_s,
         "low_s": expected_s * fastest,
         "high_s": expected_s * slowest,

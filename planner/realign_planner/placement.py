@@ -11,7 +11,16 @@ from realign_planner.batching import batch_size, group_batch_size
 from realign_planner.fit import GroupFit, Misfit, fit_group
 from realign_planner.models import ModelFacts
 from realign_planner.nodes import ClusterFacts, NodeFacts
-from realign_planner.plan import Backend, Basis, Parallelism, PlannedNode, StrategyName
+from realign_planner.plan import (
+    Backend,
+    Basis,
+    Parallelism,
+    PlannedGroup,
+    PlannedNode,
+    StepCost,
+    StrategyName,
+)
+from realign_planner.setbacks import NO_BARS, Bars
 from realign_planner.shares import split
 from realign_planner.speed import group_speed, node_speed
 
@@ -30,6 +39,21 @@ class Placement:
     examples_per_s: float
     training_examples_per_s: float
     basis: Basis
+    templates: str  # prompt template set of the model
+    cost: StepCost | None = None  # of a sharded group
+
+    @property
+    def group(self) -> PlannedGroup | None:
+        """The group that holds the model together; None where each node holds all of it."""
+        if self.backend is None or self.parallelism is None or self.cost is None:
+            return None
+        return PlannedGroup(
+            backend=self.backend,
+            parallelism=self.parallelism,
+            ranks=self.nodes,
+            examples_per_s=self.examples_per_s,
+            cost=self.cost,
+        )
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -61,26 +85,35 @@ def batches(model: ModelFacts, members: Sequence[NodeFacts], cluster: ClusterFac
         examples_per_s=sum(speed.examples_per_s for speed in speeds.values()),
         training_examples_per_s=max(speed.examples_per_s for speed in speeds.values()),
         basis="measured" if all(speed.basis == "measured" for speed in speeds.values()) else "prior",
+        templates=model.templates,
     )
 
 
-def group(model: ModelFacts, members: Sequence[NodeFacts], cluster: ClusterFacts) -> Placement | Misfit:
-    """The model split over the members, fastest first, ties by name."""
+def group(
+    model: ModelFacts, members: Sequence[NodeFacts], cluster: ClusterFacts, bars: Bars = NO_BARS
+) -> Placement | Misfit:
+    """The model split over the members, fastest first, ties by name, as far as nothing bars them."""
     pace = {node.name: node_speed(model, node, cluster.nodes).examples_per_s for node in members}
     ordered = sorted(members, key=lambda node: (-pace[node.name], node.name))
+    names = [node.name for node in ordered]
     layout = fit_group(model, ordered)
     if isinstance(layout, Misfit):
         return layout
+    chosen = backend(names, cluster, bars)
+    if chosen is None:
+        return Misfit(reason=f"a group of {', '.join(sorted(names))} was lost a short while ago")
     size = group_batch_size(layout, ordered)
-    speed = group_speed(model, layout, ordered, batch_size=size, cluster=cluster)
+    speed = group_speed(model, layout, ordered, backend=chosen, batch_size=size, cluster=cluster)
     return Placement(
         strategy="sharded",
         nodes=_ranks(model, layout, ordered, size),
-        backend=backend(ordered, cluster),
+        backend=chosen,
         parallelism=layout.parallelism,
         examples_per_s=speed.examples_per_s,
         training_examples_per_s=speed.examples_per_s,
         basis=speed.basis,
+        templates=model.templates,
+        cost=speed.cost,
     )
 
 
@@ -92,16 +125,20 @@ def _ranks(model: ModelFacts, layout: GroupFit, ordered: Sequence[NodeFacts], si
             batch_size=size,
             examples_per_s=None,
             bytes=int(share * model.needed_bytes(size)),
+            layers=layers,
         )
-        for node, share in zip(ordered, layout.shares, strict=True)
+        for node, share, layers in zip(ordered, layout.shares, layout.layers, strict=True)
     )
 
 
-def backend(members: Sequence[NodeFacts], cluster: ClusterFacts) -> Backend:
-    """JACCL where an RDMA link joins every pair of members (it needs a full mesh), else the TCP ring."""
-    pairs = combinations((node.name for node in members), 2)
-    meshed = all(any(link.joins(one, other) and link.is_rdma for link in cluster.links) for one, other in pairs)
-    return "jaccl" if meshed else "ring"
+def backend(members: Sequence[str], cluster: ClusterFacts, bars: Bars = NO_BARS) -> Backend | None:
+    """JACCL where an RDMA link joins every pair of members (it needs a full mesh), else the TCP ring.
+
+    None where these members are barred with whatever they could use.
+    """
+    meshed = all(cluster.link(one, other, "jaccl") is not None for one, other in combinations(members, 2))
+    able: tuple[Backend, ...] = ("jaccl", "ring") if meshed else ("ring",)
+    return next((one for one in able if bars.allows(members, one)), None)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -110,9 +147,10 @@ class Groups:
 
     placements: tuple[Placement, ...]
     misfit: Misfit | None
+    next: Placement | None = None  # that comes before all others, see setbacks.Bars
 
 
-def groups(model: ModelFacts, nodes: Sequence[NodeFacts], cluster: ClusterFacts) -> Groups:
+def groups(model: ModelFacts, nodes: Sequence[NodeFacts], cluster: ClusterFacts, bars: Bars = NO_BARS) -> Groups:
     """The sharded placements over two or more of the nodes.
 
     Looks at every group of at most LARGEST_GROUP among the CONSIDERED_FOR_GROUPS nodes with the most memory.
@@ -122,9 +160,10 @@ def groups(model: ModelFacts, nodes: Sequence[NodeFacts], cluster: ClusterFacts)
     misfit: Misfit | None = None
     for count in range(2, min(len(considered), LARGEST_GROUP) + 1):
         for members in combinations(considered, count):
-            placement = group(model, members, cluster)
+            placement = group(model, members, cluster, bars)
             if isinstance(placement, Placement):
                 found.append(placement)
             elif misfit is None or members == tuple(considered[:count]):
                 misfit = placement
-    return Groups(placements=tuple(found), misfit=None if found else misfit)
+    following = next((one for one in found if (frozenset(one.names), one.backend) == bars.next), None)
+    return Groups(placements=tuple(found), misfit=None if found else misfit, next=following)

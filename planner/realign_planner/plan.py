@@ -27,6 +27,8 @@ class PlanRequest:
     judges: tuple[str, ...] = ()  # beside that one, each asked the same
     bits: int | None = None
     count: int | None = None  # rows wanted
+    passages: int | None = None  # that the sources hold; None: nobody knows yet
+    samples: int | None = None  # of a question or a problem, where the workflow takes several
     nodes: tuple[str, ...] = ()  # empty: all
     exclude_nodes: tuple[str, ...] = ()
     until: str | None = None  # last stage to run
@@ -50,6 +52,65 @@ class PlannedNode:
     batch_size: int
     examples_per_s: float | None  # on its own; None in a sharded group, where only the whole has a speed
     bytes: int  # weights and KV cache that it is promised to hold
+    layers: tuple[int, int] | None = None  # of a rank: the first and the last, from 1; None outside a group
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StepCost:
+    """What a sharded group is assumed to need for one step: one token of every sequence of its batch."""
+
+    batch_size: int
+    compute_s: float  # tensor: of the slowest rank; pipeline: of all stages, one after the other
+    collectives: int
+    message_s: float  # one of them: latency, synchronisation and transfer
+    latency_s: float  # of the slowest link
+    bytes_per_s: float  # likewise
+    link_basis: Basis  # prior where a link was not measured
+
+    @property
+    def waiting_s(self) -> float:
+        """What the ranks wait for each other."""
+        return self.collectives * self.message_s
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlannedGroup:
+    """A model that nodes hold together. `ranks` in their order, the head first."""
+
+    backend: Backend
+    parallelism: Parallelism
+    ranks: tuple[PlannedNode, ...]
+    examples_per_s: float
+    cost: StepCost
+
+    @property
+    def split(self) -> tuple[int, ...]:
+        """Layers of each rank of a pipeline, the last layers those of the first rank; empty for other groups."""
+        if self.parallelism != "pipeline":
+            return ()
+        return tuple(rank.layers[1] - rank.layers[0] + 1 for rank in self.ranks if rank.layers is not None)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlannedTraining:
+    """How the target is trained, told by the longest training: alone on the fastest node, or by a group of nodes.
+
+    Every member of a group holds the whole model, takes its part of each batch and averages gradients with the others.
+    """
+
+    stage: str
+    nodes: tuple[str, ...]  # that train, the head first; one alone
+    backend: Backend | None
+    examples_per_s: float
+    alone_s: float
+    group_s: float | None  # of the best group, chosen or not; None without any
+    gradient_bytes: int  # that a step averages
+    because: str
+
+    @property
+    def gain(self) -> float | None:
+        """How many times as fast the best group is predicted."""
+        return None if self.group_s is None else self.alone_s / self.group_s
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,7 +123,15 @@ class PlannedModel:
     revision: str | None  # pinned by the daemon at submit
     bits: int
     bytes: int  # of the weights
-    on_nodes: tuple[str, ...]
+    strategy: StrategyName | None  # None: it fits nowhere
+    nodes: tuple[PlannedNode, ...]
+    group: PlannedGroup | None  # of a sharded model
+    endpoint: str = ""  # URL of the server that the nodes ask; empty where they hold the model
+
+    @property
+    def on_nodes(self) -> tuple[str, ...]:
+        """Their names."""
+        return tuple(node.name for node in self.nodes)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -131,6 +200,8 @@ class Plan:
     standby: tuple[str, ...]
     backend: Backend | None
     parallelism: Parallelism | None  # of a sharded plan
+    training: PlannedTraining | None  # None where nothing is trained, or the target fits no node whole
+    cannot_train: str  # why not, where the job trains it; one sentence
     count: int
     predicted: Prediction | None
     reasons: tuple[str, ...]

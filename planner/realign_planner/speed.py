@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from itertools import pairwise
+from itertools import combinations, pairwise
 from typing import Final
 
 from realign_planner.fit import GroupFit
 from realign_planner.models import ModelFacts
 from realign_planner.nodes import ClusterFacts, NodeFacts, SpeedMeasurement
-from realign_planner.plan import Basis
+from realign_planner.plan import Backend, Basis, StepCost
 
 # Floating point operations of one example for each parameter, from the seed table's M4 Max: 12,956 GFLOPS and 3.86
 # examples/s at 7B (2026-01-28). At two operations a parameter and token that is 240 tokens an example.
@@ -18,6 +18,7 @@ OPERATIONS_PER_PARAMETER: Final = 12_956 / 3.86 / 7
 TOKENS_PER_EXAMPLE: Final = OPERATIONS_PER_PARAMETER / 2
 # GFLOPS that one byte a second of bandwidth stands for where only bandwidth is known: M4 Max, 12,956 GFLOPS, 546 GB/s.
 GFLOPS_PER_BANDWIDTH: Final = 12_956 / 546e9
+UNMEASURED_SERVER_PER_S: Final = 1.0  # examples, until the job that asks for it has it measured, before it begins
 NOMINAL_GFLOPS: Final = 1_000.0  # a node of which nothing at all is known, in a cluster where nothing is
 
 UNKNOWN_LATENCY_S: Final = (
@@ -42,7 +43,14 @@ def node_speed(model: ModelFacts, node: NodeFacts, nodes: Sequence[NodeFacts]) -
     A measured model or size stands as measured. Between two measured sizes the time of an example is linear in the
     active parameters, outside them the speed goes with 1/parameters. An unmeasured node gets the speed of measured ones
     (of the same chip, else of all), scaled by GFLOPS; without any, its GFLOPS count against the seed table's M4 Max.
+    A server's model has the speed that the node measured of it, whatever the node's own duty fraction.
     """
+    if model.endpoint:
+        known = node.server(model.name)
+        return Speed(
+            examples_per_s=known.examples_per_s if known else UNMEASURED_SERVER_PER_S,
+            basis="measured" if known else "prior",
+        )
     if node.measured:
         speed, basis = measured_speed(model, node.measured), "measured"
     else:
@@ -99,9 +107,24 @@ def _gflops(node: NodeFacts) -> float | None:
     return node.bandwidth * GFLOPS_PER_BANDWIDTH if node.bandwidth else None
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GroupSpeed:
+    """Examples a second of a sharded group, what it rests on, and the cost of a step behind it."""
+
+    examples_per_s: float
+    basis: Basis
+    cost: StepCost
+
+
 def group_speed(
-    model: ModelFacts, group: GroupFit, members: Sequence[NodeFacts], *, batch_size: int, cluster: ClusterFacts
-) -> Speed:
+    model: ModelFacts,
+    group: GroupFit,
+    members: Sequence[NodeFacts],
+    *,
+    backend: Backend,
+    batch_size: int,
+    cluster: ClusterFacts,
+) -> GroupSpeed:
     """Speed of a sharded group: the slowest rank's compute, and the waiting between ranks.
 
     Tensor parallelism: every rank does an equal part and meets the others twice a layer for each token. Pipeline: one
@@ -109,23 +132,34 @@ def group_speed(
     bytes of the activations, shared by the batch.
     """
     speeds = [node_speed(model, node, cluster.nodes) for node in members]
-    latency_s, bytes_per_s = _worst_link(members, cluster)
+    latency_s, bytes_per_s, link_basis = worst_link([node.name for node in members], backend, cluster)
     token_bytes = 2 * max(1, model.heads or 64) * 128  # one activation vector in half precision
-    message_s = latency_s + SYNC_S + batch_size * token_bytes / bytes_per_s
-    steps = TOKENS_PER_EXAMPLE / batch_size
+    steps = TOKENS_PER_EXAMPLE / batch_size  # of an example
     if group.parallelism == "tensor":
         compute_s = max(1 / (len(members) * speed.examples_per_s) for speed in speeds)
-        waiting_s = steps * COLLECTIVES_PER_LAYER * model.layers * message_s
     else:
         compute_s = sum(share / speed.examples_per_s for share, speed in zip(group.shares, speeds, strict=True))
-        waiting_s = steps * len(members) * message_s
-    basis: Basis = "measured" if all(speed.basis == "measured" for speed in speeds) else "prior"
-    return Speed(examples_per_s=1 / (compute_s + waiting_s), basis=basis)
+    cost = StepCost(
+        batch_size=batch_size,
+        compute_s=compute_s / steps,
+        collectives=COLLECTIVES_PER_LAYER * model.layers if group.parallelism == "tensor" else len(members),
+        message_s=latency_s + SYNC_S + batch_size * token_bytes / bytes_per_s,
+        latency_s=latency_s,
+        bytes_per_s=bytes_per_s,
+        link_basis=link_basis,
+    )
+    return GroupSpeed(
+        examples_per_s=1 / (steps * (cost.compute_s + cost.waiting_s)),
+        basis="measured" if all(speed.basis == "measured" for speed in speeds) else "prior",
+        cost=cost,
+    )
 
 
-def _worst_link(members: Sequence[NodeFacts], cluster: ClusterFacts) -> tuple[float, float]:
-    links = [cluster.link(one.name, other.name) for one in members for other in members if one.name < other.name]
+def worst_link(members: Sequence[str], backend: Backend, cluster: ClusterFacts) -> tuple[float, float, Basis]:
+    """The longest latency in seconds and the fewest bytes a second between any two members, and what they rest on."""
+    links = [cluster.link(one, other, backend) for one, other in combinations(members, 2)]
     return (
         max(UNKNOWN_LATENCY_S if link is None else link.latency_s for link in links),
         min(UNKNOWN_BYTES_PER_S if link is None else link.bytes_per_s for link in links),
+        "measured" if all(link is not None and link.basis == "measured" for link in links) else "prior",
     )

@@ -2,29 +2,43 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from types import MappingProxyType
 from typing import Final, get_args
 
 from realign_planner.catalogue import DEFAULT_MODEL
+from realign_planner.cautions import cannot_train, cautions
 from realign_planner.choice import Choice, Rejected, choose
-from realign_planner.data_types import DATA_TYPES, SKILLS, TITLES
+from realign_planner.data_types import SKILLS, TITLES
 from realign_planner.estimate import predict
-from realign_planner.fit import gigabytes
-from realign_planner.intent import CONFIDENCE_BOUND, Intent, detect
+from realign_planner.fit import fits, gigabytes
+from realign_planner.intent import Intent, detect
+from realign_planner.model_config import ConfigFacts
 from realign_planner.model_names import bits_in
 from realign_planner.models import ModelFacts, UnknownModel, describe
 from realign_planner.nodes import ClusterFacts, NodeFacts
 from realign_planner.placement import Placement
-from realign_planner.plan import Alternative, BadRequest, Plan, PlannedModel, PlanRequest, Prediction, Role
+from realign_planner.plan import (
+    Alternative,
+    BadRequest,
+    Plan,
+    PlannedModel,
+    PlannedTraining,
+    PlanRequest,
+    Prediction,
+    Role,
+)
+from realign_planner.setbacks import NO_BARS, Bars
 from realign_planner.stage import Stage
+from realign_planner.training import plan_training
+from realign_planner.volume import Volume, volume_of
 from realign_planner.workflow import for_type
 
-DEFAULT_COUNT: Final = 1_000  # rows, for the estimate, when neither option nor text says how many
 ROLES: Final[tuple[Role, ...]] = get_args(Role)
 
-_NO_CONFIGS: Final[Mapping[str, Mapping[str, object]]] = MappingProxyType({})
+_NO_CONFIGS: Final[Mapping[str, Mapping[str, object] | ConfigFacts]] = MappingProxyType({})
+_NO_HOLDERS: Final[Mapping[str, Collection[str]]] = MappingProxyType({})
 
 # Models, choices and placements go through here as pairs: one for each of ROLES, in that order, and one more as "judge"
 # for every judge beside the one in that role.
@@ -34,12 +48,16 @@ def make_plan(
     request: PlanRequest,
     cluster: ClusterFacts,
     *,
-    configs: Mapping[str, Mapping[str, object]] = _NO_CONFIGS,
+    configs: Mapping[str, Mapping[str, object] | ConfigFacts] = _NO_CONFIGS,
+    holders: Mapping[str, Collection[str]] = _NO_HOLDERS,
+    bars: Bars = NO_BARS,
 ) -> Plan | UnknownModel | BadRequest:
     """What would run where for a request, and how long it would take.
 
-    `configs` are config.json contents by model name, for local folders. The same request and cluster give the same
-    plan. A plan that does not fit is a plan too: strategy None, what it needs, and the nearest thing that would fit.
+    `configs` are config.json contents, or what is known of them, by model name. `holders` are the nodes that may run a
+    model, by its name; every node may run one that is not named there. `bars` say which groups may not be formed. The
+    same request and facts give the same plan. A plan that does not fit is a plan too: strategy None, what it needs, and
+    the nearest thing that would fit.
     """
     intent = detect(request.text)
     if request.data_type is not None:
@@ -53,8 +71,34 @@ def make_plan(
     models = _models(request, intent, configs)
     if isinstance(models, UnknownModel):
         return models
-    choices = {model: choose(model, nodes, cluster) for model in dict.fromkeys(model for _, model in models)}
-    return _plan(request, intent, cluster, [(role, choices[model]) for role, model in models])
+    able = {
+        model: [node for node in nodes if model.name not in holders or node.name in holders[model.name]]
+        for model in dict.fromkeys(model for _, model in models)
+    }
+    choices = {model: choose(model, those, cluster, bars) for model, those in able.items()}
+    target = models[0][1]
+    training = plan_training(
+        _stages(request, intent, judges=len(models) - len(ROLES) + 1),
+        _volume(request, intent),
+        model=target,
+        holders=[node for node in able[target] if fits(target, node) and not target.endpoint],
+        cluster=cluster,
+        bars=bars,
+    )
+    return _plan(request, intent, cluster, [(role, choices[model]) for role, model in models], training)
+
+
+def _stages(request: PlanRequest, intent: Intent, *, judges: int) -> tuple[Stage, ...]:
+    return for_type(intent.data_type).judged_by(judges).ahead(request.until, has_rows=request.has_rows)
+
+
+def _volume(request: PlanRequest, intent: Intent) -> Volume:
+    return volume_of(
+        count=request.count or intent.count,
+        passages=request.passages,
+        has_rows=request.has_rows,
+        samples=request.samples,
+    )
 
 
 def _chosen_nodes(request: PlanRequest, cluster: ClusterFacts) -> tuple[NodeFacts, ...] | BadRequest:
@@ -87,7 +131,7 @@ def _obstacle(request: PlanRequest, intent: Intent) -> BadRequest | None:
 
 
 def _models(
-    request: PlanRequest, intent: Intent, configs: Mapping[str, Mapping[str, object]]
+    request: PlanRequest, intent: Intent, configs: Mapping[str, Mapping[str, object] | ConfigFacts]
 ) -> list[tuple[Role, ModelFacts]] | UnknownModel:
     target = request.target or request.model or intent.model_name or DEFAULT_MODEL
     names: list[tuple[Role, str]] = [
@@ -107,20 +151,23 @@ def _models(
     return models
 
 
-def _plan(request: PlanRequest, intent: Intent, cluster: ClusterFacts, choices: Sequence[tuple[Role, Choice]]) -> Plan:
-    count = request.count or intent.count or DEFAULT_COUNT
-    stages = (
-        for_type(intent.data_type)
-        .judged_by(len(choices) - len(ROLES) + 1)
-        .ahead(request.until, has_rows=request.has_rows)
-    )
+def _plan(
+    request: PlanRequest,
+    intent: Intent,
+    cluster: ClusterFacts,
+    choices: Sequence[tuple[Role, Choice]],
+    training: PlannedTraining | None,
+) -> Plan:
+    volume = _volume(request, intent)
+    stages = _stages(request, intent, judges=len(choices) - len(ROLES) + 1)
     placements: list[tuple[Role, Placement]] = [
-        (role, choice.placement) for role, choice in choices if choice.placement is not None
+        (role, _trained(choice.placement, training)) for role, choice in choices if choice.placement is not None
     ]
-    predicted = _predict(stages, count, placements) if len(placements) == len(choices) else None
+    predicted = _predict(stages, volume, placements) if len(placements) == len(choices) else None
     shown = choices[0][1] if predicted else next(choice for _, choice in choices if choice.placement is None)
     placement = shown.placement if predicted else None
     target = choices[0][1].model
+    untrained = cannot_train(choices[0][1], stages, training)
     planned = tuple(_planned_model(role, choice) for role, choice in choices)
     return Plan(
         data_type=intent.data_type,
@@ -140,13 +187,15 @@ def _plan(request: PlanRequest, intent: Intent, cluster: ClusterFacts, choices: 
         standby=shown.standby,
         backend=placement.backend if placement else None,
         parallelism=placement.parallelism if placement else None,
-        count=count,
+        training=training if predicted else None,
+        count=request.count or intent.count or volume.rows,
         predicted=predicted,
         reasons=_reasons(request, intent, choices, shown),
         alternatives=tuple(
-            _alternative(rejected, stages, count, placements if predicted else ()) for rejected in shown.rejected
+            _alternative(rejected, stages, volume, placements if predicted else ()) for rejected in shown.rejected
         ),
-        warnings=_warnings(request, intent, cluster, stages=stages, choices=choices),
+        cannot_train=untrained,
+        warnings=cautions(request, intent, cluster, choices=choices, untrained=untrained),
         needs_bytes=None if predicted else shown.model.needed_bytes(),
         nearest=None if predicted else shown.nearest,
     )
@@ -161,12 +210,20 @@ def _planned_model(role: Role, choice: Choice) -> PlannedModel:
         revision=None,
         bits=model.bits,
         bytes=model.weight_bytes,
-        on_nodes=choice.placement.names if choice.placement else (),
+        endpoint=model.endpoint,
+        strategy=choice.placement.strategy if choice.placement else None,
+        nodes=choice.placement.nodes if choice.placement else (),
+        group=choice.placement.group if choice.placement else None,
     )
 
 
+def _trained(placement: Placement, training: PlannedTraining | None) -> Placement:
+    """The target's placement with the speed at which it is trained, by whomever."""
+    return placement if training is None else replace(placement, training_examples_per_s=training.examples_per_s)
+
+
 def _alternative(
-    rejected: Rejected, stages: Sequence[Stage], count: int, placements: Sequence[tuple[Role, Placement]]
+    rejected: Rejected, stages: Sequence[Stage], volume: Volume, placements: Sequence[tuple[Role, Placement]]
 ) -> Alternative:
     """`placements` are those of the plan; empty where it has none."""
     other: Prediction | None = None
@@ -175,7 +232,7 @@ def _alternative(
         swapped: list[tuple[Role, Placement]] = [
             (role, rejected.placement if kept == same else kept) for role, kept in placements
         ]
-        other = _predict(stages, count, swapped)
+        other = _predict(stages, volume, swapped)
     return Alternative(
         strategy=rejected.strategy,
         nodes=rejected.nodes,
@@ -185,9 +242,9 @@ def _alternative(
     )
 
 
-def _predict(stages: Sequence[Stage], count: int, placements: Sequence[tuple[Role, Placement]]) -> Prediction:
+def _predict(stages: Sequence[Stage], volume: Volume, placements: Sequence[tuple[Role, Placement]]) -> Prediction:
     return predict(
-        stages, count, {role: _in_turn([placement for one, placement in placements if one == role]) for role in ROLES}
+        stages, volume, {role: _in_turn([placement for one, placement in placements if one == role]) for role in ROLES}
     )
 
 
@@ -213,63 +270,13 @@ def _reasons(
         f"{gigabytes(model.weight_bytes)} of weights and {gigabytes(model.kv_bytes())} of cache a sequence."
     )
     elsewhere = tuple(
-        f"The {other} {choice.model.name} runs on {', '.join(choice.placement.names)} ({choice.placement.strategy})."
+        f"The {other} {choice.model.name}"
+        + (
+            f": {' '.join(choice.reasons)}"
+            if choice.model.endpoint
+            else f" runs on {', '.join(choice.placement.names)} ({choice.placement.strategy})."
+        )
         for other, choice in choices
         if choice.placement is not None and choice.model != model
     )
     return (*intent.reasons, size, *shown.reasons, *elsewhere)
-
-
-def _warnings(
-    request: PlanRequest,
-    intent: Intent,
-    cluster: ClusterFacts,
-    *,
-    stages: Sequence[Stage],
-    choices: Sequence[tuple[Role, Choice]],
-) -> tuple[str, ...]:
-    warnings: list[str] = []
-    if intent.is_ambiguous:
-        types = ", ".join(DATA_TYPES)
-        warnings.append(
-            f"The request does not clearly say which kind of data to make (confidence {intent.confidence:.2f}, below "
-            f"{CONFIDENCE_BOUND}): {TITLES[intent.data_type]} is assumed; say --type, one of {types}."
-        )
-    if request.count is None and intent.count is None:
-        warnings.append(f"No count was given: the estimate is for {DEFAULT_COUNT:,} rows.")
-    warnings.extend(f"{node.name} is paused and left out." for node in cluster.nodes if node.paused)
-    for choice in {choice.model: choice for _, choice in choices}.values():
-        warnings.extend(_model_warnings(choice, cluster, stages=stages, is_target=choice is choices[0][1]))
-    return tuple(warnings)
-
-
-def _model_warnings(choice: Choice, cluster: ClusterFacts, *, stages: Sequence[Stage], is_target: bool) -> list[str]:
-    model, placement = choice.model, choice.placement
-    warnings: list[str] = []
-    if model.repo is None and model.templates == "standard" and "/" not in model.name:
-        warnings.append(f"{model.name!r} does not say which weights; name a hub id or a folder before submitting.")
-    if placement is None:
-        return warnings
-    if placement.basis == "prior":
-        warnings.append(
-            f"Speeds of {model.name} are not measured on all of its nodes: run `realignctl bench` for a firm estimate."
-        )
-    facts = {node.name: node for node in cluster.nodes}
-    names = {model.name.lower(), (model.repo or model.name).lower()}
-    for name in placement.names:
-        disk = facts[name].on_disk
-        if disk is not None and not any({entry.name.lower(), (entry.repo or "").lower()} & names for entry in disk):
-            warnings.append(
-                f"{name} does not have {model.name}: {gigabytes(model.weight_bytes)} would have to be fetched first."
-            )
-    if placement.strategy == "sharded":
-        if model.supports_tensor is None or model.supports_pipeline is None:
-            warnings.append(f"Whether {model.name} can be split over machines is not known from its name.")
-        if is_target and any(stage.trains for stage in stages):
-            before = next(index for index, stage in enumerate(stages) if stage.trains)
-            end = f", or end before the training with --until {stages[before - 1].name}" if before else ""
-            warnings.append(
-                "A model split over machines cannot be trained in this version: use fewer bits or a machine with more "
-                f"memory, so that the target fits one node{end}."
-            )
-    return warnings

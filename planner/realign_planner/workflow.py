@@ -78,7 +78,12 @@ class Workflow:
 def _by_each(operation: Operation, judges: int) -> Operation:
     if operation.role != "judge":
         return operation
-    return replace(operation, per_row=operation.per_row * judges, fixed=operation.fixed * judges)
+    return replace(
+        operation,
+        per_passage=operation.per_passage * judges,
+        per_row=operation.per_row * judges,
+        fixed=operation.fixed * judges,
+    )
 
 
 def for_type(data_type: DataType) -> Workflow:

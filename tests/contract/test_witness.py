@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import random
+import re
 import sys
+import tomllib
 from collections.abc import AsyncGenerator, Callable, Iterator
-from contextlib import ExitStack, asynccontextmanager
+from contextlib import ExitStack, asynccontextmanager, suppress
+from importlib.metadata import PackageNotFoundError, packages_distributions, requires
 from pathlib import Path
 
 import grpc.aio
@@ -149,19 +152,59 @@ async def test_a_folder_with_jobs_is_no_place_for_a_witness(tmp_path: Path) -> N
     assert "holds jobs" in await refusal(tmp_path, BadConfig)
 
 
-async def test_a_witness_starts_where_no_engine_can_be_installed(tmp_path: Path) -> None:
+# What `realign-cluster[witness]` installs, which is the client and these.
+WITNESS = frozenset({"cattrs", "grpcio-health-checking", "grpcio-reflection", "msgpack", "psutil", "structlog"})
+ONLY = """
+import sys
+from importlib.abc import MetaPathFinder
+
+class Absent(MetaPathFinder):
+    def find_spec(self, name, path=None, target=None):
+        if name.partition(".")[0] in ABSENT:
+            raise ModuleNotFoundError(f"No module named {name!r}", name=name)
+
+sys.meta_path.insert(0, Absent())
+from realign_daemon.main import main
+main(sys.argv[1:])
+"""
+
+
+def installed() -> set[str]:
+    """The distributions that a witness has, whatever else is here: what the project asks for, and what these do."""
+    project = tomllib.loads((Path(__file__).parents[2] / "pyproject.toml").read_text())["project"]
+    found, wanted = {project["name"]}, set(map(named, project["dependencies"])) | WITNESS
+    while wanted:
+        name = wanted.pop()
+        if name not in found:
+            found.add(name)
+            with suppress(PackageNotFoundError):  # for another platform or Python
+                wanted |= {named(line) for line in requires(name) or () if "extra ==" not in line}
+    return found
+
+
+def named(requirement: str) -> str:
+    name = re.match(r"[\w.-]+", requirement)
+    assert name is not None
+    return re.sub(r"[-_.]+", "-", name.group()).lower()
+
+
+async def test_a_witness_votes_and_founds_a_cluster_where_nothing_is_installed_but_its_own(tmp_path: Path) -> None:
     """A NAS has no MLX, and none of what the engine and the worker child import."""
-    absent = ("mlx", "mlx_lm", "numpy", "scipy", "pyarrow", "pypdfium2", "llguidance", "math_verify", "rensa")
-    program = (
-        f"import sys; sys.modules.update(dict.fromkeys({absent!r})); "
-        "from realign_daemon.main import main; main(sys.argv[1:])"
-    )
+    there = installed()
+    absent = {module for module, names in packages_distributions().items() if not there & set(map(named, names))}
+    assert {"mlx", "mlx_lm", "numpy", "pypdfium2", "scipy", "py3langid", "pyarrow", "rensa", "llguidance"} <= absent
     arguments = ("--witness", "--data-dir", str(tmp_path), *LOOPBACK)
     process = await asyncio.create_subprocess_exec(
-        sys.executable, "-c", program, *arguments, stderr=asyncio.subprocess.PIPE
+        sys.executable, "-c", f"ABSENT = {absent!r}\n{ONLY}", *arguments, stderr=asyncio.subprocess.PIPE
     )
     assert process.stderr is not None
     async with asyncio.timeout(30):
-        assert b"listens on 127.0.0.1" in await process.stderr.readline()
+        address = (await process.stderr.readline()).decode().rpartition(" listens on ")[2].strip()
+        vote = Prepare(job_id="J", instance=0, ballot=Ballot(epoch=1, node="n"))
+        async with grpc.aio.insecure_channel(address) as channel:
+            assert isinstance(await DecisionLink(channel=lambda _: channel).ask("nas", vote), Promised)
+        async with connect(str(tmp_path / "realignd.sock")) as client:
+            state = await client.trust.found("home")
+        assert [member.witness for member in state.members] == [True]
         process.terminate()
         assert await process.wait() == 0

@@ -130,7 +130,7 @@ HONEST: dict[str, tuple[str, dict[str, object]]] = {
     "failure": ("i/1", {"key": "k", "node": "n", "outcome": "bad_unit", "message": "", "ended_unix_s": 1.0}),
     "job": ("J", JOB | {"home": "n", "voters": "[]", "config_epoch": 0, "instance": 0, "revision": 0}),
     "record": ("J", {"record": "{}", "config_epoch": 0, "instance": 0, "version": 1}),
-    "intent": ("J/cancel/0", {"by": "n", "at_unix_s": 1.0}),
+    "intent": ("J/cancel/0/0", {"by": "n", "at_unix_s": 1.0}),
     "tombstone": ("J", {"by": "n", "at_unix_s": 1.0}),
     "decision": ("J/0", {"config_epoch": 0, "value": b"{}"}),
 }

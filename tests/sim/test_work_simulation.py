@@ -24,6 +24,7 @@ from realign_daemon.engine.api import (
 )
 from realign_daemon.engine.codec import encode
 from realign_daemon.engine.errors import BadTask, EngineDied
+from realign_daemon.engine.ranks import GroupWish
 from realign_daemon.testing.memory_links import MemoryLinks
 from realign_daemon.testing.scripted_engine import ScriptedEngine
 from realign_daemon.work.blobs import BlobStore
@@ -68,10 +69,10 @@ class Engine(ScriptedEngine):
         super().__init__(store, script=world.script)
         self._name, self._world = name, world
 
-    async def load(self, model: LocalModel) -> None:
+    async def load(self, model: LocalModel, group: GroupWish | None = None) -> None:
         if self._name in self._world.unusable:
             raise EngineDied(model=model.name, cause="it ended with code 1")
-        await super().load(model)
+        await super().load(model, group)
 
 
 class World:

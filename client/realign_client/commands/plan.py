@@ -43,6 +43,9 @@ def plan(
     target: options.Target = None,
     generator: options.Generator = None,
     judge: options.Judges = None,
+    engine: options.Engine = None,
+    engine_model: options.EngineModel = None,
+    engine_templates: options.EngineTemplates = None,
     bits: options.Bits = None,
     count: options.Count = None,
     seed: options.Seed = None,
@@ -63,6 +66,10 @@ def plan(
     asked = gather(given, spec)
     wish = asked.wish.checked()
     if cluster is not None:
+        if wish.engine:
+            raise BadUsage(
+                "--engine names a server that must answer, and --cluster plans offline; leave one of them out"
+            )
         collect(wish.sources)  # a file that was named must be there, though nothing of it is needed
         wish.data_file()
         document = plan_offline(wish, Path(cluster).expanduser())

@@ -88,6 +88,10 @@ def _engine(engine: facts_pb2.EngineState) -> str:
     parts = [engine.state or "absent"]
     if engine.model:
         parts.append(engine.model)
+    if engine.HasField("group"):
+        group = engine.group
+        kind = f"{group.parallelism} over {group.backend}"
+        parts.append(f"rank {group.rank} of {group.size} in a group ({kind}): {', '.join(group.nodes)}")
     if engine.pid:
         parts.append(f"pid {engine.pid}, {size(engine.rss_bytes)}")
     if engine.last_error:

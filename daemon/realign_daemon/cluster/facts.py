@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import NewType
 
 from realign_daemon.cluster.protocol import FEATURES, MAX_PROTOCOL
-from realign_daemon.engine.api import BatchPoint, EngineStatus, ModelId
+from realign_daemon.engine.api import BatchPoint, EngineStatus, ModelId, ModelShape
 from realign_daemon.host.power import Power
 from realign_daemon.host.sleep import Sleep
 
@@ -54,6 +54,27 @@ class KnownModel:
     active_params_b: float
     bits: int
     templates: str = "standard"  # prompt template set
+    revision: str = ""  # commit of the hub; empty for what did not come from there
+    shape: ModelShape | None = None  # None when its configuration does not tell, or the node is too old to
+    endpoint: str = ""  # URL of the server that the node asks for it; then it has no weights
+    remote: str = ""  # what that server calls it
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MeasuredLink:
+    """The network to another node, as this one measured it."""
+
+    node: NodeId
+    latency_s: float  # one way, of a small message
+    bytes_per_s: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RdmaPort:
+    """A port of this node that a cable joins to another one, and that remote direct memory access works on."""
+
+    node: NodeId  # at the other end
+    device: str  # here, as `ibv_devices` calls it
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -85,3 +106,5 @@ class NodeFacts:
     protocol: int = MAX_PROTOCOL  # the newest that it speaks; 0 for a node too old to say
     features: frozenset[str] = FEATURES  # that it has
     witness: bool = False  # it votes, and does nothing else
+    links: tuple[MeasuredLink, ...] = ()  # to other nodes, as measured a short while ago
+    rdma: tuple[RdmaPort, ...] = ()

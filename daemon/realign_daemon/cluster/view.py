@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import errno
 import weakref
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Generator, Mapping, Sequence
@@ -16,19 +15,22 @@ from realign_daemon.cluster import election, membership
 from realign_daemon.cluster.address_book import AddressBook
 from realign_daemon.cluster.addresses import Address
 from realign_daemon.cluster.beats import Beat, JobDigest, KnownPeer
+from realign_daemon.cluster.belief import Belief
 from realign_daemon.cluster.discovery import Discovery, Finding
 from realign_daemon.cluster.facts import NodeFacts, NodeId
 from realign_daemon.cluster.greeting import Greeting
 from realign_daemon.cluster.identity import Identity
 from realign_daemon.cluster.membership import Membership
 from realign_daemon.cluster.peers import Peers, Target
+from realign_daemon.cluster.pulse import Pulse
 from realign_daemon.cluster.refusals import Refused
 from realign_daemon.cluster.standing import LeaderView, MemberView, standing
-from realign_daemon.cluster.state import ClusterState, Store
+from realign_daemon.cluster.state import Store
 from realign_daemon.cluster.subscription import ClusterEvent, LeaderChanged, Subscription
 from realign_daemon.cluster.timing import DEFAULT, Timing
 from realign_daemon.errors import WrongState
 from realign_daemon.rpc.channels import Channel, OpenChannel, open_channel
+from realign_daemon.rpc.kept_channel import keeping
 
 log = structlog.get_logger()
 
@@ -70,28 +72,20 @@ class ClusterView:
         """
         self.identity = identity
         self._tag = tag
-        self._store = store
         self._clock = clock
         self._own_addresses = own_addresses
         self._self_facts = self_facts
         self._jobs = jobs
         self._discovery = discovery
         self._timing = timing
-        self._open_channel = open_channel
+        self._open_channel = keeping(open_channel)  # callers hold them over an await
         self._insecure_lan = insecure_lan
-        self._peers = Peers(self, open_channel=open_channel, refuses=refuses, timing=timing)
-        self._kept = store.load()
-        self._book = AddressBook(given=static_peers, met=self._kept.addresses)
+        self._peers = Peers(self, open_channel=self._open_channel, refuses=refuses, timing=timing)
+        kept = store.load()
+        self._book = AddressBook(given=static_peers, met=kept.addresses)
         self._membership = Membership()
-        self._leadership = election.restarted(
-            term=self._kept.term, knows_peers=bool(self._book.met), now_s=clock.continuous(), timing=timing
-        )
-        self._since_unix_s = 0.0
-        self._sequence = 0
-        self._beat: Beat | None = None
-        self._beat_due_s = 0.0
-        self._next_beat = asyncio.Event()
-        self._stopped = False
+        self._belief = Belief(kept, store=store, book=self._book, node=identity.node, clock=clock, timing=timing)
+        self._pulse = Pulse(timing.beat_s)
         self._streams = Counter[NodeId]()
         self._greeted: set[NodeId] = set()
         self._self_channel: Channel | None = None
@@ -105,17 +99,17 @@ class ClusterView:
     @property
     def leader(self) -> NodeId | None:
         """The node that plans; None while one is chosen."""
-        return self._leadership.leader
+        return self._belief.leadership.leader
 
     @property
     def leads(self) -> bool:
         """Whether this node plans."""
-        return self._leadership.leader == self.identity.node
+        return self.leader == self.identity.node
 
     @property
     def term(self) -> int:
         """The highest leadership term seen."""
-        return self._leadership.term
+        return self._belief.leadership.term
 
     @property
     def refusals(self) -> Mapping[Address, str]:
@@ -138,20 +132,23 @@ class ClusterView:
 
     def leadership(self) -> LeaderView:
         """Who leads, and since when."""
-        leader = self._leadership.leader
+        leader = self.leader
         facts = self.facts(leader) if leader else None
         return LeaderView(
-            node=leader, name=facts.name if facts else "", term=self.term, since_unix_s=self._since_unix_s
+            node=leader, name=facts.name if facts else "", term=self.term, since_unix_s=self._belief.since_unix_s
         )
 
     def members(self) -> tuple[MemberView, ...]:
         """Every node that was heard since the start, this one first, the others by node id."""
+        return (self._myself(), *self.others())
+
+    def others(self) -> tuple[MemberView, ...]:
+        """Those but this one."""
         now_s = self._clock.continuous()
-        others = (
+        return tuple(
             standing(member, now_s=now_s, addresses=self._book.where(member.node))
             for member in self._membership.members
         )
-        return (self._myself(), *others)
 
     def facts(self, node: NodeId) -> NodeFacts | None:
         """The node's facts as of its last beat; None when it was never heard."""
@@ -172,6 +169,10 @@ class ClusterView:
         if self._self_channel is None:
             self._self_channel = self._open_channel(self._own_addresses()[-1], self.identity.node)
         return self._self_channel
+
+    def dials_here(self, node: NodeId) -> bool:
+        """Whether the other node holds a connection to this one that it made itself."""
+        return self._streams[node] > (self._peers.channel(node) is not None)
 
     def subscribe(self) -> Subscription:
         """Every event from now on."""
@@ -217,8 +218,7 @@ class ClusterView:
                     await self._tick()
                     await self._clock.sleep(self._timing.tick_s)
         finally:
-            self._stopped = True
-            self._next_beat.set()
+            self._pulse.stop()
             if self._self_channel:
                 await self._self_channel.close()
 
@@ -263,13 +263,9 @@ class ClusterView:
             self._apply(membership.heard(self._membership, beat, self._clock.continuous()))
             self._hear_of(beat.peers)
 
-    async def beats(self) -> AsyncIterator[Beat]:
-        """This node's beat now, and every new one, until `run` ends: then others know at once that this node stops."""
-        while not self._stopped:
-            beat, following = self._beat, self._next_beat
-            if beat:
-                yield beat
-            await following.wait()
+    def beats(self) -> AsyncIterator[Beat]:
+        """This node's beat now, and every new one, until `run` ends."""
+        return self._pulse.beats()
 
     @contextmanager
     def talking(self, node: NodeId) -> Generator[None]:
@@ -288,7 +284,7 @@ class ClusterView:
         now_s = self._clock.continuous()
         gap_s = now_s - (self._membership.ticked_at_s or now_s)
         self._apply(membership.tick(self._membership, now_s, self._timing))
-        believed = self._leadership
+        believed = self._belief.leadership
         if gap_s > self._timing.suspect_s:
             log.warning("cluster.stood_still", gap_s=round(gap_s, 1), led=self.leads)
             believed = election.paused(believed, self.identity.node, now_s, self._timing)
@@ -302,46 +298,24 @@ class ClusterView:
             await self._believe(election.handed_over(believed, to))
         else:
             await self._believe(election.decide(believed, me, voices, now_s, self._timing))
-        if now_s >= self._beat_due_s:
-            self._send_beat(now_s)
+        if self._pulse.is_due(now_s):
+            self._pulse.send(self._beat(), now_s)
 
     async def _believe(self, believed: election.Leadership) -> None:
-        """Makes the belief this node's own: first on disk, then for all to hear."""
-        before = self._leadership
-        kept = ClusterState(term=believed.term, leader=believed.leader, addresses=self._book.met)
-        if kept != self._kept:
-            try:
-                await asyncio.to_thread(self._store.save, kept)
-            except OSError as error:
-                if error.errno != errno.ENOSPC:
-                    raise  # a disk that fails to flush cannot be trusted with a second try
-                log.warning("cluster.disk_full", remedy="free some space; until then this node keeps its old leader")
-                return
-            self._kept = kept
-        self._leadership = believed
-        if (before.leader, before.term) != (believed.leader, believed.term):
-            if before.leader != believed.leader:
-                self._since_unix_s = self._leader_since()
+        """Makes the belief this node's own, and tells all when it is news."""
+        if await self._belief.hold(believed, [member.beat for member in self._membership.present]):
             log.info("cluster.leader", leader=believed.leader, term=believed.term, self_leads=self.leads)
             self._tell(LeaderChanged(leader=believed.leader, term=believed.term))
-            self._beat_due_s = 0.0
+            self._pulse.hurry()
 
-    def _leader_since(self) -> float:
-        leader = self._leadership.leader
-        said = (member.beat for member in self._membership.present if member.beat.leader == leader)
-        ours = self._clock.unix()
-        return ours if leader == self.identity.node else next((beat.leader_since_unix_s for beat in said), ours)
-
-    def _send_beat(self, now_s: float) -> None:
-        self._sequence += 1
-        self._beat_due_s = now_s + self._timing.beat_s
-        self._beat = Beat(
+    def _beat(self) -> Beat:
+        return Beat(
             node=self.identity.node,
             boot=self.identity.boot,
-            sequence=self._sequence,
-            term=self._leadership.term,
-            leader=self._leadership.announced,
-            leader_since_unix_s=self._since_unix_s,
+            sequence=self._pulse.sequence,
+            term=self.term,
+            leader=self._belief.leadership.announced,
+            leader_since_unix_s=self._belief.since_unix_s,
             facts=self._self_facts(),
             jobs=tuple(self._jobs()),
             peers=tuple(
@@ -350,8 +324,6 @@ class ClusterView:
                 if self._book.where(member.node)
             ),
         )
-        self._next_beat.set()
-        self._next_beat = asyncio.Event()
 
     def _apply(self, change: membership.Heard) -> None:
         self._membership, events = change

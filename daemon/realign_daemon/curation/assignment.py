@@ -7,14 +7,14 @@ import contextlib
 import secrets
 import sqlite3
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import structlog
 
 from realign_daemon.clock import Clock
-from realign_daemon.curation import summary
+from realign_daemon.curation import intake, summary
 from realign_daemon.curation.colleague import Colleagues
 from realign_daemon.curation.computations import Computations
 from realign_daemon.curation.desk import Desk, Surroundings
@@ -28,7 +28,7 @@ from realign_daemon.curation.limits import changed_limits
 from realign_daemon.curation.material import Material
 from realign_daemon.curation.output import Output
 from realign_daemon.curation.pilot import run_pilot
-from realign_daemon.curation.record import JobRecord, record_to_json
+from realign_daemon.curation.record import Decided, JobRecord, record_to_json
 from realign_daemon.curation.roster import Roster
 from realign_daemon.curation.run import WORK, Course, Ending, reset, run_stages
 from realign_daemon.curation.selftest.suite import self_test
@@ -67,6 +67,7 @@ class JobNode:
     freeze: Callable[[dict[Role, ModelPin]], Frozen]
     work: Mapping[DataType, Work] = field(default_factory=lambda: WORK)
     random_bytes: Callable[[int], bytes] = secrets.token_bytes
+    reopen: Callable[[Sequence[ModelPin]], Awaitable[None]] | None = None  # asks again for what servers have of them
 
 
 class Moved(Exception):
@@ -79,7 +80,7 @@ class Assignment:
     def __init__(self, node: JobNode, job: Job) -> None:
         self._node = node
         self._job = job
-        self._roster = Roster(node.colleagues, job, self._announce)
+        self._roster = Roster(node.colleagues, job, self._announce, node.clock)
         self._counted: set[UnitKey] = set()  # remembered results are counted anew as the stages pass over them
 
     async def run(self) -> None:
@@ -110,15 +111,12 @@ class Assignment:
         job, record = self._job, self._job.record
         text = f"{job.spec.job_id} was cancelled"
         try:
-            await self._settle("cancelled")
+            record.decision = await self._settle("cancelled")
             if job.material is not None and _is_more(job.material, record):
                 await self._close(job.material)
                 text += f"; what it had made is in {record.output}"
-        except Moved:  # who runs it now hears of the wish, and honours it
-            with contextlib.suppress(sqlite3.OperationalError):
-                await self._node.ledger.ask_to_cancel(
-                    job.spec.job_id, job.claim.instance + 1, by=self._node.node_id, at_unix_s=self._node.clock.unix()
-                )
+        except Moved:
+            pass  # who runs it now hears of the wish, and honours it
         except (RealignError, WorkerError, OSError, sqlite3.OperationalError) as error:
             record.error = f"what the cancelled job had made could not be written ({error}); `realignctl retry` goes on"
         except Exception:  # the boundary of a job
@@ -140,6 +138,8 @@ class Assignment:
         await self._node.output.write(desk, material, state="cancelled")
 
     async def _work(self) -> None:
+        if self._node.reopen is not None:
+            await self._node.reopen(self._job.spec.pins)
         await self._roster.measure()
         self._roster.plan()
         replanning = asyncio.create_task(self._roster.keep_planned(), name=f"replan.{self._job.spec.job_id}")
@@ -190,9 +190,8 @@ class Assignment:
         if is_new:
             record.state = "pilot"
             self._announce("stage_started", "Pilot")
-        found, blocking = await run_pilot(
-            course, rows=spec.count or max(spec.passages, 1), predicted=(record.plan or {})["predicted"]
-        )
+        predicted = (record.plan or {})["predicted"]
+        found, blocking = await run_pilot(course, volume=intake.volume(spec), predicted=predicted)
         if is_new or blocking:
             record.pilot = found
         if blocking:
@@ -234,27 +233,33 @@ class Assignment:
         few = "" if course.desk.is_pilot else too_few(record.gates)
         spec = course.desk.spec
         self._warn_first(few, changed_limits(spec.thresholds, spec.data_type, version=self._node.version))
-        await self._settle(state)
+        decision = await self._settle(state)
         await self._node.output.write(course.desk, material, state=state)
         self._stop_watch()
-        record.state = state  # last: whoever sees it can fetch the files
+        record.state, record.decision = state, decision  # last: whoever sees it can fetch the files
         record.ended_unix_s = self._node.clock.unix()
         self._job.material = None  # it lies in the output folder now
         done = f"{self._job.spec.job_id} is complete: {record.output}"
         await self._save("ended", "; ".join(filter(None, (record.error or done, record.provisional, few))))
 
-    async def _settle(self, state: EndState) -> None:
-        """Has the end decided before it is written. Raises Moved when the job is another node's."""
+    async def _settle(self, state: EndState) -> Decided | None:
+        """What was decided of the end, before it is written; None while that is provisional.
+
+        Raises:
+            Moved: the job is another node's.
+        """
         job, record = self._job, self._job.record
         digest = await self._node.endings.manifest(job)
         match await self._node.endings.settle(job, state, digest):
             case Final(decision=decision):
-                record.provisional, record.decision, record.manifest = "", decision, None
+                record.provisional, record.manifest = "", None
+                return decision
             case Provisional(reason=reason):
-                record.provisional, record.decision, record.manifest = reason, None, digest
+                record.provisional, record.manifest = reason, digest
+                return None
             case Elsewhere():
                 job.is_moved = True
-                log.info("job.moved", job=job.spec.job_id, reason="its voters gave it another home")
+                log.info("job.moved", job=job.spec.job_id, reason="it has another home, or was removed")
                 raise Moved
 
     def _warn_first(self, *texts: str) -> None:
@@ -288,9 +293,10 @@ class Assignment:
 
     async def _fail(self, error: str) -> None:
         record = self._job.record
-        await self._settle("failed")
+        decision = await self._settle("failed")
         self._stop_watch()
-        record.state, record.error, record.ended_unix_s = "failed", error, self._node.clock.unix()
+        record.state, record.error, record.decision = "failed", error, decision
+        record.ended_unix_s = self._node.clock.unix()
         self._job.material = None
         await self._save("ended", error)
 
@@ -307,7 +313,8 @@ class Assignment:
             ledger=node.ledger,
             blobs=node.blobs,
             computations=node.computations,
-            crew=self._roster.living,
+            crew=lambda pin, trains: self._roster.living(pin.model, trains=trains),
+            group_lost=self._roster.group_lost,
             home=node.node_id,
             node_names=lambda: {c.node_id: c.facts.name for c in node.colleagues.alive()},
             changed=lambda: self._announce("progress", ""),
@@ -319,7 +326,8 @@ class Assignment:
             log.info("job.news", kind=kind, job=self._job.spec.job_id, detail=text)
 
     async def _save(self, kind: str, text: str) -> None:
-        await self._node.ledger.save_record(self._job.spec.job_id, record_to_json(self._job.record))
+        job = self._job
+        await self._node.ledger.save_record(job.spec.job_id, record_to_json(job.record), of=job.claim)
         self._announce(kind, text)
 
 

@@ -109,8 +109,8 @@ class DataSets:
                 job.record.warnings[:] = dict.fromkeys((*job.record.warnings, note))
             rest = replace(written, rows=tuple(kept), dropped=(*written.dropped, *dropped))
             await self._output.put(job.spec, job.record, rest, state=job.record.state)
-            await self._ledger.save_spec(job.spec.job_id, to_json(job.spec))
-            await self._ledger.save_record(job.spec.job_id, record_to_json(job.record))
+            await self._ledger.save_spec(job.spec.job_id, to_json(job.spec), of=job.claim)
+            await self._ledger.save_record(job.spec.job_id, record_to_json(job.record), of=job.claim)
             return len(dropped)
 
 

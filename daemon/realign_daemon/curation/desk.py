@@ -38,6 +38,7 @@ from realign_daemon.engine.codec import decode_result
 from realign_daemon.work.blobs import BlobStore
 from realign_daemon.work.dispatcher import Crew, Dispatcher, Order, Progress
 from realign_daemon.work.ledger import Ledger, StoredResult
+from realign_daemon.work.messages import GroupLoss
 from realign_daemon.work.units import Unit, UnitKey, make_unit
 from realign_planner import gates
 from realign_planner.gates import Measure
@@ -60,10 +61,11 @@ class Surroundings:
     ledger: Ledger
     blobs: BlobStore
     computations: Computations
-    crew: Callable[[], Sequence[Crew]]
+    crew: Callable[[ModelPin, bool], Sequence[Crew]]  # who works with a model now; of a training, who trains it
     home: str
     node_names: Callable[[], dict[str, str]]
     changed: Callable[[], None]  # the record has changed
+    group_lost: Callable[[GroupLoss], None] = lambda _: None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -204,12 +206,14 @@ class Desk:
         once: dict[UnitKey, Unit] = {unit.key: unit for unit in units}
         if not once:
             return []
+        trains = result_type is Trained
         order = Order(
             job_id=self.spec.job_id,
             stage=self.stage.name,
             model=pin.name,
             units=tuple(once.values()),
-            crew=self._with.crew,
+            crew=lambda: self._with.crew(pin, trains),
+            group_lost=self._with.group_lost,
             home=self._with.home,
             is_abandoned=lambda: self.record.state in ABANDONED,
             changed=self._follow(),

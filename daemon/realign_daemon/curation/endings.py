@@ -51,7 +51,7 @@ class Provisional:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Elsewhere:
-    """It was decided that another node is the job's home: what this one made of it does not count."""
+    """The job has another home, or was removed: what this node made of it does not count."""
 
 
 End = Final | Provisional | Elsewhere
@@ -92,6 +92,8 @@ class Endings:
         its own: nobody has seen anything of it.
         """
         value = Ended(state=state, manifest=digest)
+        if await self._ledger.job(job.spec.job_id) is None:
+            return Elsewhere()  # it was removed: nobody votes on it any more, and nobody wants its files
         for _ in range(MOST_INSTANCES):
             end = await self._propose(job, value)
             if end is not None:

@@ -4,23 +4,27 @@ from __future__ import annotations
 
 import datetime as dt
 import re
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import PurePath
 from typing import Any, cast, get_args
 
-from realign_daemon.curation.colleague import Colleague, Holding, cluster_facts
+from realign_daemon.curation.colleague import Colleague, Holding, cluster_facts, holders
 from realign_daemon.curation.fields import COLUMNS
 from realign_daemon.curation.limits import kept_limits
+from realign_daemon.curation.pins import Known, holding, offer_of, pin
 from realign_daemon.curation.settings import check_settings
 from realign_daemon.curation.spec import JobSpec, ModelPin, PilotMode, SourceSpec, Thinking
-from realign_daemon.engine.api import Sha256
+from realign_daemon.engine.api import ModelId, Sha256
 from realign_daemon.errors import Ambiguous, BadInput, Full, NothingFits
 from realign_planner.data_types import DATA_TYPES, TITLES, DataType, as_data_type
 from realign_planner.document import plan_document
+from realign_planner.model_config import ConfigFacts
 from realign_planner.models import UnknownModel
-from realign_planner.plan import BadRequest, Plan, PlanRequest, Role
+from realign_planner.plan import BadRequest, Plan, PlannedModel, PlanRequest, Role
+from realign_planner.setbacks import NO_BARS, Bars
 from realign_planner.strategy import make_plan
+from realign_planner.volume import Volume, volume_of
 
 WRITERS: tuple[Role, ...] = ("target", "generator")  # judges fill forms, which leave no room for reasoning
 STEM_LENGTH = 60  # of a source's name in the output folder's name
@@ -54,6 +58,10 @@ class Request:
     judges: tuple[str, ...] = ()  # beside the one in the role
     thinking: Mapping[str, str] = field(default_factory=dict[str, str])
     pilot: str = ""
+    engine: str = ""  # URL of a server for the models that write and judge, and its model there
+    engine_model: str = ""
+    engine_templates: str = ""
+    offered: tuple[Holding, ...] = ()  # weights that the hub has, or those of a frozen spec: they go before others
     client_token: str = ""
     assume_yes: bool = False
     output_hint: str = ""
@@ -68,6 +76,13 @@ class Prepared:
     roles: dict[Role, ModelPin]
     judges: tuple[ModelPin, ...]
 
+    @property
+    def models(self) -> dict[ModelId, PlannedModel]:
+        """Where each model runs."""
+        pins = (*(self.roles[planned.role] for planned in self.plan.models), *self.judges)
+        planned = (*self.plan.models, *self.plan.judges)
+        return {pinned.model: one for pinned, one in zip(pins, planned, strict=True)}
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Frozen:
@@ -81,23 +96,44 @@ class Frozen:
 def prepare_plan(request: Request, colleagues: Sequence[Colleague], *, passages: int | None = None) -> Prepared:
     """The plan for a request on the living nodes and the weights for its roles.
 
-    Without a count, `passages` bounds the rows that the estimate is for: one passage gives one row at most.
+    `passages` are those that the sources hold: the estimate is for as many as the job would ask about.
 
     Raises:
         BadInput: an unknown data type, model, node or stage, or a count below one.
-        NothingFits: no living node has the weights, or none has the memory.
+        NothingFits: no living node has the weights and they are not offered, or none has the memory, to train included.
+    """
+    prepared = draft(request, colleagues, passages=passages)
+    if not prepared.plan.fits or prepared.plan.cannot_train:
+        raise NothingFits(prepared.plan.cannot_train or "; ".join(prepared.plan.reasons))
+    return prepared
+
+
+def draft(
+    request: Request, colleagues: Sequence[Colleague], *, passages: int | None = None, bars: Bars = NO_BARS
+) -> Prepared:
+    """Like prepare_plan, whether or not all models fit. Each runs on nodes that have it, or have room for all.
+
+    Raises:
+        BadInput: as prepare_plan.
+        NothingFits: no living node has the weights, and they are not offered or have no room on any disk.
     """
     wish = _wish(request)
-    roles = resolve_roles(wish, colleagues)
-    named = dict.fromkeys(_pin(name, None, colleagues) for name in request.judges)
-    judges = tuple(pin for pin in named if pin != roles["judge"])  # one that is named twice has one voice
-    wish = replace(wish, judges=tuple(pin.name for pin in judges))
-    facts = cluster_facts(colleagues, needs=[pin.model for pin in (*roles.values(), *judges)])
-    plan = make_plan(wish if wish.count or not passages else replace(wish, count=passages), facts)
+    known = _known(request, colleagues)
+    wanted = _wanted(wish, colleagues, known)
+    roles: dict[Role, ModelPin] = {role: pin(*names, known) for role, names in wanted.items()}
+    named = dict.fromkeys(pin(name, None, known) for name in request.judges)
+    judges = tuple(one for one in named if one != roles["judge"])  # one that is named twice has one voice
+    wish = replace(wish, judges=tuple(judge.name for judge in judges))
+    pins = {names[0]: roles[role] for role, names in wanted.items()} | {judge.name: judge for judge in judges}
+    plan = make_plan(
+        replace(wish, passages=passages),
+        cluster_facts(colleagues),
+        configs=_configs(pins, known),
+        holders={name: holders(colleagues, one, pins.values()) for name, one in pins.items()},
+        bars=bars,
+    )
     if isinstance(plan, UnknownModel | BadRequest):
         raise BadInput(plan.message)
-    if not plan.fits:
-        raise NothingFits("; ".join(plan.reasons))
     return Prepared(plan=plan, document=plan_document(plan), roles=roles, judges=judges)
 
 
@@ -109,14 +145,38 @@ def request_of(spec: JobSpec) -> Request:
         target=spec.roles["target"].name,
         generator=spec.roles["generator"].name,
         judge=spec.roles["judge"].name,
-        judges=tuple(pin.name for pin in spec.judges),
+        judges=tuple(judge.name for judge in spec.judges),
         count=spec.count,
         seed=spec.seed,
         nodes=spec.nodes,
         exclude_nodes=spec.exclude_nodes,
         until=spec.until or "",
         data=spec.data,
+        settings=spec.settings,
+        offered=tuple(map(offer_of, spec.pins)),
     )
+
+
+def volume(spec: JobSpec) -> Volume:
+    """How much there is to do for a job."""
+    return volume_of(
+        count=spec.count,
+        passages=max(spec.passages, 1),
+        has_rows=spec.data is not None,
+        samples=_samples(spec.settings),
+    )
+
+
+def missing(request: Request, colleagues: Sequence[Colleague]) -> tuple[str, ...]:
+    """The hub ids of models that the request needs and that no living node has.
+
+    Raises:
+        BadInput: a name that is no model at all.
+    """
+    wish, known = _wish(request), _known(request, colleagues)
+    wanted = [*_wanted(wish, colleagues, known).values(), *((name, None) for name in request.judges)]
+    lacking = (repo or name for name, repo in wanted if holding(name, repo, known) is None)
+    return tuple(dict.fromkeys(name for name in lacking if "/" in name))
 
 
 def preview(request: Request, colleagues: Sequence[Colleague]) -> Plan:
@@ -125,7 +185,9 @@ def preview(request: Request, colleagues: Sequence[Colleague]) -> Plan:
     Raises:
         BadInput: as prepare_plan.
     """
-    plan = make_plan(_wish(request), cluster_facts(colleagues, needs=()))
+    wish, known = _wish(request), _known(request, colleagues)
+    configs = _configs(_named(wish), known)
+    plan = make_plan(wish, cluster_facts(colleagues), configs=configs, holders=_askers(configs, colleagues, known))
     if isinstance(plan, UnknownModel | BadRequest):
         raise BadInput(plan.message)
     return plan
@@ -228,49 +290,57 @@ def _plain_name(text: str) -> str:
     return re.sub(r"[^A-Za-z0-9._-]+", "_", text).strip("._")[:STEM_LENGTH]
 
 
-def resolve_roles(wish: PlanRequest, colleagues: Sequence[Colleague]) -> dict[Role, ModelPin]:
-    """The weights for each role.
-
-    Raises:
-        BadInput: a name that is no model at all.
-        NothingFits: a model that no living node holds.
-    """
-    plan = make_plan(wish, cluster_facts(colleagues, needs=()))
+def _wanted(wish: PlanRequest, colleagues: Sequence[Colleague], known: Known) -> dict[Role, tuple[str, str | None]]:
+    """The name for each role, and the hub id where the name settles it."""
+    plan = make_plan(wish, cluster_facts(colleagues), configs=_configs(_named(wish), known))
     if isinstance(plan, UnknownModel | BadRequest):
         raise BadInput(plan.message)
     wanted = {planned.role: (planned.name, planned.repo) for planned in plan.models}
-    target = wanted["target"]
-    return {role: _pin(*wanted.get(role, target), colleagues) for role in get_args(Role)}
+    return {role: wanted.get(role, wanted["target"]) for role in get_args(Role)}
 
 
-def _pin(name: str, repo: str | None, colleagues: Sequence[Colleague]) -> ModelPin:
-    holding = _holding(name, repo, colleagues)
-    if holding is None:
-        weights = repo or name
-        message = (
-            f"no living node has the weights of {weights}; download them on one (hf download {weights}), "
-            "or put the folder under [models] dirs, or try --model pocket"
-        )
-        raise NothingFits(message)
-    return ModelPin(
-        name=holding.name,
-        model=holding.model,
-        params_b=holding.params_b,
-        bits=holding.bits,
-        weight_bytes=holding.weight_bytes,
-        templates=holding.templates,
+def _named(wish: PlanRequest) -> tuple[str, ...]:
+    """The models that the options name; those that the text names are not among them."""
+    return tuple(filter(None, (wish.model, wish.target, wish.generator, wish.judge, *wish.judges)))
+
+
+def _configs(names: Iterable[str], known: Known) -> dict[str, ConfigFacts]:
+    """What is known of the models' sizes and shapes, which their names need not say."""
+    found = {name: holding(name, None, known) for name in names}
+    return {name: _config(one, known) for name, one in found.items() if one is not None}
+
+
+def _askers(
+    configs: Mapping[str, ConfigFacts], colleagues: Sequence[Colleague], known: Known
+) -> dict[str, tuple[str, ...]]:
+    """The nodes that may ask for the models of servers, by name: no other can get them."""
+    found = {name: holding(name, None, known) for name, config in configs.items() if config.endpoint}
+    return {
+        name: tuple(one.facts.name for one in colleagues if held is not None and one.holds(held.model))
+        for name, held in found.items()
+    }
+
+
+def _config(held: Holding, known: Known) -> ConfigFacts:
+    copies = (one.shape for holdings in known for one in holdings if one.model == held.model)
+    shape = next(filter(None, copies), None)
+    return ConfigFacts(
+        params_b=held.params_b,
+        active_params_b=held.active_params_b,
+        bits=held.bits,
+        layers=shape and shape.layers,
+        heads=shape and shape.heads,
+        kv_heads=shape and shape.kv_heads,
+        kv_values=shape and shape.kv_values,
+        tensor=shape and shape.tensor,
+        pipeline=shape and shape.pipeline,
+        templates=held.templates,
+        endpoint=held.endpoint,
     )
 
 
-def _holding(name: str, repo: str | None, colleagues: Sequence[Colleague]) -> Holding | None:
-    """The model by name, hub id or last part of either; where nodes differ, the weights that most nodes hold."""
-    asked = {text.lower() for text in (name, repo or name, PurePath(name).name)}
-    found: dict[str, list[Holding]] = {}
-    for colleague in colleagues:
-        for holding in colleague.holdings:
-            if {holding.name.lower(), PurePath(holding.name).name.lower()} & asked:
-                found.setdefault(holding.model, []).append(holding)
-    return max(found.values(), key=lambda copies: (len(copies), copies[0].model))[0] if found else None
+def _known(request: Request, colleagues: Sequence[Colleague]) -> Known:
+    return (request.offered, *(colleague.holdings for colleague in colleagues))
 
 
 def _wish(request: Request) -> PlanRequest:
@@ -295,5 +365,12 @@ def _wish(request: Request) -> PlanRequest:
         exclude_nodes=request.exclude_nodes,
         until=request.until or None,
         has_rows=request.data is not None,
+        samples=_samples(request.settings),
         seed=request.seed,
     )
+
+
+def _samples(settings: Mapping[str, str]) -> int | None:
+    """How many samples the job takes of each question or problem; None where it does not say so, or not as a number."""
+    text = settings.get("samples", "")
+    return int(text) if text.isdecimal() and int(text) else None

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Collection, Generator
 from contextlib import contextmanager, suppress
-from dataclasses import replace
 
 import structlog
 
@@ -14,11 +13,11 @@ from realign_daemon.curation.assignment import Assignment, JobNode
 from realign_daemon.curation.events import JobNews
 from realign_daemon.curation.intake import Request
 from realign_daemon.curation.job import Job, job_of
-from realign_daemon.curation.limits import changed_limits, kept_limits
+from realign_daemon.curation.limits import changed_limits
 from realign_daemon.curation.record import JobRecord, JobState, StageRecord, record_to_json
-from realign_daemon.curation.settings import check_settings, split_count
+from realign_daemon.curation.retry import retried
 from realign_daemon.curation.sources import read_source
-from realign_daemon.curation.spec import to_json, with_changes
+from realign_daemon.curation.spec import to_json
 from realign_daemon.curation.survey import survey
 from realign_daemon.curation.templates import load as load_templates
 from realign_daemon.errors import BadInput, Full, NotFound, WrongState
@@ -67,10 +66,8 @@ class Jobs:
         if job.record.is_ended and not job.record.ended_unix_s:  # cancelled, and the daemon ended before it was written
             job.record.ended_unix_s = self._node.clock.unix()
             job.record.provisional = job.record.provisional or UNDECIDED
-        if job.record.provisional and job.record.output and not self._node.output.has(job.record.output):
-            job.record.output = ""  # it ended at another node, and not for good
-            if job.record.state not in ("cancelled", "failed"):
-                job.record.state, job.record.ended_unix_s = "queued", 0.0
+        if job.record.output and not self._node.output.has(job.spec.job_id, job.record.output):
+            self._miss_files(job)
         job.record.provisional = provisional or (job.record.provisional if job.record.is_ended else "")
         self._jobs[stored.job_id] = job
         self._wake.set()
@@ -85,17 +82,23 @@ class Jobs:
         if self._jobs.get(job.spec.job_id) is not job:
             return
         del self._jobs[job.spec.job_id]
-        job.bulletin.post(JobNews(kind="moved", text=text, at_unix_s=self._node.clock.unix()))
-        if job.task is not None:
-            job.task.cancel()
-            await asyncio.wait({job.task})
+        self._tell(job, "moved", text)
+        await _at_rest(job)
         await self._node.output.remove_provisional(job.spec.job_id)
+
+    def _miss_files(self, job: Job) -> None:
+        """Has the record of a job whose files are at another node, or gone, not name those of another job here."""
+        record = job.record
+        is_final = record.is_ended and not record.provisional
+        record.output = self._node.output.final_folder(job.spec) if is_final else ""
+        if record.provisional and record.is_ended and record.state not in ("cancelled", "failed"):
+            record.state, record.ended_unix_s = "queued", 0.0
 
     async def run(self) -> None:
         """Runs queued jobs, oldest first, until cancelled; beside them writes what cancelled ones had made."""
         async with asyncio.TaskGroup() as loops:
             loops.create_task(self._run_queued(), name="jobs.queued")
-            loops.create_task(self._close_cancelled(), name="jobs.cancelled")
+            loops.create_task(self._close_cancelled(loops), name="jobs.cancelled")
             loops.create_task(self._try_for_room(), name="jobs.room")
 
     async def _run_queued(self) -> None:
@@ -112,7 +115,9 @@ class Jobs:
                     raise
                 if not job.task.cancelled() and (fault := job.task.exception()) is not None:
                     log.error("job.crashed", job=job.spec.job_id, exc_info=fault)
-                    job.record.state, job.record.error = "failed", "the job met a defect in realign; see the log"
+                    if job.record.state in RUNNABLE:  # not one that was stopped, and only could not be saved
+                        job.record.state, job.record.error = "failed", "the job met a defect in realign; see the log"
+                        self._tell(job, "ended", job.record.error)
                 job.task = None
 
     async def _try_for_room(self) -> None:
@@ -124,13 +129,18 @@ class Jobs:
                     job.record.state, job.record.error = "queued", ""
                     self._wake.set()
 
-    async def _close_cancelled(self) -> None:
+    async def _close_cancelled(self, tasks: asyncio.TaskGroup) -> None:
+        """Closes each at once: one whose voters give no answer keeps no other waiting."""
         while True:
             job = await self._cancelled.get()
-            if job.task is not None:
-                await asyncio.wait({job.task})
+            tasks.create_task(self._close(job), name=f"close.{job.spec.job_id}")
+
+    async def _close(self, job: Job) -> None:
+        if job.task is not None:
+            await asyncio.wait({job.task})
+        if self._jobs.get(job.spec.job_id) is job:
             await Assignment(self._node, job).close()
-            job.closed.set()
+        job.closed.set()
 
     async def submit(self, request: Request, *, owner: str = "") -> Job:
         """A new job, or the earlier one of the same client token. Its sources must be in the blob store.
@@ -254,11 +264,8 @@ class Jobs:
                 job.task.cancel()
             self._cancelled.put_nowait(job)
             await self._save_record(job)
-            if job.claim.home != self._node.node_id:  # it hears of it when it is back
-                now = self._node.clock.unix()
-                await self._node.ledger.ask_to_cancel(
-                    job.spec.job_id, job.claim.instance, by=self._node.node_id, at_unix_s=now
-                )
+            now, by = self._node.clock.unix(), self._node.node_id  # its home hears of it, or who is that from now on
+            await self._node.ledger.ask_to_cancel(job.spec.job_id, job.claim, by=by, at_unix_s=now)
         with suppress(TimeoutError):
             async with asyncio.timeout(CLOSING_S):
                 await job.closed.wait()
@@ -301,7 +308,6 @@ class Jobs:
             WrongState: the job has not ended.
             BadInput: an override without a reason, or a gate or stage that does not exist, or a useless setting.
         """
-        count, settings = split_count(settings)
         job = self.get(reference)
         await job.closed.wait()
         if not job.record.is_ended:
@@ -310,30 +316,14 @@ class Jobs:
         self._must_be_home(job)
         if job.record.state == "cancelled" and job.record.provisional:
             raise WrongState(f"the cancel of {job.spec.job_id} is not confirmed by its voters yet; try again later")
-        workflow = for_type(job.spec.data_type)
-        if from_stage and workflow.stage(from_stage) is None:
-            message = f"there is no stage {from_stage!r}; the stages are {', '.join(s.name for s in workflow.stages)}"
-            raise BadInput(message)
-        gates = [metric for stage in workflow.stages for metric in stage.gates]
-        if override and (override not in gates or not reason):
-            message = f"an override needs a gate of this workflow ({', '.join(gates)}) and a --reason"
-            raise BadInput(message)
-        limits = kept_limits(job.spec.thresholds, job.spec.data_type)
-        check_settings({**limits, **settings})
-        stages = [stage.name for stage in workflow.stages]
-        await self._node.ledger.forgive(job.spec.job_id, stages[stages.index(from_stage) :] if from_stage else stages)
-        if changed := changed_limits(job.spec.thresholds, job.spec.data_type, version=self._node.version):
-            job.record.warnings[:] = dict.fromkeys((changed, *job.record.warnings))
-        job.spec = with_changes(
-            replace(job.spec, thresholds=limits),
-            settings=settings,
-            overrides={override: reason} if override else {},
-            count=count,
-        )
-        job.record.provisional = ""
+        wish = retried(job.spec, settings=settings, override=override, reason=reason, from_stage=from_stage)
+        await self._node.ledger.forgive(job.spec.job_id, wish.stages)
         if not await self._node.endings.begin_next(job):
             raise WrongState(f"job {job.spec.job_id} has got another home; try again in a moment")
-        await self._node.ledger.save_spec(job.spec.job_id, to_json(job.spec))
+        if changed := changed_limits(job.spec.thresholds, job.spec.data_type, version=self._node.version):
+            job.record.warnings[:] = dict.fromkeys((changed, *job.record.warnings))
+        job.spec, job.record.provisional = wish.spec, ""
+        await self._node.ledger.save_spec(job.spec.job_id, to_json(job.spec), of=job.claim)
         await self._set(job, "queued", f"{job.spec.job_id} is tried again")
         return job
 
@@ -364,11 +354,8 @@ class Jobs:
         for job in [self._jobs.pop(job_id) for job_id in job_ids if job_id in self._jobs]:
             if not job.record.is_ended:
                 job.record.state = "cancelled"
-                text = f"{job.spec.job_id} was removed"
-                job.bulletin.post(JobNews(kind="ended", text=text, at_unix_s=self._node.clock.unix()))
-            if job.task is not None:
-                job.task.cancel()
-                await asyncio.wait({job.task})
+                self._tell(job, "ended", f"{job.spec.job_id} was removed")
+            await _at_rest(job)
         return await self._node.output.remove(job_ids)
 
     def _must_be_home(self, job: Job) -> None:
@@ -383,8 +370,19 @@ class Jobs:
         job.record.state = state
         job.record.ended_unix_s = 0.0
         await self._save_record(job)
-        job.bulletin.post(JobNews(kind="warning", text=text, at_unix_s=self._node.clock.unix()))
+        self._tell(job, "warning", text)
         self._wake.set()
 
+    def _tell(self, job: Job, kind: str, text: str) -> None:
+        job.bulletin.post(JobNews(kind=kind, text=text, at_unix_s=self._node.clock.unix()))
+
     async def _save_record(self, job: Job) -> None:
-        await self._node.ledger.save_record(job.spec.job_id, record_to_json(job.record))
+        await self._node.ledger.save_record(job.spec.job_id, record_to_json(job.record), of=job.claim)
+
+
+async def _at_rest(job: Job) -> None:
+    """Returns once nothing writes for the job any more: neither its run, which ends, nor what follows its end."""
+    if job.task is not None:
+        job.task.cancel()
+        await asyncio.wait({job.task})
+    await job.closed.wait()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Collection, Iterable
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -105,16 +106,21 @@ class Output:
         """Whether this is a folder of this node that is not final."""
         return bool(folder) and Path(folder).parent == self._provisional
 
-    def has(self, folder: str) -> bool:
-        """Whether this is a folder of this node, and there."""
+    def has(self, job_id: str, folder: str) -> bool:
+        """Whether this is a folder of this node, there, and the job's: two nodes may have given out one name twice."""
         path = Path(folder)
-        return bool(folder) and path.parent in (self._root, self._provisional) and path.is_dir()
+        return path.parent in (self._root, self._provisional) and _is_of(path, job_id)
 
-    async def keep_provisional(self, job_ids: Collection[str]) -> None:
-        """Removes what is provisional of all jobs but these. Raises OSError."""
+    def final_folder(self, spec: JobSpec) -> str:
+        """Where the job's files lie once its end is final, or will."""
+        return str(_folder(self._root, spec))
+
+    async def keep_provisional(self, of: Callable[[], Collection[str]]) -> None:
+        """Removes what is provisional of all jobs but these; `of` is asked while nothing is written. Raises OSError."""
         async with self._writing:
-            others = await asyncio.to_thread(job_ids_of, self._provisional) - set(job_ids)
-            await asyncio.to_thread(remove_folders, self._provisional, others)
+            others = await asyncio.to_thread(job_ids_of, self._provisional) - set(of())
+            if others:
+                await asyncio.to_thread(remove_folders, self._provisional, others)
 
     async def remove_provisional(self, job_id: str) -> None:
         """Removes what the job wrote before its end was final. Raises OSError."""
@@ -135,7 +141,8 @@ class Output:
         await _to_its_end(lambda: write_folder(folder, files, adapter=adapter, model=model))
         record.summary, record.output = summary, str(folder)
         if not record.provisional:
-            await asyncio.to_thread(remove_folders, self._provisional, [spec.job_id])
+            with suppress(OSError):  # custody removes it later
+                await asyncio.to_thread(remove_folders, self._provisional, [spec.job_id])
 
     async def _compute(self, function: str, arguments: dict[str, object]) -> Any:  # noqa: ANN401 - plain data
         return await self._computations.call(function, arguments, timeout_s=COMPUTE_TIMEOUT_S)
@@ -198,10 +205,14 @@ class Output:
 def _folder(root: Path, spec: JobSpec) -> Path:
     """The job's own folder; a second job of the same name and day gets its id behind it."""
     folder = root / spec.folder_name
-    mark = folder / MARK
-    if folder.exists() and not (mark.is_file() and mark.read_text("utf-8") == spec.job_id):
+    if folder.exists() and not _is_of(folder, spec.job_id):
         return root / f"{spec.folder_name}_{spec.job_id.rpartition('-')[2]}"
     return folder
+
+
+def _is_of(folder: Path, job_id: str) -> bool:
+    mark = folder / MARK
+    return mark.is_file() and mark.read_text("utf-8") == job_id
 
 
 async def _redact(desk: Desk, material: Material) -> None:

@@ -11,6 +11,7 @@ from realign_planner import gates
 from realign_planner.gates import Verdict
 from realign_planner.pilot import Pace, forecast
 from realign_planner.thresholds import threshold
+from realign_planner.volume import Volume
 from realign_planner.workflow import for_type
 
 SHOWN_ROWS = 3
@@ -20,8 +21,8 @@ NOT_IN_A_PILOT = frozenset({"training_loss"})
 Document = dict[str, Any]
 
 
-async def run_pilot(course: Course, *, rows: int, predicted: Document) -> tuple[Document, tuple[Verdict, ...]]:
-    """What the pilot found, and the gates that would surely reject the job.
+async def run_pilot(course: Course, *, volume: Volume, predicted: Document) -> tuple[Document, tuple[Verdict, ...]]:
+    """What the pilot found, and the gates that would surely reject the job; `volume` is that of the whole job.
 
     Gates are judged as if twenty items were enough, and stop the job only where the whole interval lies in REJECT.
     """
@@ -45,7 +46,7 @@ async def run_pilot(course: Course, *, rows: int, predicted: Document) -> tuple[
         if blocking:
             break
     ahead = [stage for stage in up_to if desk.record.stage(stage.name).state != "skipped"]
-    expected = forecast(ahead, rows=rows, predicted=predicted["stages"], paces=paces)
+    expected = forecast(ahead, volume=volume, predicted=predicted["stages"], paces=paces)
     document: Document = {
         "items": len(course.material.prompts),
         "took_s": clock.unix() - began,

@@ -1,17 +1,29 @@
-"""Roster: the nodes that one job's plan counts on: measured first, and planned again when nodes come or go."""
+"""Roster: the nodes that one job's plan counts on: measured first, and planned again when nodes come or go.
+
+Each of the job's models has a crew of its own: nodes that hold all of it, or the head of a group that holds it
+together. What a group's loss leaves to try is the planner's word (planner.setbacks); here it is remembered.
+"""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 import structlog
 
+from realign_daemon.clock import Clock
 from realign_daemon.curation import intake
 from realign_daemon.curation.colleague import Colleague, Colleagues
 from realign_daemon.curation.job import Job
+from realign_daemon.curation.spec import ModelPin
+from realign_daemon.engine.api import ModelId
+from realign_daemon.engine.ranks import GroupWish
 from realign_daemon.errors import BadInput, NothingFits
+from realign_daemon.models.supply import Needs, Supply
 from realign_daemon.work.dispatcher import Crew
+from realign_daemon.work.messages import GroupLoss
+from realign_planner.plan import Plan, PlannedModel
+from realign_planner.setbacks import Setback, bars
 
 log = structlog.get_logger()
 
@@ -21,22 +33,31 @@ MEASURE_TIMEOUT_S = 120.0
 class Roster:
     """Keeps the plan in the job's record to what the living nodes can do."""
 
-    def __init__(self, colleagues: Colleagues, job: Job, announce: Callable[[str, str], None]) -> None:
+    def __init__(self, colleagues: Colleagues, job: Job, announce: Callable[[str, str], None], clock: Clock) -> None:
         """`announce` takes the kind of an event and one line for people."""
         self._colleagues = colleagues
         self._job = job
         self._announce = announce
-        self._crew: tuple[tuple[str, float], ...] = ()  # node id, examples per second that the plan assumed
+        self._clock = clock
+        self._supply = Supply(colleagues, job, announce)
+        self._crews: Mapping[ModelId, tuple[Crew, ...]] = {}
+        self._trainers: tuple[Crew, ...] = ()  # of the target
+        self._setbacks: list[Setback] = []  # by node id
+        self._retry_at_s: float | None = None  # when a model without a crew may get one
         self._planned_over: frozenset[str] = frozenset()
 
     async def measure(self) -> None:
-        """Has every node that could work, and never measured this job's models, measure them now."""
-        pins = {pin.name: pin.model for pin in self._job.spec.pins}
+        """Has each of the job's models brought to some node, and measured by all that have it and never did so."""
+        await self._supply.first(self.plan)
+        pins = {pin.model: pin for pin in self._job.spec.pins}
         wanted = [
-            (colleague.node_id, name)
-            for colleague in self._able()
-            for name, model in pins.items()
-            if not colleague.has_measured(model)
+            (peer.node_id, pin.name)
+            for peer in self._colleagues.alive()
+            for model, pin in pins.items()
+            if peer.holds(model)
+            and not peer.facts.paused
+            and not peer.has_measured(model)
+            and pin.weight_bytes <= peer.facts.usable_bytes
         ]
         if wanted:
             self._announce("progress", "measuring the nodes")
@@ -48,54 +69,124 @@ class Roster:
             if isinstance(outcome, Exception):  # a prior serves; the run itself will show the speed
                 log.warning("job.unmeasured", job=self._job.spec.job_id, node=node, model=name, reason=str(outcome))
 
-    def plan(self) -> None:
-        """Plans over the living nodes. Keeps the plan in force when no living node will do."""
-        alive = self._colleagues.alive()
+    def plan(self, cause: str = "") -> None:
+        """Plans over the living nodes, because of what `cause` says. A model that none of them can run gets no crew."""
+        alive = self._supply.usable(self._colleagues.alive())
         self._planned_over = _working(alive)
         ids = {colleague.facts.name: colleague.node_id for colleague in alive}
+        barred = bars(self._setbacks, self._clock.continuous()).named({node: name for name, node in ids.items()})
         spec, record = self._job.spec, self._job.record
+        before = self._nodes()
         try:
-            prepared = intake.prepare_plan(intake.request_of(spec), alive, passages=spec.passages)
+            prepared = intake.draft(intake.request_of(spec), alive, passages=spec.passages, bars=barred)
         except (NothingFits, BadInput) as error:
-            self._crew = ()
+            self._crews, self._trainers, self._retry_at_s = {}, (), None
             self._warn(f"no living node can go on: {error}")
             return
-        crew = tuple((ids[node.name], node.examples_per_s or 0.0) for node in prepared.plan.nodes)
-        before = {node for node, _ in self._crew}
-        self._crew = crew
+        plan = prepared.plan
+        self._crews = {model: _crew(planned, ids) for model, planned in prepared.models.items()}
+        self._trainers = _trainers(plan, self._crews[prepared.roles["target"].model], ids)
+        self._supply.follow(self._needs())
+        self._retry_at_s = None
+        if not plan.fits:
+            self._retry_at_s = barred.until_s
+            self._warn(f"no living node can go on: {'; '.join((cause, *plan.reasons) if cause else plan.reasons)}")
+            return
         record.plan = prepared.document
-        if before and before != {node for node, _ in crew}:
-            names = ", ".join(node.name for node in prepared.plan.nodes)
-            self._announce("replanned", f"planned again: {names}")
+        if cause or (before and before != self._nodes()):
+            who = ", ".join(node.name for node in plan.nodes)
+            how = f" over {plan.backend}" if plan.backend else ""
+            self._announce(
+                "replanned", f"{cause}; planned again: {who}{how}" if cause else f"planned again: {who}{how}"
+            )
 
     async def keep_planned(self) -> None:
-        """Plans again whenever a node has come or gone, until cancelled."""
-        async for _ in self._colleagues.changes():
-            self.plan()
+        """Plans again whenever a node has come or gone, and brings models to the plan's nodes, until cancelled."""
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(self._supply.run(self.plan), name=f"supply.{self._job.spec.job_id}")
+            async for _ in self._colleagues.changes():
+                self.plan()
 
-    def living(self) -> Sequence[Crew]:
-        """The nodes of the plan that are alive; the record says of each node whether it is one.
+    def group_lost(self, loss: GroupLoss) -> None:
+        """Plans again without what failed, and says in the record what became of the group's results."""
+        wish = loss.wish
+        setback = Setback(nodes=wish.nodes, backend=wish.backend, lost=loss.lost, at_s=self._clock.continuous())
+        self._setbacks.append(setback)
+        log.warning("job.group_lost", job=self._job.spec.job_id, group=loss.group, lost=loss.lost, reason=loss.cause)
+        if loss.thrown_away:
+            count = f"{loss.thrown_away} result" + ("s" if loss.thrown_away > 1 else "")
+            self._warn(f"{count} of a group were thrown away and computed again: {loss.cause}")
+        self.plan(cause=f"a group was lost: {loss.cause}")
+
+    def living(self, model: ModelId, *, trains: bool = False) -> Sequence[Crew]:
+        """The nodes of the plan that are alive and run a model that they have; the record says of each what it does.
 
         Asked again and again, so it is here that a pause of a node is noticed, which nobody announces.
         """
-        colleagues = self._colleagues.alive()
-        if _working(colleagues) != self._planned_over:
+        colleagues = self._supply.usable(self._colleagues.alive())
+        is_rested = self._retry_at_s is not None and self._clock.continuous() >= self._retry_at_s
+        if is_rested or _working(colleagues) != self._planned_over:
             self.plan()
         alive = {colleague.node_id for colleague in colleagues}
-        crew = [Crew(node=node, examples_per_s=speed) for node, speed in self._crew if node in alive]
+        planned = self._nodes()
         for node_id, node in self._job.record.nodes.items():
-            node.state = "working" if node_id in {c.node for c in crew} else "lost"
-        return crew
+            node.state = "working" if node_id in planned & alive else "lost"
+        crew = self._trainers if trains else self._crews.get(model, ())
+        having = {colleague.node_id for colleague in colleagues if self._supply.has(colleague, model)}
+        return [member for member in crew if having.issuperset(_nodes_of(member))]
 
-    def _able(self) -> list[Colleague]:
-        needs = {pin.model for pin in self._job.spec.pins}
-        willing = (peer for peer in self._colleagues.alive() if not peer.facts.paused)
-        return [peer for peer in willing if all(peer.holds(model) for model in needs)]
+    def _nodes(self) -> frozenset[str]:
+        """All that the plan counts on."""
+        crews = (*self._trainers, *(member for crew in self._crews.values() for member in crew))
+        return frozenset(node for member in crews for node in _nodes_of(member))
+
+    def _needs(self) -> Needs:
+        """What each node must have on its disk, in the plan's order."""
+        needs: dict[str, dict[ModelId, ModelPin]] = {}
+        for pin in self._job.spec.pins:
+            trainers = self._trainers if pin == self._job.spec.roles["target"] else ()
+            for member in (*self._crews.get(pin.model, ()), *trainers):
+                for node in _nodes_of(member):
+                    needs.setdefault(node, {})[pin.model] = pin
+        return {node: tuple(pins.values()) for node, pins in needs.items()}
 
     def _warn(self, text: str) -> None:
         if text not in self._job.record.warnings:
             self._job.record.warnings.append(text)
             self._announce("warning", text)
+
+
+def _nodes_of(member: Crew) -> tuple[str, ...]:
+    """All of a group, or the one node."""
+    return member.group.nodes if member.group else (member.node,)
+
+
+def _crew(planned: PlannedModel, ids: Mapping[str, str]) -> tuple[Crew, ...]:
+    """The nodes that are asked for a model's results: of a group its head alone."""
+    group = planned.group
+    if group is None:
+        return tuple(Crew(node=ids[node.name], examples_per_s=node.examples_per_s or 0.0) for node in planned.nodes)
+    nodes = _ids(planned.on_nodes, ids)
+    wish = GroupWish(nodes=nodes, backend=group.backend, parallelism=group.parallelism, split=group.split)
+    return (Crew(node=nodes[0], examples_per_s=group.examples_per_s, group=wish),)
+
+
+def _trainers(plan: Plan, crew: tuple[Crew, ...], ids: Mapping[str, str]) -> tuple[Crew, ...]:
+    """Who trains: the head of a group, else whoever of the crew holds the whole model, else the node that does."""
+    training = plan.training
+    if training is None or not training.nodes:
+        return ()
+    nodes = _ids(training.nodes, ids)
+    if training.backend is not None:
+        wish = GroupWish(nodes=nodes, backend=training.backend, parallelism="data")
+        return (Crew(node=nodes[0], examples_per_s=training.examples_per_s, group=wish),)
+    return tuple(member for member in crew if member.group is None) or (
+        Crew(node=nodes[0], examples_per_s=training.examples_per_s),
+    )
+
+
+def _ids(names: Iterable[str], ids: Mapping[str, str]) -> tuple[str, ...]:
+    return tuple(ids.get(name, name) for name in names)
 
 
 def _working(colleagues: Sequence[Colleague]) -> frozenset[str]:

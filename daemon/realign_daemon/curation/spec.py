@@ -19,7 +19,7 @@ Thinking = Literal["off", "strip", "keep"]  # not at all; beside the answer; in 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ModelPin:
-    """A role's model, resolved to weights that are on some node."""
+    """A role's model, resolved to weights that are on some node, or that the hub has."""
 
     name: str  # registry name
     model: ModelId
@@ -27,6 +27,9 @@ class ModelPin:
     bits: int
     weight_bytes: int
     templates: str  # prompt template set
+    revision: str = ""  # commit of the hub that they can be fetched by; empty for a folder's
+    endpoint: str = ""  # URL of the server that has it: nobody has seen these weights, `model` says how it answers
+    remote: str = ""  # what that server calls it
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -6,10 +6,13 @@ positional and nothing of a job may enter a task.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal, NewType, Protocol
+from typing import TYPE_CHECKING, Literal, NewType, Protocol
+
+if TYPE_CHECKING:
+    from realign_daemon.engine.ranks import GroupWish
 
 Sha256 = NewType("Sha256", str)  # 64 lower-case hex digits
 ModelId = NewType("ModelId", str)  # hash of config and weights: Sha256 of a LocalModel
@@ -167,7 +170,7 @@ class Generated:
     finish_reason: Literal["stop", "length"]
     prompt_tokens: int
     completion_tokens: int
-    logprob: float  # summed over the sampled tokens, end-of-sequence included when it was sampled
+    logprob: float  # summed over the sampled tokens, end-of-sequence included when it was sampled; nan: not told
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -178,6 +181,7 @@ class Filled:
     probabilities: tuple[tuple[float, ...], ...]
     mass: tuple[float, ...]  # 0..1: how much of the model's probability fell on the choices at all
     prompt_tokens: int
+    samples: int = 0  # above 0: there were no probabilities, and so many sampled answers were counted
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -243,8 +247,20 @@ Result = Generated | Filled | Scored | Trained | Rendered | Fused
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ModelShape:
+    """What a plan that divides a model among nodes must know of it. None means unknown."""
+
+    layers: int
+    heads: int | None
+    kv_heads: int | None  # None also where the cache is not kept by head
+    kv_values: int  # numbers cached for each token and layer
+    tensor: bool | None  # whether each layer can be divided
+    pipeline: bool | None  # whether its layers can be
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class LocalModel:
-    """A model whose weights are on this machine."""
+    """A model whose weights are on this machine; or, with an endpoint, one that this machine asks a server for."""
 
     name: str  # "pocket", a hub id, or a folder's name
     model: ModelId
@@ -254,11 +270,16 @@ class LocalModel:
     bits: int
     weight_bytes: int
     templates: str = "standard"  # prompt template set
+    revision: str = ""  # commit of the hub; empty for what did not come from there
+    shape: ModelShape | None = None  # None when its configuration does not tell
+    endpoint: str = ""  # URL of the server; then there are no weights here: path is empty, weight_bytes 0
+    remote: str = ""  # what that server calls it
+    concurrency: int = 0  # requests that it may have in flight there
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BatchPoint:
-    """A batch size and what it gave over the whole batch."""
+    """A batch size, or at an endpoint a number of requests in flight, and what it gave over all of them."""
 
     batch_size: int
     decode_tps: float
@@ -287,6 +308,17 @@ class ComputeBenchmark:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class GroupPart:
+    """Which part of which group an engine child is."""
+
+    group: str  # the attempt's name
+    rank: int
+    backend: str
+    parallelism: str
+    nodes: tuple[str, ...]  # in the order of the ranks
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class EngineStatus:
     """The engine child as a value: what it is doing, and the last words of the one before it."""
 
@@ -295,6 +327,7 @@ class EngineStatus:
     pid: int = 0
     rss_bytes: int = 0
     last_error: str = ""
+    group: GroupPart | None = None  # None: it computes alone
 
 
 Progress = Callable[[int, int, str], None]  # done, total, note
@@ -307,12 +340,22 @@ class Engine(Protocol):
     OutOfMemory when the model does not fit the memory that is free now, BadTask when this task can never work.
     """
 
-    async def load(self, model: LocalModel) -> None:
-        """Ends the child of another model, checks live free memory, starts a child and loads. No-op when loaded."""
+    async def load(self, model: LocalModel, group: GroupWish | None = None) -> None:
+        """Ends the child of another model, checks live free memory, starts a child and loads. No-op when loaded.
+
+        With a group several nodes hold the model, this one asks them. Raises GroupDied when there is no such group.
+        """
         ...
 
     async def perform(self, task: Task, *, progress: Progress | None = None) -> Result:
         """The task's result. Train and Fuse tasks run alone; everything else is batched continuously."""
+        ...
+
+    def confirmation(self) -> Awaitable[None] | None:
+        """Ends once results given so far are known to be right; None where a result is right by itself.
+
+        Raises GroupDied when they were found not to be.
+        """
         ...
 
     async def benchmark_model(self, model: LocalModel, *, budget_s: float) -> ModelBenchmark:

@@ -6,6 +6,7 @@ from typing import Any, TypeVar, cast
 
 import cattrs
 import msgpack
+from cattrs.gen import make_dict_unstructure_fn, override
 
 from realign_daemon.engine.api import (
     Fill,
@@ -45,6 +46,10 @@ _RESULTS: dict[str, type[Result]] = {
     "fused": Fused,
 }
 _converter = cattrs.Converter(forbid_extra_keys=True)
+# Written only where it says something: an older node refuses what it does not know.
+_converter.register_unstructure_hook(
+    Filled, make_dict_unstructure_fn(Filled, _converter, samples=override(omit_if_default=True))
+)
 
 
 def pack(value: object) -> bytes:

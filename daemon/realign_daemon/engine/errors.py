@@ -2,7 +2,9 @@
 
 EngineError
 ├── EngineDied        the child ended under the task: try again, here or on another node
-│   └── NotLoaded     there was no child with the task's model: load it, then try again
+│   ├── NotLoaded     there was no child with the task's model: load it, then try again
+│   ├── EndpointGone  a server that is not ours gives no answers: its tasks are not to blame
+│   └── GroupDied     several nodes held the model, and one of them failed: another plan is needed
 ├── OutOfMemory       the model does not fit the memory that is free now: plan anew
 ├── MissingBlob       an adapter or data set is not on this machine: fetch it, then try again
 └── BadTask           this task can never work: quarantine it
@@ -33,6 +35,30 @@ class NotLoaded(EngineDied):
     def __init__(self, *, model: str) -> None:
         """`model` is the id of the model that the task wants."""
         super().__init__(model=model, cause="another model is loaded, or none")
+
+
+class EndpointGone(EngineDied):
+    """The server that a model is asked for at gives no answers, or none of that model. No task is to blame."""
+
+    def __init__(self, *, model: str, endpoint: str, cause: str) -> None:
+        """`cause` goes on after the URL and says what the server does."""
+        super().__init__(model=model, cause=f"{endpoint} {cause}")
+        self.endpoint = endpoint
+
+    def __str__(self) -> str:
+        """For people who can look after the server."""
+        return f"{self.model} cannot be asked: {self.cause}; it is tried again"
+
+
+class GroupDied(EngineDied):
+    """The nodes that were to hold a model together do so no more, or never did. No task is to blame."""
+
+    def __init__(self, *, model: str, group: str, lost: tuple[str, ...], cause: str, thrown_away: int = 0) -> None:
+        """`lost` are the ids of the nodes that failed; `thrown_away` counts results that may have been wrong."""
+        super().__init__(model=model, cause=cause)
+        self.group = group  # the attempt's name
+        self.lost = lost
+        self.thrown_away = thrown_away
 
 
 class MissingBlob(EngineError):

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import os
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, cast
@@ -12,36 +14,24 @@ from typing import Any, cast
 import structlog
 
 from realign_daemon.durable_file import replace_file
-from realign_daemon.engine.api import LocalModel, ModelId
+from realign_daemon.engine.api import LocalModel, ModelId, ModelShape, Sha256
 from realign_daemon.engine.weights import weigh
+from realign_daemon.models.manifest import NOTE, READ_BY_THE_ENGINE, WEIGHTS, Manifest, ModelFile, content_id
+from realign_planner.model_config import read_config
 
 _log = structlog.get_logger()
 
 POCKET = "pocket"
 POCKET_FOLDER = Path(__file__).with_name("pocket") / "model"
-_WEIGHTS = "*.safetensors"
-# What a model answers follows from these and its weights. Cards, examples and other formats change nothing.
-_READ_BY_THE_ENGINE = (
-    "config.json",
-    "generation_config.json",
-    "tokenizer.json",
-    "tokenizer_config.json",
-    "tokenizer.model",
-    "special_tokens_map.json",
-    "added_tokens.json",
-    "chat_template.jinja",
-    "chat_template.json",
-    "vocab.json",
-    "merges.txt",
-)
 _SHA256_DIGITS = 64
+_COMMIT = re.compile(r"[0-9a-f]{40}")
 _CHUNK_BYTES = 2**20
 
 
 class LocalModels:
-    """Looks in the package, the configured folders and the Hugging Face cache, in this order; the first name wins.
+    """Looks in the package, the given folders and the Hugging Face cache, in this order; the first name wins.
 
-    Both methods read disks, and hash what they have not hashed before: call them in a thread.
+    The methods read disks, and hash what they have not hashed before: call them in a thread.
     """
 
     def __init__(self, dirs: Iterable[Path], cache_file: Path, *, hub: Path | None = None) -> None:
@@ -65,6 +55,15 @@ class LocalModels:
         models = [self._read(name, folder) for name, folder in sorted(folders.items())]
         return tuple(model for model in models if model is not None)
 
+    def manifest(self, model: LocalModel) -> Manifest:
+        """The files of a model that was found here, as they are now. Raises OSError when one has gone."""
+        files = _read_files(model.path, model.path.glob(WEIGHTS))
+        listed = tuple(
+            ModelFile(name=file.name, sha256=self._hashes.sha256(file), size_bytes=file.stat().st_size)
+            for file in files
+        )
+        return Manifest(name=model.name, revision=model.revision, files=listed)
+
     def _folders(self) -> Iterator[tuple[str, Path]]:
         candidates = [
             (POCKET, POCKET_FOLDER),
@@ -74,7 +73,7 @@ class LocalModels:
         return ((name, folder) for name, folder in candidates if _is_whole(folder))
 
     def _read(self, name: str, folder: Path) -> LocalModel | None:
-        files = sorted(folder.glob(_WEIGHTS))
+        files = sorted(folder.glob(WEIGHTS))
         try:
             config = cast("dict[str, Any]", json.loads((folder / "config.json").read_text()))
             weights = weigh(files, config)
@@ -91,15 +90,19 @@ class LocalModels:
             bits=weights.bits,
             weight_bytes=sum(file.stat().st_size for file in files),
             templates=str(config.get("realign_templates", "standard")),
+            revision=_revision(folder),
+            shape=_shape(config),
         )
 
     def _hash(self, folder: Path, weights: Iterable[Path]) -> ModelId:
-        files = [*weights, *(folder / name for name in _READ_BY_THE_ENGINE if (folder / name).exists())]
-        digest = hashlib.sha256()
-        for file in sorted(files, key=lambda file: file.name):
-            digest.update(f"{file.name}\0{self._hashes.sha256(file)}\n".encode())
+        model = content_id((file.name, self._hashes.sha256(file)) for file in _read_files(folder, weights))
         self._hashes.save()
-        return ModelId(digest.hexdigest())
+        return model
+
+
+def lm_studio_folders(home: Path) -> tuple[Path, ...]:
+    """Where LM Studio keeps models: publisher, then model. It moved them from the second place to the first."""
+    return (home / ".lmstudio" / "models", home / ".cache" / "lm-studio" / "models")
 
 
 def hub_folder(environment: Mapping[str, str]) -> Path:
@@ -124,18 +127,18 @@ class _Hashes:
         except (OSError, ValueError):
             self._known = {}  # it is a cache: hashing again makes it anew
 
-    def sha256(self, file: Path) -> str:
+    def sha256(self, file: Path) -> Sha256:
         """The hash of a file; that of a blob in a hub cache is its name."""
         target = file.resolve()
         if target.parent.name == "blobs" and len(target.name) == _SHA256_DIGITS:
-            return target.name
+            return Sha256(target.name)
         stat = target.stat()
         stamp = [stat.st_size, stat.st_mtime_ns]
         known = self._known.get(str(target))
         if known is None or known[:2] != stamp:
             known = self._known[str(target)] = [*stamp, sha256_of(target)]
             self._changed = True
-        return str(known[2])
+        return Sha256(str(known[2]))
 
     def save(self) -> None:
         """Keeps what was hashed since the last time."""
@@ -185,9 +188,35 @@ def _subfolders(folder: Path) -> list[Path]:
     return sorted(child for child in folder.iterdir() if child.is_dir()) if folder.is_dir() else []
 
 
+def _read_files(folder: Path, weights: Iterable[Path]) -> list[Path]:
+    others = (folder / name for name in READ_BY_THE_ENGINE)
+    return sorted((*weights, *(file for file in others if file.exists())), key=lambda file: file.name)
+
+
+def _shape(config: Mapping[str, object]) -> ModelShape | None:
+    found = read_config(config)
+    if not found.layers or not found.kv_values:
+        return None
+    return ModelShape(
+        layers=found.layers,
+        heads=found.heads,
+        kv_heads=found.kv_heads,
+        kv_values=found.kv_values,
+        tensor=found.tensor,
+        pipeline=found.pipeline,
+    )
+
+
+def _revision(folder: Path) -> str:
+    """The commit that a model folder holds, by its note or its place in a hub cache; empty where neither says."""
+    with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
+        return str(json.loads((folder / NOTE).read_text())["revision"])
+    return folder.name if folder.parent.name == "snapshots" and _COMMIT.fullmatch(folder.name) else ""
+
+
 def _is_whole(folder: Path) -> bool:
     """Whether configuration and weights are there, all parts of them where an index lists the parts."""
-    if not (folder / "config.json").is_file() or not any(folder.glob(_WEIGHTS)):
+    if not (folder / "config.json").is_file() or not any(folder.glob(WEIGHTS)):
         return False
     index = folder / "model.safetensors.index.json"
     if not index.is_file():

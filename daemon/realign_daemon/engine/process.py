@@ -10,7 +10,7 @@ import signal
 import sys
 import tempfile
 from collections import deque
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
@@ -20,12 +20,13 @@ from typing import Any, cast
 import structlog
 
 from realign_daemon.engine.api import Progress
+from realign_daemon.engine.ending import ending, last_words
 from realign_daemon.engine.errors import BadTask, EngineDied
 from realign_daemon.engine.frames import FrameError, pack_frame, read_frame, write_frame
+from realign_daemon.engine.ranks import Formed, Rank, RankEvent, read_event
 
 _log = structlog.get_logger()
 
-_LAST_WORDS_LINES = 6
 _LAST_WORDS_BYTES = 8000
 _EXIT_GRACE_S = 2.0  # at the end of stdin the child exits at once, unless it holds the interpreter's lock
 # A step may take this many times the longest one seen, or a whole task's usual time, before it counts as hung: prompts
@@ -41,6 +42,7 @@ class ChildOptions:
     blas_cache: Path  # where the child finds, or puts, its fast matrix product
     duty_fraction: float
     max_batch_size: int
+    rank: Rank | None = None  # None: it computes alone
 
     def argument(self) -> str:
         """The JSON that the child reads."""
@@ -49,6 +51,7 @@ class ChildOptions:
                 "blas_cache": str(self.blas_cache),
                 "duty_fraction": self.duty_fraction,
                 "max_batch_size": self.max_batch_size,
+                "rank": self.rank and self.rank.as_plain(),
             }
         )
 
@@ -61,13 +64,22 @@ class _Pending:
 
 
 class EngineProcess:
-    """Requests go in, each gets one reply; when the child ends, every open request gets EngineDied."""
+    """Requests go in, each gets one reply; when the child ends, every open request gets EngineDied.
+
+    Of a group's processes only that of rank 0 may be asked, and not before it is formed.
+    """
 
     def __init__(
-        self, process: asyncio.subprocess.Process, model: str, temporary: tempfile.TemporaryDirectory[str]
+        self,
+        process: asyncio.subprocess.Process,
+        model: str,
+        temporary: tempfile.TemporaryDirectory[str],
+        on_event: Callable[[RankEvent], None],
     ) -> None:
         """Use `start`."""
         self._process, self._model, self._temporary = process, model, temporary
+        self._on_event = on_event
+        self._formed = asyncio.Event()
         self._clock = asyncio.get_running_loop().time
         self._ids = count(1)
         self._pending: dict[int, _Pending] = {}
@@ -80,11 +92,17 @@ class EngineProcess:
 
     @classmethod
     async def start(
-        cls, *, model: str, options: ChildOptions, environment: Mapping[str, str], scratch: Path
+        cls,
+        *,
+        model: str,
+        options: ChildOptions,
+        environment: Mapping[str, str],
+        scratch: Path,
+        on_event: Callable[[RankEvent], None] | None = None,
     ) -> EngineProcess:
         """A child that runs; it has a folder of its own under `scratch` for temporary files.
 
-        `scratch` exists.
+        `scratch` exists. `on_event` is called on the event loop with what a rank tells beside its replies.
         """
         temporary = tempfile.TemporaryDirectory(prefix="engine-", dir=scratch, ignore_cleanup_errors=True)
         try:
@@ -102,7 +120,7 @@ class EngineProcess:
         except BaseException:
             temporary.cleanup()
             raise
-        return cls(process, model, temporary)
+        return cls(process, model, temporary, on_event or _ignore)
 
     @property
     def pid(self) -> int:
@@ -121,7 +139,7 @@ class EngineProcess:
 
     def death(self) -> EngineDied:
         """How it ended, with its last words."""
-        cause = self._cause or _ending(self._process.returncode)
+        cause = self._cause or ending(self._process.returncode)
         return EngineDied(model=self._model, cause=cause, last_words=last_words(self._stderr.decode(errors="replace")))
 
     async def request(
@@ -154,6 +172,33 @@ class EngineProcess:
             raise
         finally:
             del self._pending[request_id]
+
+    async def until_formed(self) -> None:
+        """Returns when the rank is in its group, which may be never: the caller has a deadline. Raises EngineDied."""
+        formed = asyncio.create_task(self._formed.wait(), name=f"engine-{self.pid}-formed")
+        try:
+            await asyncio.wait({formed, self._attending}, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            formed.cancel()
+        if not self._formed.is_set():
+            raise self.death()
+
+    async def gathered(self, parts: bytes) -> None:
+        """Answers a Gather with the parts of all ranks, in their order."""
+        with contextlib.suppress(ConnectionError):  # it has ended, which its caller hears otherwise
+            await write_frame(self._stdin, {"op": "gathered", "data": parts})
+
+    async def until_ended(self) -> EngineDied:
+        """How the child ended, once it has."""
+        await asyncio.wait({self._attending})
+        return self.death()
+
+    async def kill(self, cause: str) -> None:
+        """Ends the child without asking it, which a rank that waits for a lost peer would not hear."""
+        if not self.has_ended:
+            self._cause = self._cause or cause
+            self._kill()
+        await asyncio.wait({self._attending})
 
     async def end(self, cause: str) -> None:
         """Ends the child; open requests get EngineDied with this cause. Returns when it is gone."""
@@ -202,6 +247,12 @@ class EngineProcess:
             self._stderr = (self._stderr + piece)[-_LAST_WORDS_BYTES:]
 
     def _take(self, reply: dict[str, Any]) -> None:
+        event = read_event(reply)
+        if event is not None:  # no sign of getting on: a beat comes from a child that hangs, too
+            if isinstance(event, Formed):
+                self._formed.set()
+            asyncio.get_running_loop().call_soon(self._on_event, event)
+            return
         self._last_sign_s = self._clock()
         if "tick" in reply:
             self._slowest_step_s = max(self._slowest_step_s, float(reply["tick"]))
@@ -235,24 +286,10 @@ class EngineProcess:
                 os.kill(self.pid, signal.SIGKILL)
 
 
+def _ignore(_event: RankEvent) -> None:
+    """A child that computes alone tells nothing that anybody waits for."""
+
+
 def patience_s(stall_timeout_s: float, slowest_step_s: float, task_times_s: Collection[float]) -> float:
     """How long a child may show no sign of getting on."""
     return max(stall_timeout_s, _PATIENCE * slowest_step_s, _PATIENCE * median(task_times_s or (0.0,)))
-
-
-def last_words(stderr: str) -> str:
-    """The lines that explain an end: the start of a fatal error's report, else the end of whatever was said."""
-    lines = [line.strip() for line in stderr.splitlines() if line.strip()]
-    fatal = next((place for place, line in enumerate(lines) if line.startswith("Fatal Python error")), None)
-    chosen = lines[-_LAST_WORDS_LINES:] if fatal is None else lines[fatal:][:_LAST_WORDS_LINES]
-    return " | ".join(chosen)
-
-
-def _ending(code: int | None) -> str:
-    """What an exit status says, in words."""
-    if code is None:
-        return "it is ending"
-    if code >= 0:
-        return f"exit status {code}"
-    hint = "; often the system's answer to a lack of memory" if -code == signal.SIGKILL else ""
-    return f"killed by {signal.Signals(-code).name}{hint}"

@@ -6,7 +6,7 @@ import asyncio
 import os
 import sys
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, cast
 
@@ -23,15 +23,15 @@ from realign_daemon.engine.api import (
     ModelBenchmark,
     Progress,
     Result,
-    Sha256,
     Task,
-    Train,
-    Trained,
 )
 from realign_daemon.engine.checkpoints import Checkpoints
-from realign_daemon.engine.codec import decode_result, encode, structured
-from realign_daemon.engine.errors import BadTask, EngineDied, MissingBlob, NotLoaded, OutOfMemory
+from realign_daemon.engine.codec import decode_result, structured
+from realign_daemon.engine.environment import EngineSettings, child_environment
+from realign_daemon.engine.errors import EngineDied, GroupDied, NotLoaded, OutOfMemory
+from realign_daemon.engine.performing import Performing
 from realign_daemon.engine.process import ChildOptions, EngineProcess
+from realign_daemon.engine.ranks import GroupWish
 from realign_daemon.host.facts import free_bytes as available_bytes
 
 _log = structlog.get_logger()
@@ -39,47 +39,17 @@ _log = structlog.get_logger()
 # A child without a model held 130 MB here (measured 2026-11-23, Linux); buffers and caches grow with the model.
 _CHILD_BYTES = 256 * 2**20
 _ROOM_PER_WEIGHT_BYTE = 1.2
-_SLOWEST_DISK_BYTES_PER_S = 50e6  # how long a load may be silent: a slow USB disk
-_GENERAL_ENVIRONMENT = {
-    "TOKENIZERS_PARALLELISM": "false",
-    "HF_HUB_OFFLINE": "1",
-    "OPENBLAS_NUM_THREADS": "1",
-    "OMP_NUM_THREADS": "1",
-}
-# MLX has no setting of the first name, and its documents say that the second can leave the GPU stuck until a restart.
-# Both are asked for by this product's users; `[engine.env]` turns them off.
-_METAL_ENVIRONMENT = {"MLX_METAL_PREALLOCATE": "1", "MLX_METAL_FAST_SYNCH": "1"}
-# Compiling runs a C++ compiler at the first use of every kernel, and gained a tiny model nothing (28 for 27 ms a step).
-_CPU_ENVIRONMENT = {"MLX_DISABLE_COMPILE": "1"}
-# A rank that finds these would wait for peers that this child does not have.
-_NEVER_INHERITED = ("MLX_RANK", "MLX_HOSTFILE", "JACCL_RANK", "MLX_IBV_DEVICES")
+SLOWEST_DISK_BYTES_PER_S = 50e6  # how long a load may be silent: a slow USB disk
 _STOPPING = "the daemon is stopping"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class EngineSettings:
-    """What the owner of the machine decides about its engine."""
+def needed_bytes(model: LocalModel, *, share: float = 1.0) -> int:
+    """Memory that loading and running a model, or this share of it, takes.
 
-    env: Mapping[str, str] = field(default_factory=dict[str, str])  # an empty value takes a variable away
-    duty_fraction: float = 1.0
-    max_batch_size: int = 64
-    stall_timeout_s: float = 60.0
-    idle_unload_s: float = 0.0  # 0: a loaded model stays
-    checkpoint_every_s: float = 2.0  # at least; training spends no more than a twentieth of its time on it
-
-
-def child_environment(inherited: Mapping[str, str], settings: EngineSettings) -> dict[str, str]:
-    """The child's environment variables."""
-    on_cpu = _CPU_ENVIRONMENT if sys.platform == "linux" else {}
-    merged = {**inherited, **_GENERAL_ENVIRONMENT, **_METAL_ENVIRONMENT, **on_cpu, **settings.env}
-    emptied = {name for name, value in settings.env.items() if not value}
-    return {name: value for name, value in merged.items() if name not in emptied and name not in _NEVER_INHERITED}
-
-
-def needed_bytes(model: LocalModel) -> int:
-    """Memory that loading and running a model takes. On Linux 16-bit weights become float32, twice as large."""
+    On Linux 16-bit weights become float32, twice as large.
+    """
     growth = 2.0 if sys.platform == "linux" and model.bits == 16 else 1.0  # noqa: PLR2004
-    return int(model.weight_bytes * growth * _ROOM_PER_WEIGHT_BYTE) + _CHILD_BYTES
+    return int(model.weight_bytes * share * growth * _ROOM_PER_WEIGHT_BYTE) + _CHILD_BYTES
 
 
 class EngineSupervisor:
@@ -94,11 +64,13 @@ class EngineSupervisor:
         free_bytes: Callable[[], int] = available_bytes,
     ) -> None:
         """`cache_dir` is this daemon's own: the child's temporary files, its BLAS and its checkpoints lie there."""
-        self._blobs, self._cache_dir, self._free_bytes = blobs, cache_dir, free_bytes
+        self._cache_dir, self._free_bytes = cache_dir, free_bytes
         self._settings = settings or EngineSettings()
         self._scratch = cache_dir / "engine"
         self._scratch.mkdir(parents=True, exist_ok=True)
-        self._checkpoints = Checkpoints(cache_dir / "checkpoints")
+        self._performing = Performing(
+            blobs, Checkpoints(cache_dir / "checkpoints"), checkpoint_every_s=self._settings.checkpoint_every_s
+        )
         self._switching = asyncio.Lock()
         self._process: EngineProcess | None = None
         self._model: LocalModel | None = None  # the loaded one; None while loading and in a child without a model
@@ -108,8 +80,13 @@ class EngineSupervisor:
         self._idle_timer: asyncio.TimerHandle | None = None
         self._unloading: asyncio.Task[None] | None = None
 
-    async def load(self, model: LocalModel) -> None:
-        """See Engine. Raises OutOfMemory, EngineDied, or BadTask when the folder holds no model that mlx_lm reads."""
+    async def load(self, model: LocalModel, group: GroupWish | None = None) -> None:
+        """See Engine. Raises OutOfMemory, EngineDied, or BadTask when the folder holds no model that mlx_lm reads.
+
+        This engine is one machine's: it is in no group.
+        """
+        if group is not None:
+            raise GroupDied(model=model.name, group="", lost=(), cause="this engine computes alone")
         async with self._switching:
             self._stop_idling()
             try:
@@ -122,18 +99,12 @@ class EngineSupervisor:
         """See Engine. Raises NotLoaded (an EngineDied) for a task of another model than the loaded one, MissingBlob."""
         if self._model is None or self._model.model != task.model:
             raise NotLoaded(model=task.model)
-        body: dict[str, object] = {
-            "op": "task",
-            "task": encode(task),
-            "adapter": task.adapter or "",
-            "adapter_path": self._blob(task.adapter) if task.adapter else "",
-        }
-        if isinstance(task, Train):
-            return await self._train(task, body, progress)
         if isinstance(task, Fuse):
-            return await self._fuse(self._model, body)
-        reply = await self._request(body, progress=progress)
-        return decode_result(reply["result"])
+            return await self._fuse(self._model, self._performing.body(task))
+        return await self._performing.perform(task, self._request, progress)
+
+    def confirmation(self) -> None:
+        """See Engine."""
 
     async def benchmark_model(self, model: LocalModel, *, budget_s: float) -> ModelBenchmark:
         """See Engine. Loads the model; other tasks wait."""
@@ -190,34 +161,15 @@ class EngineSupervisor:
         async with self._switching:  # a child that was just being started
             await self._end(_STOPPING)
 
-    async def _train(self, task: Train, body: Mapping[str, object], progress: Progress | None) -> Trained:
-        """The result of a training, begun anew or gone on with; what ends it for good takes its checkpoint away."""
-        checkpoint = self._checkpoints.path(task)
-        training = {
-            "op": "train",
-            "dataset_path": self._blob(task.dataset),
-            "checkpoint_path": str(checkpoint),
-            "checkpoint_every_s": self._settings.checkpoint_every_s,
-        }
-        try:
-            reply = await self._request({**body, **training}, progress=progress)
-        except BadTask:
-            checkpoint.unlink(missing_ok=True)
-            raise
-        result = cast("Trained", decode_result(reply["result"]))
-        trained = replace(result, adapter=await self._keep(Path(reply["file"])))
-        checkpoint.unlink(missing_ok=True)
-        return trained
-
     async def _fuse(self, model: LocalModel, body: Mapping[str, object]) -> Fused:
         """The new model. A copy is in memory beside the loaded one, read, written, read again and packed."""
         needed, free = needed_bytes(model), self._free_bytes()
         if needed > free:
             raise OutOfMemory(model=model.name, needed_bytes=needed, free_bytes=free)
-        patience_s = self._settings.stall_timeout_s + 4 * model.weight_bytes / _SLOWEST_DISK_BYTES_PER_S
+        patience_s = self._settings.stall_timeout_s + 4 * model.weight_bytes / SLOWEST_DISK_BYTES_PER_S
         reply = await self._request({**body, "op": "fuse", "model_path": str(model.path)}, stall_timeout_s=patience_s)
         result = cast("Fused", decode_result(reply["result"]))
-        return replace(result, weights=await self._keep(Path(reply["file"])))
+        return replace(result, weights=await self._performing.keep(Path(reply["file"])))
 
     async def _load(self, model: LocalModel) -> None:
         running = self._process is not None and not self._process.has_ended
@@ -229,7 +181,7 @@ class EngineSupervisor:
         if needed > free:
             raise OutOfMemory(model=model.name, needed_bytes=needed, free_bytes=free)
         await self._start(model.name)
-        patience_s = self._settings.stall_timeout_s + model.weight_bytes / _SLOWEST_DISK_BYTES_PER_S
+        patience_s = self._settings.stall_timeout_s + model.weight_bytes / SLOWEST_DISK_BYTES_PER_S
         try:
             await self._request({"op": "load", "path": str(model.path)}, stall_timeout_s=patience_s)
         except BaseException:
@@ -284,18 +236,6 @@ class EngineSupervisor:
             raise
         finally:
             self._start_idling()
-
-    async def _keep(self, file: Path) -> Sha256:
-        """Moves what the child wrote into the blobs."""
-        try:
-            return await asyncio.to_thread(self._blobs.put_file, file)
-        except FileNotFoundError as error:  # the child was ended just now, and its files with it
-            raise EngineDied(model="", cause="it ended before what it wrote was stored") from error
-
-    def _blob(self, sha256: Sha256) -> str:
-        if not self._blobs.has(sha256):
-            raise MissingBlob(sha256=sha256)
-        return str(self._blobs.path(sha256))
 
     def _start_idling(self) -> None:
         self._stop_idling()

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, cast
 
 # A header lists every tensor: that of a model of a trillion parameters is some megabytes.
-_MAX_HEADER_BYTES = 100 * 2**20
+MAX_HEADER_BYTES = 100 * 2**20
 _BITS = {"F64": 64, "F32": 32, "F16": 16, "BF16": 16, "F8_E4M3": 8, "F8_E5M2": 8, "I8": 8, "U8": 8}
 _PACKED = "U32"  # mlx packs quantised weights into these, beside .scales and .biases
 _EXPERT_MARKS = (".experts.", ".switch_mlp.")
@@ -68,7 +68,7 @@ def _header(file: Path) -> Iterator[_Tensor]:
     with file.open("rb") as stream:
         head = stream.read(8)
         length = struct.unpack("<Q", head)[0] if len(head) == 8 else 0  # noqa: PLR2004 - the format's first field
-        if not 0 < length <= _MAX_HEADER_BYTES:
+        if not 0 < length <= MAX_HEADER_BYTES:
             raise ValueError(f"{file} is not a safetensors file: download it again")
         header = cast("dict[str, Any]", json.loads(stream.read(length)))
     for name, entry in header.items():

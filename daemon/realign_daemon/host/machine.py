@@ -23,6 +23,7 @@ from realign_daemon.host.policy import Situation, memory_shortage, reason_to_ref
 from realign_daemon.host.pressure import Pressure
 from realign_daemon.host.senses import SENSES, Disk, Senses
 from realign_daemon.host.sleep import SleepWatch
+from realign_daemon.models.manifest import Manifest
 
 log = structlog.get_logger()
 
@@ -37,6 +38,10 @@ class Shelf(Protocol):
 
     def all(self) -> tuple[LocalModel, ...]:
         """Every model that is whole, by name. May take a while."""
+        ...
+
+    def manifest(self, model: LocalModel) -> Manifest:
+        """The files of one. May take a while. Raises OSError when one has gone."""
         ...
 
 
@@ -64,9 +69,15 @@ class Machine:
         pause: Pause,
         sleep: SleepWatch,
         is_working: Callable[[], bool],
+        serves: Callable[[], str] = lambda: "",
         senses: Senses = SENSES,
+        endpoint_models: Callable[[], tuple[LocalModel, ...]] = tuple,
     ) -> None:
-        """`is_working` says whether the engine has units: it is not measured, and not loaded anew, under them."""
+        """`is_working` says whether the engine has units: it is not measured, and not loaded anew, under them.
+
+        `serves` says which group of another head has this machine, "" when none has. `endpoint_models` are those that
+        it asks servers for.
+        """
         self._node_id = node_id
         self._version = version
         self._config = config
@@ -77,8 +88,11 @@ class Machine:
         self._pause = pause
         self._sleep = sleep
         self._is_working = is_working
+        self._serves = serves
         self._senses = senses
+        self._endpoint_models = endpoint_models
         self._measuring = asyncio.Lock()
+        self._looking = asyncio.Lock()
         self._host: HostFacts
         self._now: _Now
         self._user_active = False
@@ -87,6 +101,7 @@ class Machine:
         self._was_short = False
         self._models: dict[str, LocalModel] = {}
         self._known_models: tuple[KnownModel, ...] = ()
+        self._benchmark: HostBenchmark | None = None
         self._models_at_s = float("-inf")
 
     async def start(self) -> None:
@@ -98,17 +113,23 @@ class Machine:
         """Looks again at what changes."""
         self._now = await asyncio.to_thread(self._look)
         if self._clock.continuous() - self._models_at_s >= MODELS_EVERY_S:
+            await self.look_for_models()
+
+    async def look_for_models(self) -> None:
+        """Looks again which models are here."""
+        async with self._looking:  # the later look must not give way to an earlier one
             found = await asyncio.to_thread(self._local_models.all)
-            self._models = {model.name: model for model in found}
+            self._models = {model.name.lower(): model for model in found}
             self._known_models = tuple(map(_known, found))
             self._models_at_s = self._clock.continuous()
+        self._benchmark = self._measured()
 
     async def measure_at_start(self) -> None:
         """Measures the machine and its standard model, unless it was done before, once its owner lets it work.
 
         Failing is no reason to stop.
         """
-        while self._owner_objects():
+        while self.objection():
             await self._clock.sleep(REFRESH_S)
         try:
             await self.measure(self._config.benchmark.model)
@@ -131,15 +152,34 @@ class Machine:
                 await self._clock.sleep(REFRESH_S / 4)
             await self._benchmarks.compute(force=force)
             await self._benchmarks.model(model, force=force)
+        self._benchmark = self._measured()
         return self.facts()
 
     def find(self, name: str) -> LocalModel | None:
-        """The model of this name, as of the last look."""
-        return self._models.get(name)
+        """The model of this name, as of the last look, or a server's; capitals do not matter."""
+        wanted = name.lower()
+        at_servers = (model for model in self._endpoint_models() if model.name.lower() == wanted)
+        return self._models.get(wanted) or next(at_servers, None)
+
+    @property
+    def models(self) -> tuple[LocalModel, ...]:
+        """Every model that is here, as of the last look; those of servers are not."""
+        return tuple(self._models.values())
+
+    async def manifest(self, model: LocalModel) -> Manifest:
+        """The files of a model that is here. Raises OSError when one has gone."""
+        return await asyncio.to_thread(self._local_models.manifest, model)
+
+    def models_room_bytes(self) -> int:
+        """What models may still take of the disk, so that the node goes on taking work."""
+        disk = self._now.disk
+        return disk.free_bytes - work_floor_bytes(disk.total_bytes)
 
     def reason_to_refuse(self) -> str:
         """Why this node takes no work just now; empty when it does."""
-        if reason := self._owner_objects():
+        if reason := self.objection():
+            return reason
+        if reason := self._serves():
             return reason
         if self._measuring.locked():
             return "it is measuring itself"
@@ -171,7 +211,7 @@ class Machine:
     def slots(self, model: LocalModel) -> int:
         """Units in flight that fill the engine: the measured peak batch size."""
         measured = self._benchmarks.known_model(model.model)
-        return measured.value.peak_batch_size if measured else UNMEASURED_SLOTS
+        return measured.value.peak_batch_size if measured else model.concurrency or UNMEASURED_SLOTS
 
     def facts(self) -> NodeFacts:
         """This node as the cluster should know it."""
@@ -190,9 +230,9 @@ class Machine:
             portable=host.portable,
             power=situation.power,
             duty_fraction=self._config.engine.duty_fraction,
-            benchmark=self._benchmark(),
+            benchmark=self._benchmark,
             engine=self._engine.status(),
-            models=self._known_models,
+            models=(*self._known_models, *map(_known, self._endpoint_models())),
             paused=self._pause.is_on,
             disk_free_bytes=now.disk.free_bytes,
             user_active=situation.user_active,
@@ -201,17 +241,18 @@ class Machine:
             last_sleep=self._sleep.last,
         )
 
-    def _owner_objects(self) -> str:
+    def objection(self) -> str:
+        """Why this machine's owner wants no work of it just now; empty when it may."""
         if self._pause.is_on:
             return "its owner has paused it"
         return reason_to_refuse(self._now.situation, self._config.power)
 
-    def _benchmark(self) -> HostBenchmark | None:
+    def _measured(self) -> HostBenchmark | None:
         compute = self._benchmarks.known_compute()
         if compute is None:
             return None
         measured: list[MeasuredModel] = []
-        for model in self._models.values():
+        for model in (*self._models.values(), *self._endpoint_models()):
             known = self._benchmarks.known_model(model.model)
             if known is not None:
                 measured.append(
@@ -263,4 +304,8 @@ def _known(model: LocalModel) -> KnownModel:
         active_params_b=model.active_params_b,
         bits=model.bits,
         templates=model.templates,
+        revision=model.revision,
+        shape=model.shape,
+        endpoint=model.endpoint,
+        remote=model.remote,
     )

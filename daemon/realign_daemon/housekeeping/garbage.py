@@ -25,7 +25,6 @@ class JobFacts:
 
     created_unix_s: float
     ended_unix_s: float | None  # None: it has not ended, as far as is known here
-    is_homed_here: bool
     files: frozenset[Sha256]  # that its spec or its record names
 
 
@@ -51,6 +50,15 @@ class AttemptFacts:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ComputationFacts:
+    """What the worker child computed."""
+
+    key: str
+    size_bytes: int
+    used_unix_s: float  # when it was asked for last: nothing says which job needs which
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class FileFacts:
     """A file that is named by a hash: of its content, or for a checkpoint the unit's key."""
 
@@ -64,11 +72,10 @@ class Inventory:
     """What a node holds, and who may need it."""
 
     jobs: tuple[JobFacts, ...] = ()
-    removed_unix_s: float = -math.inf  # when the last one got its tombstone
     used: frozenset[UnitKey] | None = frozenset()  # by any job; None where not every home could be asked
     results: tuple[ResultFacts, ...] = ()
     attempts: tuple[AttemptFacts, ...] = ()
-    computations: tuple[int, int] = (0, 0)  # how many, and their bytes: nothing says which job needs which
+    computations: tuple[ComputationFacts, ...] = ()
     blobs: tuple[FileFacts, ...] = ()
     checkpoints: tuple[FileFacts, ...] = ()
 
@@ -79,7 +86,7 @@ class Garbage:
 
     results: tuple[ResultFacts, ...] = ()
     attempts: tuple[AttemptFacts, ...] = ()
-    computations: bool = False
+    computations: tuple[ComputationFacts, ...] = ()
     blobs: tuple[FileFacts, ...] = ()
     checkpoints: tuple[FileFacts, ...] = ()
 
@@ -87,8 +94,8 @@ class Garbage:
 def find_garbage(inventory: Inventory, *, now_unix_s: float, keep_s: float = KEPT_S) -> Garbage:
     """What no job without a tombstone refers to, and is older than `keep_s`.
 
-    A checkpoint is no whole result, and goes as soon as no job refers to its unit. Computations are made again from
-    their sources when they are missed: they go together, once every job homed here has ended or gone for so long.
+    A checkpoint is no whole result, and goes as soon as no job refers to its unit. A computation goes once nobody has
+    asked for it for so long: it is made again from its sources when it is missed.
     """
     living_since = min((job.created_unix_s for job in inventory.jobs if job.ended_unix_s is None), default=math.inf)
     young_since = min(now_unix_s - keep_s, living_since)
@@ -100,11 +107,6 @@ def find_garbage(inventory: Inventory, *, now_unix_s: float, keep_s: float = KEP
     staying = [one for one in inventory.results if (one.key, one.digest) not in going]
     keys = {one.key for one in staying}
     named = _files(inventory.jobs) | _files(staying)
-    used_at_unix_s = max(
-        (math.inf if job.ended_unix_s is None else job.ended_unix_s for job in inventory.jobs if job.is_homed_here),
-        default=-math.inf,
-    )
-    used_at_unix_s = max(used_at_unix_s, inventory.removed_unix_s)
     return Garbage(
         results=results,
         attempts=tuple(
@@ -112,7 +114,7 @@ def find_garbage(inventory: Inventory, *, now_unix_s: float, keep_s: float = KEP
             for one in inventory.attempts
             if one.key not in keys and _is_unused(one.key, inventory) and one.since_unix_s < young_since
         ),
-        computations=inventory.computations[0] > 0 and used_at_unix_s < now_unix_s - keep_s,
+        computations=tuple(one for one in inventory.computations if one.used_unix_s < young_since),
         blobs=tuple(
             blob
             for blob in inventory.blobs

@@ -8,16 +8,14 @@ half of them (measured 2026-11-23 on two busy cores).
 from __future__ import annotations
 
 import json
-import math
 import re
 import sqlite3
 from typing import Any
 
 from realign_daemon.curation.record import ENDED
 from realign_daemon.engine.api import Sha256
-from realign_daemon.housekeeping.garbage import AttemptFacts, Garbage, JobFacts, ResultFacts
+from realign_daemon.housekeeping.garbage import AttemptFacts, ComputationFacts, Garbage, JobFacts, ResultFacts
 from realign_daemon.journal.entries import Ref, strike
-from realign_daemon.journal.kind import fields
 from realign_daemon.journal.results import FAILURES, RESULTS
 from realign_daemon.work import job_rows
 from realign_daemon.work.job_rows import StoredJob
@@ -26,7 +24,6 @@ from realign_daemon.work.units import UnitKey
 # Whatever may be the name of a file: also what a newer version calls it in a record that this one can't read.
 _HASH = re.compile(r"[0-9a-f]{64}")
 _HASH_IN_BYTES = re.compile(_HASH.pattern.encode())
-_AT = {"at_unix_s": (int, float)}
 _REMOVED = "SELECT ref FROM shared_facts WHERE kind='tombstone'"
 
 
@@ -35,15 +32,9 @@ def homes(connection: sqlite3.Connection) -> frozenset[str]:
     return frozenset(str(row[0]) for row in connection.execute("SELECT DISTINCT home FROM jobs WHERE home!=''"))
 
 
-def jobs(connection: sqlite3.Connection, *, here: str) -> tuple[JobFacts, ...]:
-    """The jobs of all nodes; `here` is this node's id. One whose record can't be read has not ended."""
-    return tuple(_job(stored, here=here) for stored in job_rows.select(connection))
-
-
-def removed_unix_s(connection: sqlite3.Connection) -> float:
-    """When a job of any node was removed last; -inf when none was."""
-    payloads = connection.execute("SELECT payload FROM shared_facts WHERE kind='tombstone'")
-    return max((fields(payload, _AT)["at_unix_s"] for (payload,) in payloads), default=-math.inf)
+def jobs(connection: sqlite3.Connection) -> tuple[JobFacts, ...]:
+    """The jobs of all nodes. One whose record can't be read has not ended."""
+    return tuple(map(_job, job_rows.select(connection)))
 
 
 def used_here(connection: sqlite3.Connection) -> frozenset[UnitKey]:
@@ -79,11 +70,12 @@ def attempts(connection: sqlite3.Connection) -> tuple[AttemptFacts, ...]:
     )
 
 
-def computations(connection: sqlite3.Connection) -> tuple[int, int]:
-    """How many, and their bytes."""
-    query = "SELECT COUNT(*), COALESCE(SUM(LENGTH(result)), 0) FROM computations"
-    count, size_bytes = connection.execute(query).fetchone()
-    return int(count), int(size_bytes)
+def computations(connection: sqlite3.Connection) -> tuple[ComputationFacts, ...]:
+    """Every outcome of the worker child that is kept."""
+    query = "SELECT computation_key, LENGTH(result), used_unix_s FROM computations"
+    return tuple(
+        ComputationFacts(key=key, size_bytes=size, used_unix_s=used) for key, size, used in connection.execute(query)
+    )
 
 
 def remove(connection: sqlite3.Connection, garbage: Garbage) -> None:
@@ -97,8 +89,9 @@ def remove(connection: sqlite3.Connection, garbage: Garbage) -> None:
         strike(connection, Ref(kind=RESULTS.name, ref=f"{one.key}/{one.digest}"))
     for uid in [one.uid for one in garbage.attempts if one.uid is not None]:
         strike(connection, Ref(kind=FAILURES.name, ref=uid))
-    if garbage.computations:
-        connection.execute("DELETE FROM computations")
+    connection.executemany(
+        "DELETE FROM computations WHERE computation_key=?", ((one.key,) for one in garbage.computations)
+    )
 
 
 def rows(connection: sqlite3.Connection) -> dict[str, int]:
@@ -107,7 +100,7 @@ def rows(connection: sqlite3.Connection) -> dict[str, int]:
     return {name: int(connection.execute(f'SELECT COUNT(*) FROM "{name}"').fetchone()[0]) for (name,) in tables}  # noqa: S608 - the schema's own names
 
 
-def _job(stored: StoredJob, *, here: str) -> JobFacts:
+def _job(stored: StoredJob) -> JobFacts:
     try:
         record: Any = json.loads(stored.record)
         ended = float(record["ended_unix_s"]) if record["state"] in ENDED else 0.0
@@ -117,6 +110,5 @@ def _job(stored: StoredJob, *, here: str) -> JobFacts:
     return JobFacts(
         created_unix_s=stored.created_unix_s,
         ended_unix_s=ended or None,  # 0: cancelled, and what it made is being written
-        is_homed_here=stored.home in ("", here),
         files=frozenset(map(Sha256, named)),
     )

@@ -120,8 +120,7 @@ class Sweep:
         def work(connection: sqlite3.Connection) -> tuple[Inventory, Garbage]:
             here = inventory.used_here(connection)
             held = Inventory(
-                jobs=inventory.jobs(connection, here=self._node_id),
-                removed_unix_s=inventory.removed_unix_s(connection),
+                jobs=inventory.jobs(connection),
                 used=None if used.unreached else here | used.keys,
                 results=inventory.results(connection),
                 attempts=inventory.attempts(connection),
@@ -139,7 +138,7 @@ class Sweep:
             await asyncio.to_thread(_unlink, blobs, frozenset(garbage.blobs))
             await asyncio.to_thread(_unlink, checkpoints, frozenset(garbage.checkpoints))
             self._uploads.sweep()
-        return Swept(amounts=tuple(_amounts(held, garbage, uploads)), remarks=tuple(_remarks(held, used)))
+        return Swept(amounts=tuple(_amounts(garbage, uploads)), remarks=tuple(_remarks(held, used)))
 
     def _forgotten_uploads(self) -> tuple[FileFacts, ...]:
         files = (self._blobs.folder / ARRIVING).glob("*/*")
@@ -170,18 +169,17 @@ def _unlink(files: dict[Path, FileFacts], going: frozenset[FileFacts]) -> None:
                 path.unlink()
 
 
-def _amounts(held: Inventory, garbage: Garbage, uploads: tuple[FileFacts, ...]) -> Iterator[Amount]:
+def _amounts(garbage: Garbage, uploads: tuple[FileFacts, ...]) -> Iterator[Amount]:
     """Of each kind that there is anything of."""
-    count, size_bytes = held.computations if garbage.computations else (0, 0)
     sizes = {
         "results": [one.size_bytes for one in garbage.results],
+        "computations": [one.size_bytes for one in garbage.computations],
         "blobs": [one.size_bytes for one in garbage.blobs],
         "checkpoints": [one.size_bytes for one in garbage.checkpoints],
         "uploads": [one.size_bytes for one in uploads],
         "attempts": [0 for _ in garbage.attempts],
     }
     amounts = [Amount(kind=kind, count=len(found), size_bytes=sum(found)) for kind, found in sizes.items()]
-    amounts.insert(1, Amount(kind="computations", count=count, size_bytes=size_bytes))
     return (amount for amount in amounts if amount.count)
 
 

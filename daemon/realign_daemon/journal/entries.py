@@ -39,6 +39,7 @@ class Position:
 
     index_id: str
     seq: int = 0
+    boot: str = ""  # the run of its daemon that said so; empty where it tells none
 
 
 def note(connection: sqlite3.Connection, ref: Ref, payload: bytes) -> None:
@@ -90,15 +91,15 @@ def index_id(connection: sqlite3.Connection) -> str:
 
 def position(connection: sqlite3.Connection, node: str) -> Position:
     """How far the node's journal was taken in; an empty index id before the first time."""
-    row = connection.execute("SELECT index_id, seq FROM positions WHERE node=?", (node,)).fetchone()
-    return Position(index_id=row[0], seq=row[1]) if row else Position(index_id="")
+    row = connection.execute("SELECT index_id, seq, boot FROM positions WHERE node=?", (node,)).fetchone()
+    return Position(index_id=row[0], seq=row[1], boot=row[2]) if row else Position(index_id="")
 
 
 def advance(connection: sqlite3.Connection, node: str, to: Position) -> None:
     """Notes how far the node's journal is taken in. Of another database than before the copies are unknown."""
     if position(connection, node).index_id != to.index_id:
         connection.execute("DELETE FROM copies WHERE node=?", (node,))
-    connection.execute("INSERT OR REPLACE INTO positions VALUES (?,?,?)", (node, to.index_id, to.seq))
+    connection.execute("INSERT OR REPLACE INTO positions VALUES (?,?,?,?)", (node, to.index_id, to.seq, to.boot))
 
 
 def note_copies(connection: sqlite3.Connection, node: str, announced: Iterable[Header]) -> None:

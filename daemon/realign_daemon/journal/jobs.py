@@ -108,7 +108,8 @@ class Intents(Facts):
     def merge(self, connection: sqlite3.Connection, ref: str, payload: bytes) -> bool:
         """See Kind. Nothing is asked of a removed job."""
         job_id, _, what = ref.partition("/")
-        if cancelling(job_id, int(what.removeprefix("cancel/"))).ref != ref:
+        config_epoch, _, instance = what.removeprefix("cancel/").partition("/")
+        if cancelling(job_id, int(config_epoch), int(instance)).ref != ref:
             raise ValueError("the name is not that of a job's instance to cancel")
         return not is_removed(connection, job_id) and super().merge(connection, ref, payload)
 
@@ -133,9 +134,9 @@ class Tombstones(Facts):
         return changed
 
 
-def cancelling(job_id: str, instance: int) -> Ref:
-    """The intent to cancel this instance of the job: a later one, begun by a retry, is not meant."""
-    return Ref(kind="intent", ref=f"{job_id}/cancel/{instance}")
+def cancelling(job_id: str, config_epoch: int, instance: int) -> Ref:
+    """The intent to cancel this instance of the job: a later one, begun by a retry or an adoption, is not meant."""
+    return Ref(kind="intent", ref=f"{job_id}/cancel/{config_epoch}/{instance}")
 
 
 def is_removed(connection: sqlite3.Connection, job_id: str) -> bool:

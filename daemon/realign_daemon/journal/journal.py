@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import secrets
 import sqlite3
-from collections.abc import AsyncGenerator, Iterable, Iterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import structlog
@@ -11,14 +12,19 @@ import structlog
 from realign_daemon.clock import Clock
 from realign_daemon.engine.api import Sha256
 from realign_daemon.errors import RealignError
-from realign_daemon.journal import entries
+from realign_daemon.journal import entries, restored
 from realign_daemon.journal.entries import Header, Position, Ref
 from realign_daemon.journal.kind import Kind, merged
 from realign_daemon.work.database import Database
+from realign_daemon.work.schema import INDEX_ID_BYTES
 
 log = structlog.get_logger()
 
 HEADERS_A_BATCH = 1_000
+OLDER_COPY = (
+    "this ledger is an older copy of itself: another node has taken in more of it than there is; it counts as a new "
+    "one, and this node does not vote on jobs that may be older"
+)
 GATHER_S = 0.05  # news wait this long for more: a commit of a follower costs the same for one thing as for a hundred
 
 
@@ -42,22 +48,35 @@ class Batch:
 class Journal:
     """The kinds of things that this node shares. A kind that it does not know is a newer node's: it is passed over."""
 
-    def __init__(self, database: Database, kinds: Iterable[Kind], *, clock: Clock) -> None:
+    def __init__(
+        self,
+        database: Database,
+        kinds: Iterable[Kind],
+        *,
+        clock: Clock,
+        boot: str = "",
+        random_bytes: Callable[[int], bytes] = secrets.token_bytes,
+    ) -> None:
+        """`boot` names this run of the daemon; the random bytes name a ledger that was put back from an older copy."""
         self._database = database
         self._kinds: Mapping[str, Kind] = {kind.name: kind for kind in kinds}
         self._clock = clock
+        self._boot = boot
+        self._random_bytes = random_bytes
+        self._began = Position(index_id="")  # this journal as this run found it
         self.left_out = 0  # things of other nodes that could not be taken in, since the start
 
     async def open(self) -> None:
         """Makes ready. When this version knows other kinds than the last, all journals are taken in from the start."""
         kinds = " ".join(sorted(self._kinds))
 
-        def work(connection: sqlite3.Connection) -> None:
+        def work(connection: sqlite3.Connection) -> Position:
             if connection.execute("SELECT 1 FROM meta WHERE key='kinds' AND value=?", (kinds,)).fetchone() is None:
                 connection.execute("INSERT OR REPLACE INTO meta VALUES ('kinds', ?)", (kinds,))
                 connection.execute("DELETE FROM positions")
+            return Position(index_id=entries.index_id(connection), seq=entries.last(connection), boot=self._boot)
 
-        await self._database.run(work)
+        self._began = await self._database.run(work)
 
     # What others ask of this node.
 
@@ -77,15 +96,22 @@ class Journal:
     async def after(self, position: Position) -> Batch:
         """The headers after a position in this journal; from the beginning when it is none of this database."""
 
-        def work(connection: sqlite3.Connection) -> Batch:
+        def work(connection: sqlite3.Connection) -> tuple[Batch, bool]:
             index_id, last = entries.index_id(connection), entries.last(connection)
-            # A journal that ends before the position is an older copy of itself, put back from a backup.
+            is_older = index_id == self._began.index_id and restored.is_older(position, here=self._began)
+            if is_older:
+                index_id = self._random_bytes(INDEX_ID_BYTES).hex()
+                restored.begin_anew(connection, index_id=index_id, now_unix_s=self._clock.unix())
             is_here = position.index_id == index_id and position.seq <= last
             found = entries.headers(connection, after=position.seq if is_here else 0, limit=HEADERS_A_BATCH)
             reached = found[-1].seq if len(found) == HEADERS_A_BATCH else last  # the last headers may have been struck
-            return Batch(headers=found, end=Position(index_id=index_id, seq=reached), last=last)
+            end = Position(index_id=index_id, seq=reached, boot=self._boot)
+            return Batch(headers=found, end=end, last=last), is_older
 
-        return await self._database.run(work)
+        batch, is_older = await self._database.run(work)
+        if is_older:
+            log.error("ledger.restored", reason=OLDER_COPY)
+        return batch
 
     async def load(self, refs: Sequence[Ref]) -> tuple[Item, ...]:
         """Those things that are here, in the order asked for."""

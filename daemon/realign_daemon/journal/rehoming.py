@@ -28,10 +28,13 @@ def advance(connection: sqlite3.Connection, job_id: str) -> bool:
     return done.rowcount > 0
 
 
-def follow(connection: sqlite3.Connection, job_id: str, instance: int) -> int:
-    """The instance that goes on with this one's work: the one after the moves that were decided from it on."""
-    begun = {following for _, following, _, _ in _moves(connection, job_id)}
-    while instance + 1 in begun:
+def follow(connection: sqlite3.Connection, job_id: str, config_epoch: int, instance: int) -> int:
+    """The instance that goes on with this one's work: the one after the moves that its voters decided from it on.
+
+    A person who adopts the job begins another config epoch, and in it something new.
+    """
+    begun = {(epoch, following) for epoch, following, _, _ in _moves(connection, job_id)}
+    while (config_epoch, instance + 1) in begun:
         instance += 1
     return instance
 

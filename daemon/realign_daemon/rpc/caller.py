@@ -6,6 +6,7 @@ from contextvars import ContextVar
 
 from realign_daemon.errors import NotAllowed
 from realign_daemon.trust.principal import OWNER, Principal
+from realign_daemon.trust.roles import job_denial
 
 # Set by Authorisation in the task of each call. What runs outside of a call is this machine's own doing.
 CALLER: ContextVar[Principal] = ContextVar("CALLER", default=OWNER)
@@ -21,3 +22,9 @@ def must_be(node: str) -> None:
     proved = caller().node_id
     if proved is not None and proved != node:
         raise NotAllowed(f"node {proved} may not speak as node {node}; its realign is damaged, or somebody tampers")
+
+
+def may_not(method: str, owner: str) -> str | None:
+    """Why the caller may not see this of a job of that owner; None when it may. A call about one job needs no word."""
+    who = caller()
+    return job_denial(who.role, who.key, method, owner)

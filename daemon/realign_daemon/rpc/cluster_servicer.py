@@ -22,6 +22,8 @@ from realign_proto.v1 import cluster_pb2, facts_pb2
 from realign_proto.v1.cluster_pb2_grpc import ClusterServicer as ClusterService
 from realign_proto.v1.cluster_pb2_grpc import add_ClusterServicer_to_server
 
+MAX_ECHO_BYTES = 2**20
+
 Measure = Callable[[str, bool], Awaitable[NodeFacts]]  # registry name or "", force -> this node's facts afterwards
 
 
@@ -80,6 +82,12 @@ class ClusterServicer(ClusterService):
     ) -> facts_pb2.NodeFacts:
         """This node's facts with the model measured."""
         return facts_to_wire(await self._measure(request.model, request.force))
+
+    async def Echo(  # noqa: N802 - the wire's name
+        self, request: cluster_pb2.EchoRequest, context: Context
+    ) -> cluster_pb2.EchoReply:
+        """So many zeros."""
+        return cluster_pb2.EchoReply(payload=bytes(min(request.reply_bytes, MAX_ECHO_BYTES)))
 
     async def _listen(self, node: NodeId, beats: AsyncIterator[Beat]) -> None:
         async for beat in beats:

@@ -15,14 +15,17 @@ from realign_daemon.cluster.facts import (
     BootId,
     HostBenchmark,
     KnownModel,
+    MeasuredLink,
     MeasuredModel,
     NodeFacts,
     NodeId,
+    RdmaPort,
 )
 from realign_daemon.cluster.greeting import Greeting, Welcome
-from realign_daemon.engine.api import BatchPoint, EngineStatus, ModelId
+from realign_daemon.engine.api import BatchPoint, EngineStatus, ModelId, ModelShape
 from realign_daemon.host.power import Power, PowerSource
 from realign_daemon.host.sleep import Sleep
+from realign_daemon.rpc.group_convert import part_from_wire, part_to_wire
 from realign_proto.v1 import cluster_pb2, facts_pb2
 
 MAX_PEERS = 64  # that one node may tell of
@@ -66,6 +69,10 @@ def facts_to_wire(facts: NodeFacts) -> facts_pb2.NodeFacts:
                 active_params_b=model.active_params_b,
                 bits=model.bits,
                 templates=model.templates,
+                revision=model.revision,
+                shape=shape_to_wire(model.shape) if model.shape else None,
+                endpoint=model.endpoint,
+                remote=model.remote,
             )
             for model in facts.models
         ],
@@ -78,6 +85,11 @@ def facts_to_wire(facts: NodeFacts) -> facts_pb2.NodeFacts:
         protocol=facts.protocol,
         features=sorted(facts.features),
         witness=facts.witness,
+        links=[
+            facts_pb2.MeasuredLink(node_id=link.node, latency_s=link.latency_s, bytes_per_s=link.bytes_per_s)
+            for link in facts.links
+        ],
+        rdma=[facts_pb2.RdmaPort(node_id=port.node, device=port.device) for port in facts.rdma],
     )
 
 
@@ -108,6 +120,10 @@ def facts_from_wire(wire: facts_pb2.NodeFacts) -> NodeFacts:
                 active_params_b=model.active_params_b,
                 bits=model.bits,
                 templates=model.templates or "standard",
+                revision=model.revision,
+                shape=_shape_from_wire(model.shape) if model.HasField("shape") else None,
+                endpoint=model.endpoint,
+                remote=model.remote,
             )
             for model in wire.models
         ),
@@ -122,6 +138,24 @@ def facts_from_wire(wire: facts_pb2.NodeFacts) -> NodeFacts:
         protocol=wire.protocol,
         features=frozenset(wire.features),
         witness=wire.witness,
+        links=tuple(
+            MeasuredLink(node=NodeId(link.node_id), latency_s=link.latency_s, bytes_per_s=link.bytes_per_s)
+            for link in wire.links
+            if link.latency_s > 0 and link.bytes_per_s > 0
+        ),
+        rdma=tuple(RdmaPort(node=NodeId(port.node_id), device=port.device) for port in wire.rdma),
+    )
+
+
+def shape_to_wire(shape: ModelShape) -> facts_pb2.ModelShape:
+    """What divides a model."""
+    return facts_pb2.ModelShape(
+        layers=shape.layers,
+        heads=shape.heads or 0,
+        kv_heads=shape.kv_heads or 0,
+        kv_values=shape.kv_values,
+        tensor=shape.tensor,
+        pipeline=shape.pipeline,
     )
 
 
@@ -138,6 +172,7 @@ def engine_to_wire(engine: EngineStatus) -> facts_pb2.EngineState:
         pid=engine.pid,
         rss_bytes=engine.rss_bytes,
         last_error=engine.last_error,
+        group=part_to_wire(engine.group) if engine.group else None,
     )
 
 
@@ -172,6 +207,7 @@ def beat_to_wire(beat: Beat) -> cluster_pb2.Beat:
 
 def beat_from_wire(wire: cluster_pb2.Beat) -> Beat:
     """A beat. Its facts are the sender's own, whatever id they carry."""
+    facts = facts_from_wire(wire.facts)
     return Beat(
         node=NodeId(wire.node_id),
         boot=BootId(wire.boot_id),
@@ -179,7 +215,7 @@ def beat_from_wire(wire: cluster_pb2.Beat) -> Beat:
         term=wire.term,
         leader=NodeId(wire.leader) if wire.leader else None,
         leader_since_unix_s=wire.leader_since_unix_s,
-        facts=replace(facts_from_wire(wire.facts), node_id=NodeId(wire.node_id)),
+        facts=facts if facts.node_id == wire.node_id else replace(facts, node_id=NodeId(wire.node_id)),
         jobs=tuple(JobDigest(job_id=job.job_id, state=job.state, home=NodeId(job.home)) for job in wire.jobs),
         peers=tuple(
             KnownPeer(node=NodeId(peer.node_id), addresses=_addresses(peer.addresses))
@@ -254,6 +290,17 @@ def _addresses(texts: Iterable[str]) -> tuple[Address, ...]:
     return tuple(found)
 
 
+def _shape_from_wire(wire: facts_pb2.ModelShape) -> ModelShape:
+    return ModelShape(
+        layers=wire.layers,
+        heads=wire.heads or None,
+        kv_heads=wire.kv_heads or None,
+        kv_values=wire.kv_values,
+        tensor=wire.tensor if wire.HasField("tensor") else None,
+        pipeline=wire.pipeline if wire.HasField("pipeline") else None,
+    )
+
+
 def _power_from_wire(wire: facts_pb2.Power) -> Power:
     source = POWER_SOURCES.get(wire.source, "unknown")
     return Power(source=source, battery_fraction=wire.battery_fraction if wire.HasField("battery_fraction") else None)
@@ -262,7 +309,12 @@ def _power_from_wire(wire: facts_pb2.Power) -> Power:
 def _engine_from_wire(wire: facts_pb2.EngineState) -> EngineStatus:
     state = ENGINE_STATES.get(wire.state, "absent")
     return EngineStatus(
-        state=state, model=wire.model, pid=wire.pid, rss_bytes=wire.rss_bytes, last_error=wire.last_error
+        state=state,
+        model=wire.model,
+        pid=wire.pid,
+        rss_bytes=wire.rss_bytes,
+        last_error=wire.last_error,
+        group=part_from_wire(wire.group) if wire.HasField("group") else None,
     )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import AsyncIterator, Awaitable, Callable
-from dataclasses import replace
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -20,18 +20,15 @@ from realign_daemon.curation.intake import Request
 from realign_daemon.curation.job import Job
 from realign_daemon.curation.jobs import Jobs
 from realign_daemon.curation.replicas import Replica, Replicas
-from realign_daemon.engine.api import Sha256
-from realign_daemon.errors import Full, NotAllowed, NotFound, Unreachable, WrongState
-from realign_daemon.housekeeping.sweep import keep
-from realign_daemon.rpc.caller import caller
+from realign_daemon.errors import NotAllowed, NotFound, Unreachable, WrongState
+from realign_daemon.rpc.admission import Admission, Completed
+from realign_daemon.rpc.caller import caller, may_not
 from realign_daemon.rpc.context import Context
 from realign_daemon.rpc.delivery import folder_chunks, in_parts
-from realign_daemon.rpc.homes import Homes, Routes, is_forwarded, passed_on, relayed
+from realign_daemon.rpc.homes import FORWARD_TIMEOUT_S, Homes, Routes, is_forwarded, passed_on, relayed
 from realign_daemon.rpc.job_convert import job_to_wire, listed_job_to_wire, request_from_wire
 from realign_daemon.rpc.request_bounds import check_bounds
-from realign_daemon.rpc.sources import Sources, named
-from realign_daemon.rpc.upload import begun_with, first, receive
-from realign_daemon.trust.roles import job_denial
+from realign_daemon.rpc.sources import Sources
 from realign_daemon.work.blobs import BlobStore
 from realign_proto.v1 import curation_pb2 as pb
 from realign_proto.v1.curation_pb2_grpc import CurationServicer as CurationService
@@ -40,13 +37,11 @@ from realign_proto.v1.curation_pb2_grpc import CurationStub, add_CurationService
 if TYPE_CHECKING:
     from realign_proto.v1.curation_pb2_grpc import CurationAsyncStub
 
-FORWARD_TIMEOUT_S = 1800.0  # a submit waits until the home has the files (2 GB over Wi-Fi take minutes) and parsed them
 CALL_TIMEOUT_S = 30.0
 LIST_TIMEOUT_S = 3.0
 GET_JOB, CANCEL_JOB = "/realign.v1.Curation/GetJob", "/realign.v1.Curation/CancelJob"
-LIST_JOBS, LIST_QUESTIONS = "/realign.v1.Curation/ListJobs", "/realign.v1.Curation/ListQuestions"
+LIST_JOBS = "/realign.v1.Curation/ListJobs"
 CANCEL_NOTED = "the cancel is noted: its home {} hears of it, and ends the job, as soon as it can be reached"
-ON_ONE_DISK = "the job is on the disk of {} only so far: do not switch that machine off before another has it, too"
 
 
 class CurationServicer(CurationService):
@@ -65,19 +60,37 @@ class CurationServicer(CurationService):
         sources: Sources,
         replicas: Replicas | None = None,
         custody: Custody | None = None,
+        completed: Completed | None = None,
+        asking: Completed | None = None,
     ) -> None:
-        """Without `replicas` no other nodes hold its jobs; without `custody` it runs none of theirs."""
+        """Without `replicas` no other nodes hold its jobs; without `custody` it runs none of theirs.
+
+        `completed` adds to a request what the model hub offers for it; `asking` before that what a server has that it
+        names, for a plan, too.
+        """
         self._jobs = jobs
         self._data_sets = data_sets
-        self._blobs = blobs
         self._clock = clock
         self._routes = routes
         self._homes = Homes(routes)
         self._node_name = node_name
         self._limits = limits
-        self._sources = sources
         self._replicas = replicas
         self._custody = custody
+        self._asking = asking
+        self._admission = Admission(
+            jobs=jobs,
+            data_sets=data_sets,
+            blobs=blobs,
+            routes=routes,
+            homes=self._homes,
+            node_name=node_name,
+            limits=limits,
+            sources=sources,
+            replicas=replicas,
+            completed=completed,
+            asking=asking,
+        )
 
     def add_to(self, server: grpc.aio.Server) -> None:
         """Registers the service."""
@@ -87,47 +100,12 @@ class CurationServicer(CurationService):
         self, request_iterator: AsyncIterator[pb.SubmitRequest], context: Context
     ) -> pb.SubmitReply:
         """Takes a job in, or has the leader do it."""
-        parts = aiter(request_iterator)
-        wire = await first(parts)
-        check_bounds(request_from_wire(wire), self._limits)
-        if not is_forwarded(context):
-            wire = await self._sources.located(wire, caller().key)
-            if leader := self._routes.leader():
-                reply = await passed_on(
-                    CurationStub(leader).Submit(
-                        begun_with(wire, parts), timeout=FORWARD_TIMEOUT_S, metadata=self._homes.metadata
-                    )
-                )
-                self._homes.remember(reply.job_id, leader)
-                return reply
-        await receive(wire, parts, self._blobs, max_source_bytes=self._limits.source_bytes)
-        await self._sources.bring(wire)
-        await asyncio.to_thread(keep, [self._blobs.path(Sha256(source.sha256)) for source in named(wire)])
-        earlier = self._replicas and await self._replicas.submitted(wire.client_token, caller().key)
-        if earlier and self._jobs.find(earlier.job_id) is None:
-            told = json.loads(earlier.record or "{}")
-            plan_json = json.dumps(told.get("plan"))
-            return pb.SubmitReply(
-                job_id=earlier.job_id, warnings=told.get("warnings", ()), plan_json=plan_json, copies=2
-            )
-        self._check_queue()
-        job = await self._jobs.submit(await self._request(wire), owner=caller().key)
-        return await self._submitted(job)
-
-    async def _submitted(self, job: Job) -> pb.SubmitReply:
-        """The answer to a submit, once another node has the job, too, or that takes too long."""
-        copies = await self._replicas.copies(job.spec.job_id) if self._replicas else 1
-        alone = copies == 1 and bool(self._routes.others())
-        return pb.SubmitReply(
-            job_id=job.spec.job_id,
-            warnings=[*job.record.warnings, *([ON_ONE_DISK.format(self._node_name)] if alone else ())],
-            plan_json=json.dumps(job.record.plan),
-            copies=copies,
-        )
+        return await self._admission.submit(request_iterator, is_forwarded=is_forwarded(context))
 
     async def Plan(self, request: pb.JobRequest, context: Context) -> pb.PlanReply:  # noqa: N802, ARG002
         """The plan on the living nodes."""
-        document, fits = self._jobs.plan(request_from_wire(request))
+        asked = request_from_wire(request)
+        document, fits = self._jobs.plan(await self._asking(asked) if self._asking else asked)
         return pb.PlanReply(plan_json=json.dumps(document), fits=fits)
 
     async def GetJob(self, request: pb.JobRef, context: Context) -> pb.Job:  # noqa: N802
@@ -148,7 +126,7 @@ class CurationServicer(CurationService):
     async def ListJobs(self, request: pb.ListJobsRequest, context: Context) -> pb.JobList:  # noqa: N802
         """Jobs of all nodes, those of nodes that cannot be reached as this one has heard of them; oldest first."""
         now = self._clock.unix()
-        seen = [job for job in self._jobs.all() if _denial(job, LIST_JOBS) is None]
+        seen = [job for job in self._jobs.all() if may_not(LIST_JOBS, job.owner) is None]
         own = (listed_job_to_wire(job, home=self._node_name, now_unix_s=now) for job in seen)
         jobs = {job.id: job for job in own}
         if not is_forwarded(context):
@@ -161,7 +139,7 @@ class CurationServicer(CurationService):
                     continue  # a node that is gone has no say; its jobs show again with it
                 jobs.update((job.id, job) for job in listed.jobs)
             for replica in await self._replicas.all() if self._replicas else ():
-                if replica.job.spec.job_id not in jobs and _denial(replica.job, LIST_JOBS) is None:
+                if replica.job.spec.job_id not in jobs and may_not(LIST_JOBS, replica.job.owner) is None:
                     wire = listed_job_to_wire(replica.job, home=replica.home, now_unix_s=now)
                     jobs[wire.id] = wire
         return pb.JobList(jobs=sorted(jobs.values(), key=lambda job: (job.created_unix_s, job.id)))
@@ -203,14 +181,21 @@ class CurationServicer(CurationService):
             return job_to_wire(replica.job, home=replica.home, now_unix_s=self._clock.unix())
 
     async def AdoptJob(self, request: pb.JobRef, context: Context) -> pb.Job:  # noqa: N802
-        """Has the leader become the home of a job whose home is lost."""
-        leader = None if is_forwarded(context) else self._routes.leader()
-        if leader is not None:
-            adopted = CurationStub(leader).AdoptJob(request, timeout=CALL_TIMEOUT_S, metadata=self._homes.metadata)
-            return await passed_on(adopted)
+        """Has the job's home go on without its voters or, where that cannot be reached, the leader become its home."""
         if self._custody is None:
             raise WrongState("this node adopts no jobs; ask another one")
+        home = await self._custody.home_of(request.job_id)
+        if not is_forwarded(context) and home != self._custody.node_id:
+            if home and (channel := self._routes.channel(home)) is not None:
+                with suppress(Unreachable):
+                    return await self._adopted_by(channel, request)
+            if (leader := self._routes.leader()) is not None:
+                return await self._adopted_by(leader, request)
         return self._wire(await self._custody.adopt(request.job_id))
+
+    async def _adopted_by(self, channel: grpc.aio.Channel, request: pb.JobRef) -> pb.Job:
+        adopted = CurationStub(channel).AdoptJob(request, timeout=CALL_TIMEOUT_S, metadata=self._homes.metadata)
+        return await passed_on(adopted)
 
     async def PauseJob(self, request: pb.JobRef, context: Context) -> pb.Job:  # noqa: N802
         """Stops the job until it is resumed."""
@@ -336,7 +321,7 @@ class CurationServicer(CurationService):
     async def _replica(self, reference: str, context: Context, method: str) -> Replica | None:
         """What is known here of a job whose home cannot be reached. Raises NotAllowed."""
         replica = None if is_forwarded(context) or not self._replicas else await self._replicas.find(reference)
-        if replica is not None and (reason := _denial(replica.job, method)):
+        if replica is not None and (reason := may_not(method, replica.job.owner)):
             raise NotAllowed(reason)
         return replica
 
@@ -354,38 +339,5 @@ class CurationServicer(CurationService):
             return self._wire(await here(reference))
         return await passed_on(there(self._homes.asked_by(context, reference)))
 
-    def _check_queue(self) -> None:
-        """Raises Full when the client that calls has as many jobs waiting here as one may."""
-        client, most = caller(), self._limits.client_queued_jobs
-        waiting = sum(job.owner == client.key and job.record.state == "queued" for job in self._jobs.all())
-        if client.kind == "client" and waiting >= most:
-            raise Full(
-                f"{client.name} has {waiting} jobs queued here, and {most} are the most for one; cancel one or wait"
-            )
-
-    async def _request(self, wire: pb.JobRequest) -> Request:
-        """The request; what the rows of the job to append to ask is fetched from its home, wherever that is."""
-        request = request_from_wire(wire)
-        if not wire.append_job:
-            return request
-        job = self._jobs.find(wire.append_job)
-        if job is not None:
-            if reason := _denial(job, LIST_QUESTIONS):
-                raise NotAllowed(reason)
-            questions = await self._data_sets.questions(job)
-        else:
-            reference = pb.JobRef(job_id=wire.append_job)
-            home = self._homes.of(wire.append_job)
-            asked = home.ListQuestions(reference, timeout=FORWARD_TIMEOUT_S, metadata=self._homes.metadata)
-            questions = [question async for part in relayed(asked) for question in part.questions]
-        lines = "".join(json.dumps({"prompt": question}) + "\n" for question in questions)
-        return replace(request, earlier=await asyncio.to_thread(self._blobs.put_bytes, lines.encode()))
-
     def _wire(self, job: Job) -> pb.Job:
         return job_to_wire(job, home=self._node_name, now_unix_s=self._clock.unix())
-
-
-def _denial(job: Job, method: str) -> str | None:
-    """Why the caller may not see this of the job; None when it may. What names one job was judged before."""
-    who = caller()
-    return job_denial(who.role, who.key, method, job.owner)

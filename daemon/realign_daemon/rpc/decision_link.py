@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable
 from typing import assert_never
 
@@ -42,15 +41,5 @@ class DecisionLink:
                     assert_never(request)
         except grpc.aio.AioRpcError as error:
             raise ConnectionError(error.details() or "the node can't be reached") from error
-        except grpc.aio.UsageError as error:
-            raise ConnectionError(f"the connection to node {node} was closed") from error
         except ValueError as error:
             raise ConnectionError(f"node {node} gave an answer that this realign can't read: {error}") from error
-        except asyncio.CancelledError as error:
-            raise _closed_under(error) from error
-
-
-def _closed_under(error: asyncio.CancelledError) -> BaseException:
-    """A closed channel cancels its calls: that is the end of a connection, unless this task itself was cancelled."""
-    task = asyncio.current_task()
-    return error if task is not None and task.cancelling() else ConnectionError("the connection was closed")

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from realign_proto.v1.curation_pb2_grpc import CurationAsyncStub
 
 FORWARDED = "realign-forwarded"  # metadata of a call that another node passed on: it is answered here or not at all
+FORWARD_TIMEOUT_S = 1800.0  # a submit waits until the home has the files (2 GB over Wi-Fi take minutes) and parsed them
 PASSED_ON = ((FORWARDED, "1"),)
 
 Channel = grpc.aio.Channel
@@ -41,6 +42,7 @@ class Routes:
     home_of: Callable[[str], Channel | None]  # by job id or its beginning; None when unknown or here
     others: Callable[[], tuple[Channel, ...]]
     own: SpkiHash  # this node's key
+    channel: Callable[[str], Channel | None] = lambda _: None  # by node id; None when it is not connected
 
 
 class Homes:

@@ -14,6 +14,7 @@ import grpc.aio
 
 from realign_daemon.config import Config
 from realign_daemon.errors import BadInput
+from realign_daemon.host.interpreter import describe_interpreter
 from realign_daemon.housekeeping import inventory
 from realign_daemon.housekeeping.garbage import KEPT_S
 from realign_daemon.housekeeping.settings import shown_settings
@@ -138,6 +139,7 @@ class HousekeepingServicer(HousekeepingService):
             sqlite_version=sqlite3.sqlite_version,
             python_version=platform.python_version(),
             system=f"{platform.system()} {platform.release()} {platform.machine()}",
+            interpreter_json=await asyncio.to_thread(describe_interpreter),
         )
 
     async def _everywhere(

@@ -57,6 +57,11 @@ def _request(wire: pb.JobRequest, asked: dict[str, Any]) -> Request:
         roles: dict[str, dict[str, Any]] = {} if wire.model else asked.get("roles", {})
         return str(getattr(wire, role) or roles.get(role, {}).get("name", ""))
 
+    def engine(name: str, key: str) -> str:
+        roles: dict[str, dict[str, Any]] = {} if wire.model else asked.get("roles", {})
+        printed = (roles.get(role, {}) for role in ("generator", "judge"))
+        return str(getattr(wire, name) or next((pin[key] for pin in printed if pin.get("endpoint")), ""))
+
     return Request(
         text=text("text") or str(asked.get("request") or ""),
         data_type=text("data_type"),
@@ -84,6 +89,9 @@ def _request(wire: pb.JobRequest, asked: dict[str, Any]) -> Request:
         judges=tuple(wire.judges) if wire.judge or wire.model else names("judges"),
         thinking={**table("thinking"), **wire.thinking},
         pilot=wire.pilot,
+        engine=engine("engine", "endpoint"),
+        engine_model=engine("engine_model", "remote"),
+        engine_templates=engine("engine_templates", "templates"),
         client_token=wire.client_token,
         assume_yes=wire.assume_yes,
         output_hint=wire.output_hint,

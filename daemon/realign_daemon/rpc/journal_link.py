@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import asyncio
 import zlib
-from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Callable, Mapping, Sequence
-from functools import partial
+from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Mapping, Sequence
 from typing import TypeVar
 
 import grpc
@@ -15,7 +13,7 @@ from realign_daemon.engine.api import Sha256
 from realign_daemon.engine.codec import MAX_BYTES
 from realign_daemon.journal.entries import Header, Position, Ref
 from realign_daemon.journal.journal import Batch, Item
-from realign_daemon.rpc.work_link import BlobGone, Channel, WorkLinks, closed_under
+from realign_daemon.rpc.work_link import BlobGone, Channel, WorkLinks
 from realign_proto.v1 import journal_pb2 as pb
 from realign_proto.v1.journal_pb2_grpc import JournalStub
 
@@ -52,8 +50,8 @@ class JournalLink:
 
     async def follow(self, position: Position) -> AsyncGenerator[Batch]:
         """See Source."""
-        request = pb.FollowRequest(index_id=position.index_id, after=position.seq)
-        call = _begun(partial(self._stub.Follow, request))
+        request = pb.FollowRequest(index_id=position.index_id, after=position.seq, boot_id=position.boot)
+        call = self._stub.Follow(request)
         try:
             async for wire in _reached(call):
                 yield Batch(
@@ -61,7 +59,7 @@ class JournalLink:
                         Header(seq=one.seq, ref=Ref(kind=one.kind, ref=one.ref), digest=one.digest)
                         for one in wire.headers
                     ),
-                    end=Position(index_id=wire.index_id, seq=wire.reached),
+                    end=Position(index_id=wire.index_id, seq=wire.reached, boot=wire.boot_id),
                     last=wire.last,
                 )
         finally:
@@ -72,7 +70,7 @@ class JournalLink:
         for start in range(0, len(refs), REFS_A_CALL):
             wanted = [pb.Ref(kind=ref.kind, ref=ref.ref) for ref in refs[start : start + REFS_A_CALL]]
             request = pb.FetchRequest(refs=wanted)
-            call = _begun(partial(self._stub.Fetch, request, timeout=CALL_TIMEOUT_S))
+            call = self._stub.Fetch(request, timeout=CALL_TIMEOUT_S)
             payload = bytearray()
             try:
                 async for wire in _reached(call):
@@ -99,22 +97,12 @@ class JournalLink:
     async def digests(self) -> Mapping[str, str]:
         """See Source."""
         try:
-            call = _begun(partial(self._stub.Compare, pb.CompareRequest(), timeout=CALL_TIMEOUT_S))
-            return dict((await call).digests)
+            reply = await self._stub.Compare(pb.CompareRequest(), timeout=CALL_TIMEOUT_S)
+            return dict(reply.digests)
         except grpc.aio.AioRpcError as error:
             if error.code() is grpc.StatusCode.UNIMPLEMENTED:  # its realign knows no digests: it makes none
                 return {}
             raise ConnectionError(error.details() or "the node can't be reached") from error
-        except asyncio.CancelledError as error:
-            raise closed_under(error) from error
-
-
-def _begun(begin: Callable[[], T]) -> T:
-    """The call. Raises ConnectionError when the channel was closed before it: others found out first."""
-    try:
-        return begin()
-    except grpc.aio.UsageError as error:
-        raise ConnectionError("the connection was closed") from error
 
 
 async def _reached(call: AsyncIterable[T]) -> AsyncIterator[T]:
@@ -124,5 +112,3 @@ async def _reached(call: AsyncIterable[T]) -> AsyncIterator[T]:
             yield wire
     except grpc.aio.AioRpcError as error:
         raise ConnectionError(error.details() or "the node can't be reached") from error
-    except asyncio.CancelledError as error:
-        raise closed_under(error) from error

@@ -34,7 +34,8 @@ class JournalServicer(JournalService):
         context: Context,  # noqa: ARG002 - gRPC passes it
     ) -> AsyncIterator[pb.Headers]:
         """Headers from the follower's position on, until it goes. The first message comes at once."""
-        async for batch in self._journal.follow(Position(index_id=request.index_id, seq=request.after)):
+        position = Position(index_id=request.index_id, seq=request.after, boot=request.boot_id)
+        async for batch in self._journal.follow(position):
             yield _headers_to_wire(batch)
 
     async def Fetch(  # noqa: N802 - the wire's name
@@ -62,6 +63,7 @@ def _headers_to_wire(batch: Batch) -> pb.Headers:
     return pb.Headers(
         index_id=batch.end.index_id,
         reached=batch.end.seq,
+        boot_id=batch.end.boot,
         headers=[
             pb.Header(seq=header.seq, kind=header.ref.kind, ref=header.ref.ref, digest=header.digest)
             for header in batch.headers

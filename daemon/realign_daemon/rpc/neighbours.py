@@ -5,9 +5,12 @@ Witnesses do not count, save where it says members.
 
 from __future__ import annotations
 
+import asyncio
 from collections import Counter
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncGenerator, AsyncIterator, Iterable
+from contextlib import aclosing, suppress
 from dataclasses import replace
+from functools import partial
 
 import grpc.aio
 
@@ -18,11 +21,17 @@ from realign_daemon.cluster.standing import MemberView
 from realign_daemon.cluster.view import ClusterView
 from realign_daemon.curation.colleague import Colleague, Holding
 from realign_daemon.curation.replicas import Away
+from realign_daemon.curation.spec import ModelPin
+from realign_daemon.engine.api import ModelId
+from realign_daemon.host.disk_room import WORK_FLOOR_BYTES
+from realign_daemon.models.pulls import Arrived, Wanted
+from realign_daemon.rpc.model_link import RemoteCopy, have_pulled
 from realign_planner import nodes as planner
 from realign_proto.v1 import cluster_pb2
 from realign_proto.v1.cluster_pb2_grpc import ClusterStub
 
 MEASURE_TIMEOUT_S = 120.0
+TOLD_S = 15.0  # until a node's beat says what it has got
 LEAST_ID = 6  # characters of a node id that tell two nodes of one name apart
 
 
@@ -31,12 +40,13 @@ class Neighbours:
 
     def __init__(self, view: ClusterView) -> None:
         self._view = view
+        self._known: dict[tuple[NodeId, bool], tuple[NodeFacts, Colleague]] = {}  # asked for row by row
 
     def alive(self) -> tuple[Colleague, ...]:
         """This node first, then the others that are not suspected; nodes of one name get their id behind it."""
         members = [member for member in self._view.members() if member.state == "alive" and not member.facts.witness]
         names = Counter(member.facts.name for member in members)
-        return tuple(_colleague(member, is_unique=names[member.facts.name] == 1) for member in members)
+        return tuple(self._colleague(member, is_unique=names[member.facts.name] == 1) for member in members)
 
     async def measure(self, node_id: str, model: str) -> None:
         """Has the node measure its speed with the model. Raises ConnectionError."""
@@ -48,6 +58,36 @@ class Neighbours:
             await ClusterStub(channel).Measure(cluster_pb2.MeasureRequest(model=model), timeout=MEASURE_TIMEOUT_S)
         except grpc.aio.AioRpcError as error:
             raise ConnectionError(error.details() or "the node can't be reached") from error
+
+    async def fetch(self, node_id: str, pin: ModelPin) -> AsyncGenerator[Arrived]:
+        """See Colleagues."""
+        wanted = Wanted(name=pin.name, revision=pin.revision, model=pin.model)
+        node = self.name_of(node_id)
+        async with aclosing(have_pulled(self.node_channel(node_id), node=node, wanted=wanted)) as steps:
+            async for arrived in steps:
+                yield arrived
+        told = self._view.subscribe()
+        with suppress(TimeoutError):  # then whoever asked asks again, and is answered at once
+            async with asyncio.timeout(TOLD_S):
+                while not any(one.node_id == node_id and one.has(pin) for one in self.alive()):
+                    await anext(told)
+
+    def copies(self, wanted: Wanted) -> tuple[RemoteCopy, ...]:
+        """See models.pulls.Pulls: of what most nodes hold, from those with an idle engine first, then on mains."""
+        held: dict[ModelId, list[MemberView]] = {}
+        for member in self._connected():
+            for model in member.facts.models:
+                named = model.name.lower() == wanted.name.lower() and wanted.revision in ("", model.revision)
+                if model.sha256 == wanted.model or (wanted.model is None and named):
+                    held.setdefault(model.sha256, []).append(member)
+        if not held:
+            return ()
+        model = max(held, key=lambda model: (len(held[model]), model))
+        idlest = sorted(held[model], key=lambda one: (one.facts.engine.state == "busy", one.facts.power.source != "ac"))
+        return tuple(
+            RemoteCopy(node=one.facts.name, model=model, channel=partial(self._view.channel, one.node))
+            for one in idlest
+        )
 
     async def changes(self) -> AsyncIterator[object]:
         """An item whenever a node has come, gone, or is led by another."""
@@ -69,8 +109,8 @@ class Neighbours:
 
     def named_channel(self, node: str) -> grpc.aio.Channel | None:
         """The channel of the node of this name or id; None when there is none, or it is not connected."""
-        for member in self._view.members():
-            if not member.is_self and node in (member.facts.name, member.node):
+        for member in self._view.others():
+            if node in (member.facts.name, member.node):
                 return self._view.channel(member.node)
         return None
 
@@ -109,9 +149,16 @@ class Neighbours:
         return tuple(sorted(member.node for member in self._view.members() if member.state == "alive"))
 
     def fittest(self) -> str:
-        """The id of the living node that should be a job's home: the steadiest, then the fastest."""
-        living = [member.facts for member in self._view.members() if member.state == "alive"]
-        return min(map(rank_of, living)).node
+        """The id of the living node that should be home to a job that this one can read: the steadiest, then fastest.
+
+        It has all features that this node has, whatever its protocol: that older nodes lead during an upgrade says
+        nothing of a job. One that is paused is taken where there is no other.
+        """
+        members = self._view.members()
+        own = next(member.facts for member in members if member.is_self)
+        living = [member.facts for member in members if member.state == "alive" and not member.facts.witness]
+        able = [facts for facts in living if facts.features >= own.features]
+        return min(able, key=lambda facts: (facts.paused, replace(rank_of(facts), protocol=own.protocol))).node_id
 
     def other_channels(self) -> tuple[grpc.aio.Channel, ...]:
         """Channels of all other living nodes."""
@@ -122,8 +169,16 @@ class Neighbours:
         return self._channels(self.other_members())
 
     def _connected(self) -> list[MemberView]:
-        living = [member for member in self._view.members() if member.state == "alive" and not member.is_self]
+        living = [member for member in self._view.others() if member.state == "alive"]
         return [member for member in living if self._view.channel(member.node) is not None]
+
+    def _colleague(self, member: MemberView, *, is_unique: bool) -> Colleague:
+        """As of the facts that the member gave last."""
+        known = self._known.get((member.node, is_unique))
+        if known is None or known[0] != member.facts:
+            known = member.facts, _colleague(member, is_unique=is_unique)
+            self._known[member.node, is_unique] = known
+        return known[1]
 
     def _channels(self, nodes: Iterable[NodeId]) -> tuple[grpc.aio.Channel, ...]:
         return tuple(channel for node in nodes if (channel := self._view.channel(node)) is not None)
@@ -146,17 +201,26 @@ def _colleague(member: MemberView, *, is_unique: bool) -> Colleague:
                 weight_bytes=model.weight_bytes,
                 templates=model.templates,
                 is_measured=model.sha256 in measured,
+                revision=model.revision,
+                shape=model.shape,
+                endpoint=model.endpoint,
+                remote=model.remote,
             )
             for model in member.facts.models
         ),
         is_self=member.is_self,
+        links=member.facts.links,
+        rdma=member.facts.rdma,
+        room_bytes=max(0, member.facts.disk_free_bytes - WORK_FLOOR_BYTES),
     )
 
 
 def planner_facts(facts: NodeFacts) -> planner.NodeFacts:
     """A node's facts as the planner reads them. A measurement has the duty fraction in it, the planner's has not."""
     benchmark = facts.benchmark
-    models = benchmark.models if benchmark else ()
+    served = {model.sha256 for model in facts.models if model.endpoint}
+    measured = benchmark.models if benchmark else ()
+    models = [model for model in measured if model.model_sha256 not in served]
     return planner.NodeFacts(
         name=facts.name,
         chip=facts.chip,
@@ -172,6 +236,13 @@ def planner_facts(facts: NodeFacts) -> planner.NodeFacts:
                 params_b=model.params_b, examples_per_s=model.examples_per_s / facts.duty_fraction, model=model.model
             )
             for model in models
+        ),
+        servers=tuple(
+            planner.ServerMeasurement(
+                model=model.model, examples_per_s=model.examples_per_s, concurrency=model.peak_batch_size
+            )
+            for model in measured
+            if model.model_sha256 in served
         ),
         duty_fraction=facts.duty_fraction,
         portable=facts.portable,

@@ -19,6 +19,7 @@ SOURCES = 10_000
 DROPS = 10_000  # conditions that a printed spec carries
 
 _WORDS = ("data_type", "model", "target", "generator", "judge", "until", "pilot", "client_token", "output_hint")
+_ENGINE = ("engine", "engine_model", "engine_templates")
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 
 
@@ -30,7 +31,7 @@ def check_bounds(request: Request, limits: LimitsConfig) -> None:
         BadInput: a source is not named by its content, where it has one.
     """
     _check_text("the request", request.text, TEXT_CHARACTERS)
-    for field in _WORDS:
+    for field in (*_WORDS, *_ENGINE):
         _check_text(field, getattr(request, field), NAME_CHARACTERS)
     for field in ("nodes", "exclude_nodes", "judges"):
         _check_names(field, getattr(request, field), NAMES)

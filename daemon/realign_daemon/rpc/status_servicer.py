@@ -82,7 +82,7 @@ class StatusServicer(StatusService):
             leader=status_pb2.Leader(
                 id=leader.node or "", name=leader.name, term=leader.term, since_unix_s=leader.since_unix_s
             ),
-            members=[_member(member) for member in members],
+            members=[self._member(member) for member in members],
             benchmark=benchmark_to_wire(facts.benchmark) if facts.benchmark else None,
             engine=engine_to_wire(facts.engine),
             jobs=[_job(job) for job in local.jobs],
@@ -92,6 +92,19 @@ class StatusServicer(StatusService):
             refused=[
                 status_pb2.Refused(address=str(one.address or ""), reason=one.reason) for one in self._view.refused()
             ],
+        )
+
+    def _member(self, member: MemberView) -> status_pb2.Member:
+        return status_pb2.Member(
+            id=member.node,
+            name=member.facts.name,
+            state=member.state,
+            last_seen_s=member.silent_s,
+            addresses=[str(address) for address in member.addresses],
+            version=member.facts.version,
+            facts=facts_to_wire(member.facts),
+            dials_here=None if member.is_self else self._view.dials_here(member.node),
+            is_dialled=None if member.is_self else self._view.channel(member.node) is not None,
         )
 
     async def Bench(  # noqa: N802 - the wire's name
@@ -117,18 +130,6 @@ def _identity(me: MemberView, local: LocalStatus, *, leads: bool, features: froz
         data_dir=str(local.data_dir),
         addresses=[str(address) for address in me.addresses],
         features=sorted(features),
-    )
-
-
-def _member(member: MemberView) -> status_pb2.Member:
-    return status_pb2.Member(
-        id=member.node,
-        name=member.facts.name,
-        state=member.state,
-        last_seen_s=member.silent_s,
-        addresses=[str(address) for address in member.addresses],
-        version=member.facts.version,
-        facts=facts_to_wire(member.facts),
     )
 
 

@@ -6,6 +6,7 @@ from typing import assert_never, cast, get_args
 
 from realign_daemon.engine.api import Sha256
 from realign_daemon.engine.codec import decode_task
+from realign_daemon.rpc.group_convert import wish_from_wire, wish_to_wire
 from realign_daemon.work.ledger import StoredResult
 from realign_daemon.work.messages import (
     Abandon,
@@ -14,6 +15,8 @@ from realign_daemon.work.messages import (
     Command,
     Event,
     FailureKind,
+    GroupLoss,
+    GroupLost,
     Returned,
     Revoke,
     UnitDone,
@@ -27,9 +30,10 @@ from realign_proto.v1 import work_pb2 as pb
 def command_to_wire(command: Command) -> pb.WorkCommand:
     """The command as a message."""
     match command:
-        case Assign(units=units, model=model, home=home):
+        case Assign(units=units, model=model, home=home, group=group):
             wire = [pb.Unit(key=u.key, payload=u.payload, blobs=u.blobs, cost=u.cost) for u in units]
-            return pb.WorkCommand(assign=pb.Assign(units=wire, model=model, home=home))
+            wish = None if group is None else wish_to_wire(group)
+            return pb.WorkCommand(assign=pb.Assign(units=wire, model=model, home=home, group=wish))
         case Revoke(count=count):
             return pb.WorkCommand(revoke=pb.Revoke(count=count))
         case Abandon():
@@ -49,7 +53,8 @@ def command_from_wire(wire: pb.WorkCommand) -> Command | None:
             if any(unit.key != sent.key for unit, sent in zip(units, wire.assign.units, strict=True)):
                 message = "a unit's key is not the hash of its payload"
                 raise ValueError(message)
-            return Assign(units=units, model=wire.assign.model, home=wire.assign.home)
+            group = wish_from_wire(wire.assign.group) if wire.assign.HasField("group") else None
+            return Assign(units=units, model=wire.assign.model, home=wire.assign.home, group=group)
         case "revoke":
             return Revoke(count=wire.revoke.count)
         case "abandon":
@@ -85,11 +90,22 @@ def event_to_wire(event: Event) -> pb.WorkEvent:
             return pb.WorkEvent(
                 capacity=pb.Capacity(slots=slots, model=model, accepting=accepting, reason=reason),
             )
+        case GroupLost(keys=keys, loss=loss):
+            return pb.WorkEvent(
+                group_lost=pb.GroupLost(
+                    keys=keys,
+                    wish=wish_to_wire(loss.wish),
+                    group=loss.group,
+                    lost=loss.lost,
+                    cause=loss.cause,
+                    thrown_away=loss.thrown_away,
+                )
+            )
         case _:
             assert_never(event)
 
 
-def event_from_wire(wire: pb.WorkEvent) -> Event | None:
+def event_from_wire(wire: pb.WorkEvent) -> Event | None:  # noqa: PLR0911 - one for each kind
     """The event in the message; None for a kind this version does not know."""
     match wire.WhichOneof("event"):
         case "result":
@@ -121,5 +137,22 @@ def event_from_wire(wire: pb.WorkEvent) -> Event | None:
             return Capacity(
                 slots=capacity.slots, model=capacity.model, accepting=capacity.accepting, reason=capacity.reason
             )
+        case "group_lost":
+            return _lost_from_wire(wire.group_lost)
         case _:
             return None
+
+
+def _lost_from_wire(wire: pb.GroupLost) -> GroupLost | Returned:
+    """What a home can make of it: a group that it knows nothing of was not its wish, but the units are its own."""
+    keys = tuple(UnitKey(key) for key in wire.keys)
+    try:
+        wish = wish_from_wire(wire.wish)
+    except ValueError:
+        return Returned(keys=keys)
+    return GroupLost(
+        keys=keys,
+        loss=GroupLoss(
+            wish=wish, group=wire.group, lost=tuple(wire.lost), cause=wire.cause, thrown_away=wire.thrown_away
+        ),
+    )

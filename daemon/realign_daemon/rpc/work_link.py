@@ -42,10 +42,8 @@ class WorkLink:
         """Sends a command. Raises ConnectionError when the node has gone."""
         try:
             await self._call.write(command_to_wire(command))
-        except (grpc.aio.AioRpcError, grpc.aio.UsageError, asyncio.InvalidStateError) as error:  # ended, in any way
+        except grpc.aio.AioRpcError as error:
             raise ConnectionError("the node ended the connection") from error
-        except asyncio.CancelledError as error:
-            raise closed_under(error) from error
 
     async def events(self) -> AsyncIterator[Event]:
         """What the node says, until it goes. Raises ConnectionError when that was not in good order."""
@@ -56,14 +54,6 @@ class WorkLink:
                     yield event
         except grpc.aio.AioRpcError as error:
             raise ConnectionError(error.details() or "the node can't be reached") from error
-        except asyncio.CancelledError as error:
-            raise closed_under(error) from error
-
-
-def closed_under(error: asyncio.CancelledError) -> BaseException:
-    """A closed channel cancels its calls: that is the end of a connection, unless this task itself was cancelled."""
-    task = asyncio.current_task()
-    return error if task is not None and task.cancelling() else ConnectionError("the connection was closed")
 
 
 class WorkLinks:
@@ -118,8 +108,6 @@ class WorkLinks:
             if error.code() is grpc.StatusCode.NOT_FOUND:
                 raise BlobGone(reason) from error
             raise ConnectionError(reason) from error
-        except asyncio.CancelledError as error:
-            raise closed_under(error) from error
         finally:
             call.cancel()
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
 from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Self
@@ -20,7 +20,7 @@ from realign_daemon.curation.job import Job
 from realign_daemon.curation.jobs import Jobs
 from realign_daemon.curation.output import Output
 from realign_daemon.curation.run import WORK
-from realign_daemon.curation.spec import SourceSpec
+from realign_daemon.curation.spec import ModelPin, SourceSpec
 from realign_daemon.curation.stages.work import Work
 from realign_daemon.decision.campaign import Voters
 from realign_daemon.decision.decisions import Decisions
@@ -28,6 +28,7 @@ from realign_daemon.decision.messages import Reply, Request
 from realign_daemon.decision.store import DecisionStore
 from realign_daemon.engine.api import LocalModel
 from realign_daemon.journal.decisions import noted_decision
+from realign_daemon.models.pulls import Arrived
 from realign_daemon.testing.inline_worker import InlineWorker
 from realign_daemon.testing.manual_clock import ManualClock
 from realign_daemon.testing.memory_links import MemoryLinks
@@ -81,6 +82,11 @@ class OneColleague:
     async def measure(self, node_id: str, model: str) -> None:
         """See Colleagues; it has been measured."""
 
+    async def fetch(self, node_id: str, pin: ModelPin) -> AsyncGenerator[Arrived]:
+        """See Colleagues; it has what there is."""
+        raise ConnectionError(f"{node_id} can get no {pin.name}")
+        yield Arrived(source="")
+
     async def changes(self) -> AsyncIterator[object]:
         """See Colleagues; nobody comes or goes."""
         await asyncio.Event().wait()
@@ -127,7 +133,7 @@ class JobHome:
         self.ledger = Ledger(self.database, node_id=node)
         self.blobs = BlobStore(folder / "blobs")
         self.engine = ScriptedEngine(self.blobs)
-        computations = Computations(InlineWorker(), self.ledger)
+        computations = Computations(InlineWorker(), self.ledger, self.clock)
         self.output = Output(
             root=folder / "curated",
             blobs=self.blobs,

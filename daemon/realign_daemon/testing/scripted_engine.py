@@ -7,7 +7,7 @@ import hashlib
 import io
 import json
 import tarfile
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from typing import assert_never
 
@@ -37,7 +37,8 @@ from realign_daemon.engine.api import (
     TrainPoint,
 )
 from realign_daemon.engine.codec import encode
-from realign_daemon.engine.errors import BadTask, EngineDied, MissingBlob, NotLoaded, OutOfMemory
+from realign_daemon.engine.errors import BadTask, EngineDied, GroupDied, MissingBlob, NotLoaded, OutOfMemory
+from realign_daemon.engine.ranks import GroupWish
 from realign_daemon.engine.schema import Choice, Items, Record, Schema, SchemaError, Text, Whole, parse, written
 
 Script = Callable[[Task], Result | None]  # None: the default result; raise BadTask to refuse
@@ -68,6 +69,9 @@ class ScriptedEngine:
         self._ends: set[asyncio.Future[None]] = set()
         self._deadly: list[tuple[Callable[[Task], bool], int]] = []
         self._last_error = ""
+        self._group: GroupWish | None = None
+        self._groups = 0  # formed so far
+        self._loss: GroupDied | None = None
 
     def hold(self) -> None:
         """From now on tasks stay in flight."""
@@ -86,17 +90,26 @@ class ScriptedEngine:
         self._last_error = cause
         self._drop()
 
-    async def load(self, model: LocalModel) -> None:
+    def lose_group(self, *, lost: tuple[str, ...], cause: str = "its node is gone") -> None:
+        """The group that holds the model is no more; tasks in flight hear of it."""
+        self._loss = GroupDied(model="", group=f"scripted-{self._groups}", lost=lost, cause=cause)
+        self._drop()
+
+    async def load(self, model: LocalModel, group: GroupWish | None = None) -> None:
         """See Engine."""
-        if self._model is not None and self._model.model == model.model:
+        if self._model is not None and (self._model.model, self._group) == (model.model, group):
             return
         self._drop()
+        self._group, self._loss = group, None
+        self._groups += group is not None
         if model.weight_bytes > self._free_bytes:
             raise OutOfMemory(model=model.name, needed_bytes=model.weight_bytes, free_bytes=self._free_bytes)
         self._model, self._last_error = model, ""
 
     async def perform(self, task: Task, *, progress: Progress | None = None) -> Result:
         """See Engine."""
+        if self._loss is not None:
+            raise self._loss
         if self._model is None or self._model.model != task.model:
             raise NotLoaded(model=task.model)
         for blob in (task.adapter, task.dataset if isinstance(task, Train) else None):
@@ -112,6 +125,10 @@ class ScriptedEngine:
                 progress(step, task.settings.steps, "")
         self.performed.append(task)
         return result
+
+    def confirmation(self) -> Awaitable[None] | None:
+        """See Engine."""
+        return None
 
     async def benchmark_model(self, model: LocalModel, *, budget_s: float) -> ModelBenchmark:  # noqa: ARG002
         """See Engine."""
@@ -164,7 +181,7 @@ class ScriptedEngine:
                 end.set_result(None)
 
     def _death(self, model: str) -> EngineDied:
-        return EngineDied(model=model, cause=self._last_error or "the engine was ended")
+        return self._loss or EngineDied(model=model, cause=self._last_error or "the engine was ended")
 
     def _is_deadly(self, task: Task) -> bool:
         for index, (predicate, times) in enumerate(self._deadly):

@@ -21,6 +21,7 @@ from realign_daemon.host.facts import HostFacts
 from realign_daemon.host.power import Power
 from realign_daemon.host.senses import Disk, Senses
 from realign_daemon.host.wakelock import Wakelock
+from realign_daemon.models.manifest import Manifest
 from realign_daemon.node import Node
 from realign_daemon.platform import Platform
 from realign_daemon.rpc.channels import Channel
@@ -219,6 +220,10 @@ class OneModel:
     def all(self) -> tuple[LocalModel, ...]:
         """See Shelf."""
         return (MODEL,)
+
+    def manifest(self, model: LocalModel) -> Manifest:
+        """See Shelf; it has no files."""
+        raise FileNotFoundError(model.path)
 
 
 def private_key(chance: random.Random) -> bytes:

@@ -27,6 +27,7 @@ DAY_S = 86_400.0
 END_S = 60.0  # that the tasks left at the end get to wind up
 NAMED = 8  # tasks or callbacks that an error names
 
+_MOMENT = struct.Struct("<dI")  # when, and how many callbacks ran
 
 FORBIDDEN = (
     *("add_reader", "remove_reader", "add_writer", "remove_writer", "add_signal_handler", "remove_signal_handler"),
@@ -74,12 +75,13 @@ class VirtualLoop(BaseEventLoop):
         self._numbers = 0
         self._at_this_moment = 0
         self._processes: list[VirtualProcess] = []
-        self.callbacks = 0
 
     @property
     def trace_hash(self) -> str:
         """Equal for two runs that did the same at the same times."""
-        return self._trace.copy().hexdigest()
+        trace = self._trace.copy()
+        trace.update(self._moment())
+        return trace.hexdigest()
 
     def note(self, event: str) -> None:
         """Makes the event part of the trace."""
@@ -188,8 +190,6 @@ class VirtualLoop(BaseEventLoop):
 
     def _run_once(self) -> None:
         turn = self._turn()
-        self._trace.update(struct.pack("<dI", self._now_s, len(turn)))
-        self.callbacks += len(turn)
         self._at_this_moment += len(turn)
         if self._at_this_moment > STUCK_CALLBACKS:
             message = f"{STUCK_CALLBACKS} callbacks ran at {self._now_s:.3f} s; some of them: {turn[:NAMED]}"
@@ -239,8 +239,13 @@ class VirtualLoop(BaseEventLoop):
         if timers[0][0] > self._limit_s:
             message = f"the run is not over after {self._limit_s:.0f} virtual seconds"
             raise NeverEnds(message)
+        self._trace.update(self._moment())
         self._now_s = timers[0][0]
         self._at_this_moment = 0
+
+    def _moment(self) -> bytes:
+        """What the trace has of this moment, beside what was noted."""
+        return _MOMENT.pack(self._now_s, self._at_this_moment)
 
     def _timer_handle_cancelled(self, handle: asyncio.TimerHandle) -> None:  # noqa: ARG002 - asyncio calls it
         self._stale += 1

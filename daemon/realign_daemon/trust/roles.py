@@ -24,10 +24,11 @@ _ALL: frozenset[Role] = _READERS | _NODES
 ALLOWED: Mapping[str, frozenset[Role]] = MappingProxyType(
     {_V1 + method: roles for roles, methods in (
         (_NODES, (
-            "Cluster/Hello", "Cluster/Heartbeat", "Cluster/Measure",
+            "Cluster/Hello", "Cluster/Heartbeat", "Cluster/Measure", "Cluster/Echo",
             "Work/Attend", "Work/FetchBlob", "Files/TakeIn",
             "Journal/Follow", "Journal/Fetch", "Journal/Compare",
-            "Decision/Prepare", "Decision/Accept", "Housekeeping/ListReferences",
+            "Groups/Serve", "Decision/Prepare", "Decision/Accept", "Housekeeping/ListReferences",
+            "Models/DescribeModel", "Models/ReadModelFile",
         )),
         (_SUBMITTERS, (
             "Curation/Submit", "Curation/Plan", "Curation/CancelJob", "Curation/PauseJob", "Curation/ResumeJob",
@@ -37,11 +38,13 @@ ALLOWED: Mapping[str, frozenset[Role]] = MappingProxyType(
         (_SUBMITTERS, ("Files/HasBlobs", "Files/Upload")),
         (_SUBMITTERS | _NODES, ("Curation/ListQuestions",)),  # a home asks another one for the job it appends to
         (_READERS, ("Curation/GetJob", "Curation/ListJobs", "Curation/WatchJob")),
-        (_ALL, ("Status/GetStatus", "Trust/GetTrust")),
+        (_ALL, ("Status/GetStatus", "Trust/GetTrust", "Models/ListModels")),
+        (_ADMINS | _NODES, ("Models/PullModel",)),  # a home has the nodes of a job's plan fetch its models
         (_ADMINS, (
             "Status/Bench", "Host/PauseNode", "Host/ResumeNode", "Trust/Invite", "Trust/Revoke", "Trust/RemoveDead",
             "Trust/RotateAuthority", "Trust/Transfer", "Trust/ReadAudit",
             "Curation/AdoptJob", "Housekeeping/FindGarbage", "Housekeeping/CollectGarbage", "Housekeeping/DescribeNode",
+            "Models/RemoveModel",
         )),
         (_OWNER, ("Trust/Found", "Trust/EnrolNode", "Trust/Leave")),
         (_MEMBERS, ("Trust/Renew",)),
@@ -72,7 +75,7 @@ AUDITED: frozenset[str] = frozenset(
         "Curation/DropRows", "Curation/FetchOutput", "Trust/Found", "Trust/EnrolNode", "Trust/Leave", "Trust/Invite",
         "Trust/Revoke", "Trust/RemoveDead", "Trust/Renew", "Trust/RotateAuthority", "Trust/Transfer", "Join/Enrol",
         "Host/PauseNode", "Host/ResumeNode", "Curation/RemoveJob", "Curation/AdoptJob",
-        "Housekeeping/CollectGarbage",
+        "Housekeeping/CollectGarbage", "Models/PullModel", "Models/RemoveModel",
     )
 )  # fmt: skip
 

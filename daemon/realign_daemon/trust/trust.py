@@ -16,7 +16,7 @@ from realign_daemon.trust.authority import Authority
 from realign_daemon.trust.bundle import Bundle
 from realign_daemon.trust.certificate import Certificate, parse_certificate
 from realign_daemon.trust.invitation import Invitations
-from realign_daemon.trust.keys import PrivateKey, SpkiHash, node_id, spki_hash
+from realign_daemon.trust.keys import PrivateKey, SpkiHash, mint_key, node_id, spki_hash
 from realign_daemon.trust.member import Member, Revocation
 from realign_daemon.trust.members import Members
 from realign_daemon.trust.principal import Principal
@@ -42,12 +42,15 @@ class Enrolled:
 class Trust:
     """Loaded once at the start; every change is on disk before it counts, and is told to all who listen."""
 
-    def __init__(self, *, store: TrustStore, facts: SharedFacts, clock: Clock, node_name: str) -> None:
+    def __init__(
+        self, *, store: TrustStore, facts: SharedFacts, clock: Clock, node_name: str, is_witness: bool = False
+    ) -> None:
         """Reads the folder. Raises BadConfig or Damaged."""
         self._store = store
         self._facts = facts
         self._clock = clock
         self._node_name = node_name
+        self._is_witness = is_witness
         self._changing = asyncio.Lock()
         self._heard: list[Callable[[], None]] = []
         self._moved: list[Callable[[], None]] = []
@@ -101,15 +104,23 @@ class Trust:
             await self._take_in()
 
     async def found(self, name: str) -> None:
-        """Founds a cluster with this daemon as its only member. Raises WrongState when it is in one."""
+        """Founds a cluster with this daemon as its only member.
+
+        Raises:
+            WrongState: it is in one, or its key was revoked; then it has a new one now.
+        """
         async with self._changing:
             self._must_be_alone()
+            await self._must_not_be_revoked()
             now = self._clock.unix()
             authority = Authority.found(name or self._node_name, now_unix_s=now)
             public = self.holdings.key.public_key()
             pem = authority.issue(public, role="node", name=self._node_name, now_unix_s=now)
             self._arriving = authority.bundle
-            await self.keep_member(Member(certificate=parse_certificate(pem), added_by=FOUNDER, added_at_unix_s=now))
+            founder = parse_certificate(pem)
+            await self.keep_member(
+                Member(certificate=founder, is_witness=self._is_witness, added_by=FOUNDER, added_at_unix_s=now)
+            )
             await self.keep_succession(Succession(pem=authority.pem, holder=self.spki))
             await asyncio.to_thread(self._store.keep_founding, authority, pem)
             await self._move()
@@ -210,6 +221,13 @@ class Trust:
     def _must_be_alone(self) -> None:
         if self.holdings.certificate is not None:
             raise WrongState(f"this daemon is in the cluster {self.cluster!r}; run `realignctl cluster leave` first")
+
+    async def _must_not_be_revoked(self) -> None:
+        """Whoever joins may bring the revocation along, which would put the founder out of its own cluster."""
+        if any(one.spki == self.spki for one in readable(await self._facts.all(REVOCATION), Revocation.load)):
+            await asyncio.to_thread(self._store.replace_key, mint_key())
+            await self._move()
+            raise WrongState("this node's key was revoked; it goes on as a new node with a new key: run this again")
 
     async def _move(self) -> None:
         self.holdings = await asyncio.to_thread(self._store.load)

@@ -11,6 +11,7 @@ import structlog
 
 from realign_daemon.clock import Clock
 from realign_daemon.engine.codec import decode_result
+from realign_daemon.engine.ranks import GroupWish
 from realign_daemon.errors import DamagedBlob
 from realign_daemon.work.board import Board
 from realign_daemon.work.crew_links import Connections, CrewLinks
@@ -19,6 +20,8 @@ from realign_daemon.work.messages import (
     Assign,
     Capacity,
     Event,
+    GroupLoss,
+    GroupLost,
     Returned,
     Revoke,
     UnitDone,
@@ -39,6 +42,7 @@ class Crew:
 
     node: str
     examples_per_s: float
+    group: GroupWish | None = None  # the nodes, this one first, that hold the model together
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,6 +57,7 @@ class Order:
     home: str
     is_abandoned: Callable[[], bool] = lambda: False  # asked when it is cancelled: does nobody want it any more?
     changed: Callable[[Progress], None]
+    group_lost: Callable[[GroupLoss], None] = lambda _: None  # called once for each group
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -139,6 +144,8 @@ class _Run:
         self._clock = clock
         self._before = len(outcome.results) + len(outcome.quarantined)
         self._note, self._part = "", 0.0
+        self._groups: dict[str, GroupWish] = {}  # by head
+        self._lost_groups: set[str] = set()
 
     async def to_the_end(self) -> None:
         try:
@@ -170,6 +177,7 @@ class _Run:
 
     def _keep_connected(self) -> None:
         crew = self._order.crew()
+        self._groups = {member.node: member.group for member in crew if member.group is not None}
         for member in crew:
             self.board.expect(member.node, member.examples_per_s)
         for node in self._links.keep([member.node for member in crew]):
@@ -204,8 +212,12 @@ class _Run:
                     reason = why
                 case _:
                     assert_never(decision)
-        if not accepting:
+        if not accepting or self._stands_still(accepting):
             self.tell(waiting_because=self._links.why_nobody_works() or reason)
+
+    def _stands_still(self, accepting: frozenset[str]) -> bool:
+        """Whether all that is left lies with nodes that take no more: one has no room on its disk for what it did."""
+        return not self.board.waiting and not any(map(self.board.flying, accepting))
 
     async def _assign(self, node: str, count: int, accepting: frozenset[str]) -> int:
         taken = self.board.take(node, count, others=accepting - {node})
@@ -217,7 +229,8 @@ class _Run:
             await self._count(late.values())
         if units := tuple(unit for unit in taken if unit.key not in late):
             order = self._order
-            await self._links.send(node, Assign(units=units, model=order.model, home=order.home))
+            group = self._groups.get(node)
+            await self._links.send(node, Assign(units=units, model=order.model, home=order.home, group=group))
         return len(taken)
 
     async def _listen(self) -> None:
@@ -270,16 +283,28 @@ class _Run:
             case UnitDone():
                 pass  # kept already
             case Returned(keys=keys):
-                self.board.put_back(node, keys)
-                if node in self._links.open:
-                    self._links.open[node].asked_back = 0
+                self._take_back(node, keys)
             case UnitProgress(done=done, total=total, note=note):
                 self._note, self._part = f"{note}, step {done} of {total}", done / max(total, 1)
                 self.tell()
             case UnitFailed(key=key, kind=kind, message=message):
                 await self._take_failure(node, key, kind, message)
+            case GroupLost(keys=keys, loss=loss):
+                self.board.put_back(node, keys)
+                self._lose_group(loss)
             case _:
                 assert_never(event)
+
+    def _take_back(self, node: str, keys: Iterable[UnitKey]) -> None:
+        self.board.put_back(node, keys)
+        if node in self._links.open:
+            self._links.open[node].asked_back = 0
+
+    def _lose_group(self, loss: GroupLoss) -> None:
+        """Each unit that it hit brings the news; the plan hears it once."""
+        if loss.group not in self._lost_groups:
+            self._lost_groups.add(loss.group)
+            self._order.group_lost(loss)
 
     async def _take_failure(self, node: str, key: UnitKey, kind: str, message: str) -> None:
         if kind not in ("engine_died", "bad_unit"):  # the node's trouble, not the unit's

@@ -13,7 +13,8 @@ import structlog
 from realign_daemon.clock import Clock
 from realign_daemon.engine.api import Blobs, Engine, Fused, LocalModel, Result, Sha256, Trained
 from realign_daemon.engine.codec import decode_result, encode
-from realign_daemon.engine.errors import BadTask, EngineDied, EngineError, MissingBlob, OutOfMemory
+from realign_daemon.engine.errors import BadTask, EndpointGone, EngineDied, EngineError, GroupDied, MissingBlob, OutOfMemory
+from realign_daemon.engine.ranks import GroupWish
 from realign_daemon.errors import DamagedBlob
 from realign_daemon.work.ledger import Execution, Ledger, StoredResult
 from realign_daemon.work.messages import (
@@ -23,6 +24,8 @@ from realign_daemon.work.messages import (
     Command,
     Event,
     FailureKind,
+    GroupLoss,
+    GroupLost,
     Returned,
     Revoke,
     UnitDone,
@@ -57,6 +60,7 @@ class Willingness(Protocol):
 
 
 DISK_RETRY_S = 10.0  # how soon a full disk is tried again; results wait in memory until then
+DISK_FULL = "disk full at {}: free some space"
 
 
 class Executor:
@@ -73,8 +77,12 @@ class Executor:
         blobs: Blobs,
         clock: Clock,
         fetch_blob: FetchBlob,
+        node_name: str = "",
     ) -> None:
+        """Without a name the node is called by its id."""
         self._node_id = node_id
+        self._disk_full = DISK_FULL.format(node_name or node_id)
+        self._is_stuck = False  # the disk had no room for the last commit
         self._engine = engine
         self._models = models
         self._willingness = willingness
@@ -87,6 +95,7 @@ class Executor:
         self._told: Capacity | None = None
         self._meter = Meter()
         self._model: str = ""
+        self._group: GroupWish | None = None  # that holds the model
         self._slots = 1
         self._changed = asyncio.Event()
         self._finished: list[tuple[Item, StoredResult, tuple[Sha256, ...]]] = []
@@ -101,6 +110,11 @@ class Executor:
     def has_units(self) -> bool:
         """True while a unit runs or waits to."""
         return bool(self._tray.running or self._tray.waiting or self._tray.arrived)
+
+    @property
+    def is_wanted(self) -> bool:
+        """True while some home has an order that this node is planned for."""
+        return bool(self._sessions)
 
     async def run(self) -> None:
         """Performs units until cancelled."""
@@ -149,8 +163,10 @@ class Executor:
     def handle(self, session: Session, command: Command) -> None:
         """Takes a command of a home."""
         match command:
-            case Assign(units=units, model=model, home=home):
-                self._tray.arrived.extend(Item(session=session, unit=u, model=model, home=home) for u in units)
+            case Assign(units=units, model=model, home=home, group=group):
+                self._tray.arrived.extend(
+                    Item(session=session, unit=unit, model=model, home=home, group=group) for unit in units
+                )
                 self._changed.set()
             case Revoke(count=count):
                 session.emit(Returned(keys=self._tray.take_back(session, count)))
@@ -169,7 +185,7 @@ class Executor:
         # Read again: while the ledger was asked, a home may have given up what it sent, and sent more.
         arrived = self._tray.arrived
         self._tray.arrived = [item for item in arrived if item.unit.key not in asked]
-        is_refusing = bool(self._willingness.reason_to_refuse())
+        is_refusing = not self._capacity().accepting
         if is_refusing:
             self.refresh()  # first, lest a home that has not heard of it sends them again
         for item in arrived:
@@ -187,13 +203,13 @@ class Executor:
         item.session.emit(UnitDone(result=stored, remembered=True, blobs=blobs))
 
     def _capacity(self) -> Capacity:
-        reason = self._willingness.reason_to_refuse()
+        reason = self._disk_full if self._is_stuck else self._willingness.reason_to_refuse()
         return Capacity(slots=self._slots, model=self._model, accepting=not reason, reason=reason)
 
     async def _next(self) -> Item | None:
         """The unit to start now, its model loaded; None when there is none or the engine is full."""
         tray = self._tray
-        while (item := tray.first(slots=self._slots, model=self._model)) is not None:
+        while (item := tray.first(slots=self._slots, model=self._model, group=self._group)) is not None:
             if not tray.running and not await self._prepare(item):
                 continue  # all waiting units of that model have failed
             if tray.waiting and tray.waiting[0] is item:  # loading took time; the home may have taken it back
@@ -207,15 +223,19 @@ class Executor:
             self._fail_waiting(item.model, "model_missing", f"this node has no weights of {item.model} as pinned")
             return False
         try:
-            await self._engine.load(model)
+            await self._engine.load(model, item.group)
+        except GroupDied as error:
+            self._lose_group(error, item)
+            return False
         except OutOfMemory as error:
             self._fail_waiting(item.model, "out_of_memory", str(error))
             return False
         except (EngineError, OSError) as error:
             self._fail_waiting(item.model, "engine_unusable", str(error))
             return False
-        if model.name != self._model:
-            self._model, self._slots = model.name, max(1, self._willingness.slots(model))
+        if (model.name, item.group) != (self._model, self._group):
+            self._model, self._group = model.name, item.group
+            self._slots = max(1, self._willingness.slots(model))
             self.refresh()
         return True
 
@@ -227,6 +247,24 @@ class Executor:
 
     async def _perform(self, item: Item) -> None:
         """One unit, whatever comes of it. Nothing escapes but cancellation."""
+        computed = await self._compute(item)
+        if computed is None:
+            return
+        self._tray.storing[item.unit.key] = item
+        confirmation = self._engine.confirmation()
+        if confirmation is not None:
+            self._make_room(item)
+            try:
+                await confirmation
+            except GroupDied as error:
+                del self._tray.storing[item.unit.key]
+                self._lose_group(error, item)
+                return
+        self._finished.append((item, *computed))
+        self._stored.set()
+
+    async def _compute(self, item: Item) -> tuple[StoredResult, tuple[Sha256, ...]] | None:
+        """The result and the blobs that it names; None when there is none, which the home has been told."""
         share_s = self._meter.change(+1, self._clock.continuous())
         started_unix_s = self._clock.unix()
         try:
@@ -234,6 +272,11 @@ class Executor:
                 if not self._blobs.has(sha256):
                     await self._fetch_blob(item.home, sha256)
             result = await self._engine.perform(item.unit.task, progress=self._progress(item))
+        except GroupDied as error:
+            self._lose_group(error, item)
+        except EndpointGone as error:  # it is not the unit's doing, and others have the same model
+            self._model = ""
+            item.session.emit(UnitFailed(key=item.unit.key, kind="engine_unusable", message=str(error)))
         except EngineDied as error:
             await self._after_death(item, str(error))
         except BadTask as error:
@@ -247,16 +290,31 @@ class Executor:
             await self._fail(item, "engine_died", "the unit met a defect in realign; that node's log has the details")
         else:
             busy_s = self._meter.change(0, self._clock.continuous()) - share_s
-            self._tray.storing[item.unit.key] = item
-            self._finished.append((item, self._stored_result(item, result, started_unix_s, busy_s), _blobs(result)))
-            self._stored.set()
+            return self._stored_result(item, result, started_unix_s, busy_s), _blobs(result)
         finally:
             self._meter.change(-1, self._clock.continuous())
+        return None
 
     def _ended(self, item: Item, _: asyncio.Task[None]) -> None:
-        """Makes room. Not in `_perform`, which never begins when it is cancelled before its first step."""
-        self._tray.running.pop(item.unit.key, None)
+        """Not in `_perform`, which never begins when it is cancelled before its first step."""
+        self._make_room(item)
+
+    def _make_room(self, item: Item) -> None:
+        """Notes that the engine has done with it."""
+        if self._tray.running.get(item.unit.key) is item:
+            del self._tray.running[item.unit.key]
         self._changed.set()
+
+    def _lose_group(self, error: GroupDied, item: Item) -> None:
+        """Gives a unit back, and all that wait for the same group: none of them is to blame."""
+        assert item.group is not None, "only a group dies as one"
+        self._model, self._group = "", None
+        loss = GroupLoss(
+            wish=item.group, group=error.group, lost=error.lost, cause=error.cause, thrown_away=error.thrown_away
+        )
+        gone = {id(one): one for one in (item, *self._tray.take_of(item.group))}
+        for one in gone.values():
+            one.session.emit(GroupLost(keys=(one.unit.key,), loss=loss))
 
     async def _after_death(self, item: Item, message: str) -> None:
         """A unit that ran by itself is to blame; of several that died together each is tried again by itself."""
@@ -269,10 +327,9 @@ class Executor:
     async def _fail(self, item: Item, kind: FailureKind, message: str) -> None:
         log.warning("unit.failed", unit=item.unit.key, kind=kind, message=message)
         now = self._clock.unix()
-        await self._ledger.note_executions(
-            [Execution(key=item.unit.key, node=self._node_id, outcome=kind, message=message, ended_unix_s=now)],
-            shared=item.home == self._node_id,
-        )
+        attempt = Execution(key=item.unit.key, node=self._node_id, outcome=kind, message=message, ended_unix_s=now)
+        shared = item.home == self._node_id
+        await self._committed(partial(self._ledger.note_executions, [attempt], shared=shared))
         item.session.emit(UnitFailed(key=item.unit.key, kind=kind, message=message))
 
     def _progress(self, item: Item) -> Callable[[int, int, str], None]:
@@ -298,7 +355,9 @@ class Executor:
             await self._stored.wait()
             self._stored.clear()
             finished, self._finished = self._finished, []
-            await self._add_results([stored for _, stored, _ in finished])
+            results = [stored for _, stored, _ in finished]
+            now = self._clock.unix()
+            await self._committed(partial(self._ledger.add_results, results, now_unix_s=now, computed=True))
             for item, stored, blobs in finished:
                 del self._tray.storing[item.unit.key]
                 item.session.emit(UnitDone(result=stored, remembered=False, blobs=blobs))
@@ -306,16 +365,21 @@ class Executor:
                     self._answer(same, stored)
             self._changed.set()
 
-    async def _add_results(self, results: list[StoredResult]) -> None:
-        """Commits results. A full disk is waited for: what was computed is worth more than the wait."""
+    async def _committed(self, commit: Callable[[], Awaitable[None]]) -> None:
+        """Commits. A full disk is waited for, and homes hear of it: what was computed is worth more than the wait."""
         while True:
             try:
-                await self._ledger.add_results(results, now_unix_s=self._clock.unix(), computed=True)
+                await commit()
             except sqlite3.OperationalError as error:
-                log.error("ledger.stuck", reason=str(error), remedy="free some disk space", results=len(results))  # noqa: TRY400 - a state, no surprise
+                log.error("ledger.stuck", reason=str(error), remedy="free some disk space")  # noqa: TRY400 - a state, no surprise
+                self._is_stuck = True
+                self.refresh()
                 await self._clock.sleep(DISK_RETRY_S)
             else:
-                return
+                break
+        if self._is_stuck:
+            self._is_stuck = False
+            self.refresh()
 
 
 def _tokens(result: Result) -> int:

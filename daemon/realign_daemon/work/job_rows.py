@@ -17,6 +17,7 @@ _SELECT = (
     "SELECT job_id, client_token, spec, COALESCE(record, ''), created_unix_s, owner, blobs, home, voters, "
     "jobs.config_epoch, jobs.instance FROM jobs LEFT JOIN records USING (job_id)"
 )
+_STANDS = "jobs.config_epoch=COALESCE(?, jobs.config_epoch) AND jobs.instance=COALESCE(?, jobs.instance)"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -114,24 +115,35 @@ def begin_next(
         noted(connection, JOBS, job_id)
 
 
-def replace_record(connection: sqlite3.Connection, job_id: str, record: str, *, home: str) -> None:
-    """Puts the next version of a record in its place, unless the job has another home: then that one has the say."""
+def replace_record(
+    connection: sqlite3.Connection, job_id: str, record: str, *, home: str, of: Claim | None = None
+) -> None:
+    """Puts the next version of a record in its place, unless the job has another home: then that one has the say.
+
+    One `of` an instance that does not stand any more changes nothing either.
+    """
     done = connection.execute(
-        "UPDATE records SET record=?, version=version+1, config_epoch=jobs.config_epoch, instance=jobs.instance "
-        "FROM jobs WHERE jobs.job_id=records.job_id AND records.job_id=? AND home=?",
-        (record, job_id, home),
+        "UPDATE records SET record=?, version=version+1, config_epoch=jobs.config_epoch, instance=jobs.instance "  # noqa: S608 - our own text
+        f"FROM jobs WHERE jobs.job_id=records.job_id AND records.job_id=? AND home=? AND {_STANDS}",
+        (record, job_id, home, *_numbers(of)),
     )
     if done.rowcount:
         noted(connection, RECORDS, job_id)
 
 
-def replace_spec(connection: sqlite3.Connection, job_id: str, spec: str, *, home: str) -> None:
-    """Puts the next revision of a spec in its place, unless the job has another home."""
+def replace_spec(connection: sqlite3.Connection, job_id: str, spec: str, *, home: str, of: Claim | None = None) -> None:
+    """Puts the next revision of a spec in its place, unless the job has another home; see `replace_record`."""
     done = connection.execute(
-        "UPDATE jobs SET spec=?, revision=revision+1 WHERE job_id=? AND home=?", (spec, job_id, home)
+        f"UPDATE jobs SET spec=?, revision=revision+1 WHERE job_id=? AND home=? AND {_STANDS}",  # noqa: S608 - our own text
+        (spec, job_id, home, *_numbers(of)),
     )
     if done.rowcount:
         noted(connection, JOBS, job_id)
+
+
+def _numbers(of: Claim | None) -> tuple[int | None, int | None]:
+    """What _STANDS is asked with; any instance will do where none is named."""
+    return (None, None) if of is None else (of.config_epoch, of.instance)
 
 
 def take_home(connection: sqlite3.Connection, job_id: str, blobs: tuple[Sha256, ...], *, home: str) -> None:

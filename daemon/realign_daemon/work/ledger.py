@@ -21,6 +21,7 @@ from realign_daemon.work.job_rows import StoredJob
 from realign_daemon.work.schema import failure_uid
 from realign_daemon.work.units import UnitKey
 
+USE_NOTED_EVERY_S = 3600.0  # so that what a job asks for again and again costs one write
 KEYS_A_QUERY = 500  # SQLite's default limit on variables in old builds is 999
 
 
@@ -82,15 +83,20 @@ class Ledger:
 
         return await self._database.run(work)
 
-    async def save_record(self, job_id: str, record: str) -> None:
-        """Replaces the job's record. That of a job that has got another home is left to that one."""
+    async def save_record(self, job_id: str, record: str, *, of: Claim | None = None) -> None:
+        """Replaces the job's record. That of a job that has got another home is left to that one.
+
+        One `of` an instance that has ended since, as the job was away and came back, is left out.
+        """
         await self._database.run(
-            lambda connection: job_rows.replace_record(connection, job_id, record, home=self._node_id)
+            lambda connection: job_rows.replace_record(connection, job_id, record, home=self._node_id, of=of)
         )
 
-    async def save_spec(self, job_id: str, spec: str) -> None:
-        """Replaces the job's spec: only a retry with new settings does. As for the record, only its home can."""
-        await self._database.run(lambda connection: job_rows.replace_spec(connection, job_id, spec, home=self._node_id))
+    async def save_spec(self, job_id: str, spec: str, *, of: Claim | None = None) -> None:
+        """Replaces the job's spec: only a retry with new settings does. For the rest see `save_record`."""
+        await self._database.run(
+            lambda connection: job_rows.replace_spec(connection, job_id, spec, home=self._node_id, of=of)
+        )
 
     async def remove_job(self, job_id: str, *, by: str, at_unix_s: float) -> None:
         """Removes the job for ever, here and, as they hear of it, on all other nodes. Its results stay."""
@@ -145,25 +151,35 @@ class Ledger:
 
         return await self._database.run(work)
 
-    async def ask_to_cancel(self, job_id: str, instance: int, *, by: str, at_unix_s: float) -> None:
-        """Notes, for whichever node runs it, that the instance is to be cancelled."""
-        ref = cancelling(job_id, instance).ref
+    async def ask_to_cancel(self, job_id: str, claim: Claim, *, by: str, at_unix_s: float) -> None:
+        """Notes, for whichever node runs it, that this instance is to be cancelled."""
+        ref = cancelling(job_id, claim.config_epoch, claim.instance).ref
         await self._database.run(lambda connection: merged(connection, INTENTS, ref, asked(by, at_unix_s)))
 
-    async def cancels(self) -> frozenset[tuple[str, int]]:
-        """The jobs, each with its instance, that somebody asked to cancel while their home was away.
+    async def cancels(self) -> frozenset[tuple[str, int, int]]:
+        """The jobs, each with its config epoch and instance, that somebody asked to cancel.
 
-        Who has asked of an instance before its job moved means the one that goes on with it.
+        Who has asked of an instance before the voters moved its job means the one that goes on with it.
         """
 
-        def work(connection: sqlite3.Connection) -> frozenset[tuple[str, int]]:
+        def work(connection: sqlite3.Connection) -> frozenset[tuple[str, int, int]]:
             refs = connection.execute("SELECT ref FROM shared_facts WHERE kind='intent'").fetchall()
             parts = (str(ref).split("/") for (ref,) in refs)
-            return frozenset(
-                (job_id, rehoming.follow(connection, job_id, int(instance))) for job_id, _, instance in parts
-            )
+            asked_of = ((job_id, int(epoch), int(instance)) for job_id, _, epoch, instance in parts)
+            return frozenset((one[0], one[1], rehoming.follow(connection, *one)) for one in asked_of)
 
         return await self._database.run(work)
+
+    async def twins(self) -> dict[str, tuple[str, ...]]:
+        """The jobs that one and the same submit made more than once, as it was sent to several nodes; each by all."""
+        query = (
+            "SELECT one.job_id, other.job_id FROM jobs AS one JOIN jobs AS other USING (client_token, owner) "
+            "WHERE one.job_id != other.job_id AND client_token != '' ORDER BY one.job_id, other.job_id"
+        )
+        found: dict[str, tuple[str, ...]] = {}
+        for one, other in await self._database.run(lambda connection: connection.execute(query).fetchall()):
+            found[str(one)] = (*found.get(str(one), ()), str(other))
+        return found
 
     async def used(self, job_id: str) -> list[tuple[UnitKey, Sha256]]:
         """Units that the job's stages asked for and that have a result, each with the hash of that which counts."""
@@ -264,19 +280,24 @@ class Ledger:
 
         await self._database.run(work)
 
-    async def computation(self, key: str) -> bytes | None:
-        """The stored outcome of a worker-child computation."""
-        row = await self._database.run(
-            lambda connection: connection.execute(
-                "SELECT result FROM computations WHERE computation_key=?", (key,)
-            ).fetchone()
-        )
-        return None if row is None else bytes(row[0])
+    async def computation(self, key: str, *, now_unix_s: float) -> bytes | None:
+        """The stored outcome of a worker-child computation, which counts as used now."""
 
-    async def add_computation(self, key: str, result: bytes) -> None:
+        def work(connection: sqlite3.Connection) -> bytes | None:
+            connection.execute(
+                "UPDATE computations SET used_unix_s=? WHERE computation_key=? AND used_unix_s<?",
+                (now_unix_s, key, now_unix_s - USE_NOTED_EVERY_S),
+            )
+            row = connection.execute("SELECT result FROM computations WHERE computation_key=?", (key,)).fetchone()
+            return None if row is None else bytes(row[0])
+
+        return await self._database.run(work)
+
+    async def add_computation(self, key: str, result: bytes, *, now_unix_s: float) -> None:
         """Stores the outcome of a worker-child computation."""
+        row = (key, result, now_unix_s)
         await self._database.run(
-            lambda connection: connection.execute("INSERT OR IGNORE INTO computations VALUES (?,?)", (key, result))
+            lambda connection: connection.execute("INSERT OR IGNORE INTO computations VALUES (?,?,?)", row)
         )
 
     async def result_count(self) -> int:

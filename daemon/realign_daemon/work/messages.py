@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from realign_daemon.engine.api import Sha256
+from realign_daemon.engine.ranks import GroupWish
 from realign_daemon.work.ledger import StoredResult
 from realign_daemon.work.units import Unit, UnitKey
 
@@ -20,6 +21,7 @@ class Assign:
     units: tuple[Unit, ...]
     model: str  # registry name
     home: str  # node id that has the blobs
+    group: GroupWish | None = None  # None: the node by itself
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,5 +81,24 @@ class Capacity:
     reason: str = ""  # why not accepting
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GroupLoss:
+    """A group that is no more, or could not be formed."""
+
+    wish: GroupWish
+    group: str  # the attempt's name: a loss is told once for each unit that it hit
+    lost: tuple[str, ...]  # ids of the nodes that failed; empty where nobody in particular did
+    cause: str  # one sentence for people
+    thrown_away: int = 0  # results that were computed after the last good canary
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GroupLost:
+    """Head to home: these units are yours again, and not to blame."""
+
+    keys: tuple[UnitKey, ...]
+    loss: GroupLoss
+
+
 Command = Assign | Revoke | Abandon
-Event = UnitDone | UnitFailed | Returned | UnitProgress | Capacity
+Event = UnitDone | UnitFailed | Returned | UnitProgress | Capacity | GroupLost

@@ -12,7 +12,8 @@ from realign_daemon.errors import LedgerTooNew
 from realign_daemon.journal.kind import noted
 from realign_daemon.journal.results import FAILURES, RESULTS, result_hash
 
-VERSION = 2
+VERSION = 3
+INDEX_ID_BYTES = 8
 
 _SINCE_1 = """
 CREATE TABLE job_units (
@@ -94,6 +95,14 @@ DROP TABLE old_executions;
 """
 
 
+_SINCE_3 = """
+-- used_unix_s: when it was asked for last, give or take an hour; see Ledger.computation.
+ALTER TABLE computations ADD COLUMN used_unix_s REAL NOT NULL DEFAULT 0;
+-- boot: the run of the other node's daemon that gave the position out; see journal.restored.
+ALTER TABLE positions ADD COLUMN boot TEXT NOT NULL DEFAULT '';
+"""
+
+
 def prepare(
     connection: sqlite3.Connection,
     path: Path,
@@ -119,14 +128,17 @@ def prepare(
         _back_up(connection, path.with_name(f"{path.name}.schema{found}.bak"))
     connection.execute("BEGIN IMMEDIATE")
     try:
-        if found:
-            _upgrade(connection, random_bytes)
-        else:
+        if not found:
             _run(connection, _SINCE_1)
             _make(connection, random_bytes)
             if voted_before:
                 connection.execute("INSERT INTO meta VALUES ('voted_before', '1')")
-        connection.execute("INSERT INTO meta VALUES ('born_unix_s', ?)", (str(now_unix_s),))
+        elif found == 1:
+            _upgrade_1(connection, random_bytes)
+        if found < 2:  # noqa: PLR2004 - the schema that began to note it
+            connection.execute("INSERT INTO meta VALUES ('born_unix_s', ?)", (str(now_unix_s),))
+        _run(connection, _SINCE_3)
+        connection.execute("UPDATE computations SET used_unix_s=?", (now_unix_s,))
         connection.execute(f"PRAGMA user_version={VERSION}")
     except BaseException:
         if connection.in_transaction:
@@ -142,10 +154,10 @@ def failure_uid(index_id: str, row_id: int) -> str:
 
 def _make(connection: sqlite3.Connection, random_bytes: Callable[[int], bytes]) -> None:
     _run(connection, _SINCE_2)
-    connection.execute("INSERT INTO meta VALUES ('index_id', ?)", (random_bytes(8).hex(),))
+    connection.execute("INSERT INTO meta VALUES ('index_id', ?)", (random_bytes(INDEX_ID_BYTES).hex(),))
 
 
-def _upgrade(connection: sqlite3.Connection, random_bytes: Callable[[int], bytes]) -> None:
+def _upgrade_1(connection: sqlite3.Connection, random_bytes: Callable[[int], bytes]) -> None:
     for table in ("jobs", "results", "executions"):
         connection.execute(f"ALTER TABLE {table} RENAME TO old_{table}")
     connection.execute("DROP INDEX executions_by_unit")

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from realign_daemon.engine.api import Fuse, Train
+from realign_daemon.engine.ranks import GroupWish
 from realign_daemon.work.messages import Event
 from realign_daemon.work.units import Unit, UnitKey
 
@@ -28,6 +29,7 @@ class Item:
     unit: Unit
     model: str  # registry name
     home: str
+    group: GroupWish | None = None
     is_suspect: bool = False  # the engine died while it ran with others: it runs by itself now
     task: asyncio.Task[None] | None = None  # while it runs
 
@@ -66,15 +68,15 @@ class Tray:
         item.task = None
         self.waiting.appendleft(item)
 
-    def first(self, *, slots: int, model: str) -> Item | None:
-        """The waiting unit that may start now beside what runs; None when none may."""
+    def first(self, *, slots: int, model: str, group: GroupWish | None = None) -> Item | None:
+        """The waiting unit that may start now beside what runs by this model in this group; None when none may."""
         if not self.waiting or len(self.running) >= slots:
             return None
         item = self.waiting[0]
         if item.unit.key in self.running or item.unit.key in self.storing:
             return None  # another home asked for the same: its end wakes us, and then the result is remembered
         is_crowded = item.runs_alone or any(other.runs_alone for other in self.running.values())
-        if self.running and (is_crowded or item.model != model):
+        if self.running and (is_crowded or (item.model, item.group) != (model, group)):
             return None
         return item
 
@@ -84,6 +86,12 @@ class Tray:
         for item in mine:
             self.waiting.remove(item)
         return tuple(item.unit.key for item in mine)
+
+    def take_of(self, group: GroupWish) -> list[Item]:
+        """Takes out the waiting units that the group was to compute."""
+        its = [item for item in self.waiting if item.group == group]
+        self.waiting = deque(item for item in self.waiting if item.group != group)
+        return its
 
     def forget(self, session: Session) -> None:
         """Drops what the session had queued."""

@@ -24,6 +24,8 @@ FUNCTIONS: Final = {
     "intervals.bootstrap_clustered_mean": "realign_daemon.curation.metrics.clustered:bootstrap_clustered_mean",
     "intervals.bootstrap_mean": "realign_daemon.curation.metrics.bootstrap:bootstrap_mean",
     "intervals.bootstrap_calibration": "realign_daemon.curation.metrics.clustered:bootstrap_calibration",
+    "models.download": "realign_daemon.models.hub_download:download",
+    "models.look_up": "realign_daemon.models.hub_look:look_up",
     "verify.called": "realign_daemon.curation.verify.code_check:called",
     "verify.checkable.2": "realign_daemon.curation.verify.math_check:checkable",
     "verify.code": "realign_daemon.curation.verify.code_check:verify_code",

@@ -1,8 +1,9 @@
 """The anti-hallucination workflow: what the target model knows, what it does not, and saying so.
 
 Eight samples of the target model a question tell known questions from unknown ones; known ones get a twin that nobody
-can answer, which is sampled alike. Figures count a twin for every other question. Equal answers are judged once, so
-judgements are fewer than samples: about half, counted in full here. The last two stages share their held-out answers.
+can answer, which is sampled alike. Figures count a twin for every other question. Equal answers are judged once, which
+leaves about half of the samples; the tuned model refuses more, and its answers differ less. A third of the held-out
+questions fits the scale of the confidences, the others are asked once more before and after, to see how it behaves.
 """
 
 from __future__ import annotations
@@ -10,6 +11,14 @@ from __future__ import annotations
 from typing import Final
 
 from realign_planner.stage import Operation, Stage
+from realign_planner.workflows.yields import HELD_OUT, PROMPT, STEP_ROWS, SUITE_ITEMS, TRAINED
+
+SAMPLES: Final = 8
+EPOCHS: Final = 4
+QUESTIONS: Final = 1.5 * PROMPT  # for each passage, twins among them
+JUDGED: Final = 0.5  # of the samples: .43 of four in the example
+JUDGED_AFTER: Final = 0.2  # of those of the tuned model: .20
+TESTED: Final = 2 / 3  # of the held-out questions
 
 STAGES: Final = (
     Stage(
@@ -20,18 +29,42 @@ STAGES: Final = (
         pilot=True,
         operations=(
             Operation(
-                kind="generate", role="generator", per_row=1, prompt_tokens=550, output_tokens=60, what="a question"
+                kind="generate", role="generator", per_passage=1, prompt_tokens=550, output_tokens=60, what="a question"
+            ),
+            Operation(
+                kind="generate",
+                role="target",
+                fixed=SUITE_ITEMS,
+                prompt_tokens=150,
+                output_tokens=64,
+                what="a suite answer before",
             ),
             Operation(
                 kind="generate",
                 role="generator",
-                per_row=0.25,
+                per_passage=0.25 * PROMPT,
                 prompt_tokens=600,
                 output_tokens=50,
                 what="a question on a false premise",
             ),
-            Operation(kind="generate", role="target", per_row=12, prompt_tokens=120, output_tokens=12, what="a probe"),
-            Operation(kind="judge", role="judge", per_row=12, prompt_tokens=500, output_tokens=2, what="a verdict"),
+            Operation(
+                kind="generate",
+                role="target",
+                per_passage=QUESTIONS,
+                samples=SAMPLES,
+                prompt_tokens=120,
+                output_tokens=12,
+                what="a probe",
+            ),
+            Operation(
+                kind="judge",
+                role="judge",
+                per_passage=QUESTIONS * JUDGED,
+                samples=SAMPLES,
+                prompt_tokens=500,
+                output_tokens=2,
+                what="a verdict",
+            ),
         ),
     ),
     Stage(
@@ -48,7 +81,15 @@ STAGES: Final = (
         reports=("auroc_probability", "auroc_p_true", "auroc_agreement"),
         pilot=True,
         operations=(
-            Operation(kind="judge", role="target", per_row=8, prompt_tokens=150, output_tokens=2, what="a P(True)"),
+            Operation(
+                kind="judge",
+                role="target",
+                per_passage=QUESTIONS * TRAINED * JUDGED,
+                samples=SAMPLES,
+                prompt_tokens=150,
+                output_tokens=2,
+                what="a P(True)",
+            ),
         ),
     ),
     Stage(
@@ -56,7 +97,16 @@ STAGES: Final = (
         title="Training",
         gates=("training_loss",),
         trains=True,
-        operations=(Operation(kind="train", role="target", per_row=1, prompt_tokens=140, what="a training row"),),
+        operations=(
+            Operation(
+                kind="train",
+                role="target",
+                per_row=EPOCHS,
+                most=STEP_ROWS,
+                prompt_tokens=140,
+                what="a training row, each time",
+            ),
+        ),
     ),
     Stage(
         name="calibration",
@@ -67,13 +117,30 @@ STAGES: Final = (
             Operation(
                 kind="generate",
                 role="target",
-                fixed=1500,
+                per_passage=QUESTIONS * HELD_OUT,
+                samples=SAMPLES,
                 prompt_tokens=120,
                 output_tokens=12,
                 what="a held-out answer",
             ),
-            Operation(kind="judge", role="judge", fixed=1500, prompt_tokens=500, output_tokens=2, what="a verdict"),
-            Operation(kind="judge", role="target", fixed=1500, prompt_tokens=150, output_tokens=2, what="a P(True)"),
+            Operation(
+                kind="judge",
+                role="judge",
+                per_passage=QUESTIONS * HELD_OUT * JUDGED_AFTER,
+                samples=SAMPLES,
+                prompt_tokens=500,
+                output_tokens=2,
+                what="a verdict",
+            ),
+            Operation(
+                kind="judge",
+                role="target",
+                per_passage=QUESTIONS * HELD_OUT * JUDGED_AFTER,
+                samples=SAMPLES,
+                prompt_tokens=150,
+                output_tokens=2,
+                what="a P(True)",
+            ),
         ),
     ),
     Stage(
@@ -94,12 +161,11 @@ STAGES: Final = (
             Operation(
                 kind="generate",
                 role="target",
-                fixed=400,
+                per_passage=2 * QUESTIONS * HELD_OUT * TESTED,
                 prompt_tokens=120,
                 output_tokens=12,
-                what="a held-out answer before or after",
+                what="a held-out answer before or after, of which the judge has seen most",
             ),
-            Operation(kind="judge", role="judge", fixed=400, prompt_tokens=500, output_tokens=2, what="a verdict"),
         ),
     ),
     Stage(
@@ -118,10 +184,10 @@ STAGES: Final = (
             Operation(
                 kind="generate",
                 role="target",
-                fixed=200,
+                fixed=SUITE_ITEMS,
                 prompt_tokens=150,
-                output_tokens=150,
-                what="a suite answer before or after",
+                output_tokens=64,
+                what="a suite answer after",
             ),
         ),
     ),

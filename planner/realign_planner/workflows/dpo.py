@@ -1,7 +1,8 @@
 """The DPO workflow: pairs of a better and a worse answer to one prompt, and a model trained on them.
 
-Four answers a prompt, each scored once, and the best-worst pair compared in both orders: six judgements a prompt. The
-picked pair is scored afresh before the gap is measured, since the best of four noisy scores is too high by chance.
+Four answers a prompt, each scored once, and the best-worst pair compared in both orders: six judgements a prompt, all
+counted, though equal answers are judged once and make no pair. The picked pair is scored afresh before the gap is measured, since the best of four noisy
+scores is too high by chance. What the baseline and the tuned model answer to held-out prompts is compared in the end.
 """
 
 from __future__ import annotations
@@ -9,6 +10,10 @@ from __future__ import annotations
 from typing import Final
 
 from realign_planner.stage import Operation, Stage
+from realign_planner.workflows.yields import HELD_OUT, PAIR, PROMPT, STEP_ROWS, SUITE_ITEMS, TRAINED
+
+BASELINE_EPOCHS: Final = 2
+EPOCHS: Final = 10
 
 STAGES: Final = (
     Stage(
@@ -19,12 +24,32 @@ STAGES: Final = (
         pilot=True,
         operations=(
             Operation(
-                kind="generate", role="generator", per_row=1, prompt_tokens=550, output_tokens=50, what="a question"
+                kind="generate", role="generator", per_passage=1, prompt_tokens=550, output_tokens=50, what="a question"
             ),
             Operation(
-                kind="generate", role="generator", per_row=1, prompt_tokens=600, output_tokens=250, what="an answer"
+                kind="generate",
+                role="target",
+                fixed=SUITE_ITEMS,
+                prompt_tokens=150,
+                output_tokens=64,
+                what="a suite answer before",
             ),
-            Operation(kind="train", role="target", per_row=1, prompt_tokens=850, what="a baseline training row"),
+            Operation(
+                kind="generate",
+                role="generator",
+                per_passage=PROMPT * TRAINED,
+                prompt_tokens=600,
+                output_tokens=250,
+                what="an answer",
+            ),
+            Operation(
+                kind="train",
+                role="target",
+                per_passage=PROMPT * TRAINED * BASELINE_EPOCHS,
+                most=STEP_ROWS,
+                prompt_tokens=850,
+                what="a baseline training row",
+            ),
         ),
     ),
     Stage(
@@ -34,7 +59,12 @@ STAGES: Final = (
         pilot=True,
         operations=(
             Operation(
-                kind="generate", role="target", per_row=4, prompt_tokens=100, output_tokens=250, what="a response"
+                kind="generate",
+                role="target",
+                per_passage=4 * PROMPT,
+                prompt_tokens=100,
+                output_tokens=250,
+                what="a response",
             ),
         ),
     ),
@@ -45,11 +75,18 @@ STAGES: Final = (
         reports=("pair_yield", "judge_agreement", "judge_kappa"),
         pilot=True,
         operations=(
-            Operation(kind="judge", role="judge", per_row=4, prompt_tokens=900, output_tokens=10, what="a score"),
             Operation(
                 kind="judge",
                 role="judge",
-                per_row=2,
+                per_passage=4 * PROMPT,
+                prompt_tokens=900,
+                output_tokens=10,
+                what="a score",
+            ),
+            Operation(
+                kind="judge",
+                role="judge",
+                per_passage=2 * PROMPT,
                 prompt_tokens=1150,
                 output_tokens=2,
                 what="a comparison, by order",
@@ -63,7 +100,14 @@ STAGES: Final = (
         reports=("preference_yield", "repetition_stability", "length_bias", "length_correlation"),
         pilot=True,
         operations=(
-            Operation(kind="judge", role="judge", per_row=2, prompt_tokens=900, output_tokens=10, what="a fresh score"),
+            Operation(
+                kind="judge",
+                role="judge",
+                per_passage=2 * PROMPT * PAIR,
+                prompt_tokens=900,
+                output_tokens=10,
+                what="a fresh score",
+            ),
         ),
     ),
     Stage(
@@ -73,12 +117,18 @@ STAGES: Final = (
         reports=("reward_margin", "displacement"),
         trains=True,
         operations=(
-            Operation(kind="score", role="target", per_row=2, prompt_tokens=350, what="a reference log-probability"),
-            Operation(kind="train", role="target", per_row=1, prompt_tokens=700, what="a training pair"),
+            Operation(
+                kind="train",
+                role="target",
+                per_row=2 * EPOCHS,
+                most=2 * STEP_ROWS,
+                prompt_tokens=700,
+                what="an answer of a training pair, each time",
+            ),
             Operation(
                 kind="generate",
                 role="target",
-                fixed=200,
+                per_passage=2 * PROMPT * HELD_OUT,
                 prompt_tokens=100,
                 output_tokens=250,
                 what="a held-out answer before or after",
@@ -86,7 +136,7 @@ STAGES: Final = (
             Operation(
                 kind="judge",
                 role="judge",
-                fixed=200,
+                per_passage=2 * PROMPT * HELD_OUT,
                 prompt_tokens=900,
                 output_tokens=10,
                 what="a score before or after",
@@ -101,7 +151,7 @@ STAGES: Final = (
             Operation(
                 kind="judge",
                 role="judge",
-                fixed=200,
+                per_passage=2 * PROMPT * HELD_OUT,
                 prompt_tokens=1150,
                 output_tokens=2,
                 what="a comparison, by order",
@@ -116,10 +166,10 @@ STAGES: Final = (
             Operation(
                 kind="generate",
                 role="target",
-                fixed=200,
+                fixed=SUITE_ITEMS,
                 prompt_tokens=150,
-                output_tokens=150,
-                what="a suite answer before or after",
+                output_tokens=64,
+                what="a suite answer after",
             ),
         ),
     ),

@@ -2,8 +2,8 @@
 
 Eight samples a problem: between the four that show a pass rate at all and the sixteen that show it well. At most four
 of them are trained on, once with their rewards and once, as a control, with rewards dealt out by chance. A hundred of
-the problems that are not held out are then solved again. Some hundred held-out problems are sampled alike with the
-adapters of both; what they gave before was sampled with the others.
+the problems that are not held out are then solved again. The held-out problems are sampled alike with the adapters of
+both; what they gave before was sampled with the others. Records that are problems already are asked nothing about.
 """
 
 from __future__ import annotations
@@ -11,6 +11,12 @@ from __future__ import annotations
 from typing import Final
 
 from realign_planner.stage import Operation, Stage
+from realign_planner.workflows.yields import HELD_OUT, PROMPT, STEP_ROWS, SUITE_ITEMS
+
+SAMPLES: Final = 8
+EPOCHS: Final = 3
+SOLUTIONS: Final = 4  # of a problem, to train on
+SOLVED_AGAIN: Final = 100  # problems
 
 STAGES: Final = (
     Stage(
@@ -21,15 +27,23 @@ STAGES: Final = (
         pilot=True,
         operations=(
             Operation(
-                kind="generate", role="generator", per_row=1, prompt_tokens=550, output_tokens=120, what="a problem"
+                kind="generate", role="generator", per_passage=1, prompt_tokens=550, output_tokens=120, what="a problem"
             ),
             Operation(
                 kind="generate",
                 role="generator",
-                per_row=1,
+                per_passage=PROMPT,
                 prompt_tokens=550,
                 output_tokens=150,
                 what="another reading for its answer",
+            ),
+            Operation(
+                kind="generate",
+                role="target",
+                fixed=SUITE_ITEMS,
+                prompt_tokens=150,
+                output_tokens=64,
+                what="a suite answer before",
             ),
         ),
     ),
@@ -40,7 +54,13 @@ STAGES: Final = (
         pilot=True,
         operations=(
             Operation(
-                kind="generate", role="target", per_row=8, prompt_tokens=150, output_tokens=400, what="a solution"
+                kind="generate",
+                role="target",
+                per_passage=PROMPT,
+                samples=SAMPLES,
+                prompt_tokens=150,
+                output_tokens=400,
+                what="a solution",
             ),
         ),
     ),
@@ -65,12 +85,18 @@ STAGES: Final = (
         trains=True,
         operations=(
             Operation(
-                kind="train", role="target", per_row=8, prompt_tokens=550, what="a verified solution or its control"
+                kind="train",
+                role="target",
+                per_row=2 * SOLUTIONS * EPOCHS,
+                most=2 * STEP_ROWS,
+                prompt_tokens=550,
+                what="a verified solution or its control, each time",
             ),
             Operation(
                 kind="generate",
                 role="target",
-                fixed=800,
+                fixed=SOLVED_AGAIN,
+                samples=SAMPLES,
                 prompt_tokens=150,
                 output_tokens=400,
                 what="a solution after training",
@@ -85,7 +111,8 @@ STAGES: Final = (
             Operation(
                 kind="generate",
                 role="target",
-                fixed=1600,
+                per_passage=2 * PROMPT * HELD_OUT,
+                samples=SAMPLES,
                 prompt_tokens=150,
                 output_tokens=400,
                 what="a held-out solution, true or random reward",
@@ -101,10 +128,10 @@ STAGES: Final = (
             Operation(
                 kind="generate",
                 role="target",
-                fixed=200,
+                fixed=SUITE_ITEMS,
                 prompt_tokens=150,
-                output_tokens=150,
-                what="a suite answer before or after",
+                output_tokens=64,
+                what="a suite answer after",
             ),
         ),
     ),

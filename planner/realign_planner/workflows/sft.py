@@ -1,6 +1,7 @@
 """The SFT workflow: instructions with good answers out of the documents, and a model trained on them.
 
-Rendering a row reads the tokenizer alone, so it counts as no work; fusing happens only when a job asks for it.
+Rendering a row reads the tokenizer alone, so it counts as no work; fusing happens only when a job asks for it. Losses
+of held-out answers before the training were scored by the filter already.
 """
 
 from __future__ import annotations
@@ -8,6 +9,9 @@ from __future__ import annotations
 from typing import Final
 
 from realign_planner.stage import Operation, Stage
+from realign_planner.workflows.yields import GOOD, HELD_OUT, PROMPT, SUITE_ITEMS
+
+EPOCHS: Final = 5  # at most: it ends where held-out rows gain no more
 
 STAGES: Final = (
     Stage(
@@ -17,10 +21,23 @@ STAGES: Final = (
         pilot=True,
         operations=(
             Operation(
-                kind="generate", role="generator", per_row=1, prompt_tokens=550, output_tokens=50, what="a question"
+                kind="generate", role="generator", per_passage=1, prompt_tokens=550, output_tokens=50, what="a question"
             ),
             Operation(
-                kind="generate", role="generator", per_row=1, prompt_tokens=600, output_tokens=250, what="an answer"
+                kind="generate",
+                role="target",
+                fixed=SUITE_ITEMS,
+                prompt_tokens=150,
+                output_tokens=64,
+                what="a suite answer before",
+            ),
+            Operation(
+                kind="generate",
+                role="generator",
+                per_passage=PROMPT,
+                prompt_tokens=600,
+                output_tokens=250,
+                what="an answer",
             ),
         ),
     ),
@@ -31,13 +48,15 @@ STAGES: Final = (
         reports=("quality_yield", "mean_ifd", "ifd_yield", "grounded_yield"),
         pilot=True,
         operations=(
-            Operation(kind="judge", role="judge", per_row=1, prompt_tokens=900, output_tokens=10, what="a score"),
+            Operation(
+                kind="judge", role="judge", per_passage=PROMPT, prompt_tokens=900, output_tokens=10, what="a score"
+            ),
             Operation(
                 kind="score",
                 role="target",
-                per_row=2,
+                per_passage=2 * PROMPT * GOOD,
                 prompt_tokens=300,
-                what="a loss with and without the instruction",
+                what="a loss with or without the instruction",
             ),
         ),
     ),
@@ -52,7 +71,9 @@ STAGES: Final = (
         title="Train",
         gates=("training_loss",),
         trains=True,
-        operations=(Operation(kind="train", role="target", per_row=1, prompt_tokens=350, what="a training row"),),
+        operations=(
+            Operation(kind="train", role="target", per_row=EPOCHS, prompt_tokens=350, what="a training row, each time"),
+        ),
     ),
     Stage(
         name="validate",
@@ -60,7 +81,11 @@ STAGES: Final = (
         gates=("held_out_gain",),
         operations=(
             Operation(
-                kind="score", role="target", fixed=200, prompt_tokens=350, what="a held-out loss before or after"
+                kind="score",
+                role="target",
+                per_passage=PROMPT * GOOD * HELD_OUT,
+                prompt_tokens=350,
+                what="a held-out loss after",
             ),
         ),
     ),
@@ -72,19 +97,26 @@ STAGES: Final = (
             Operation(
                 kind="generate",
                 role="target",
-                fixed=200,
+                per_passage=2 * PROMPT * HELD_OUT,
                 prompt_tokens=100,
                 output_tokens=250,
                 what="a closed-book answer before or after",
             ),
-            Operation(kind="judge", role="judge", fixed=200, prompt_tokens=900, output_tokens=2, what="a verdict"),
+            Operation(
+                kind="judge",
+                role="judge",
+                per_passage=2 * PROMPT * HELD_OUT,
+                prompt_tokens=900,
+                output_tokens=2,
+                what="a verdict",
+            ),
             Operation(
                 kind="generate",
                 role="target",
-                fixed=200,
+                fixed=SUITE_ITEMS,
                 prompt_tokens=150,
-                output_tokens=150,
-                what="a suite answer before or after",
+                output_tokens=64,
+                what="a suite answer after",
             ),
         ),
     ),

@@ -25,25 +25,29 @@ _sym_db = _symbol_database.Default()
 from realign_proto.v1 import facts_pb2 as realign__proto_dot_v1_dot_facts__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1erealign_proto/v1/cluster.proto\x12\nrealign.v1\x1a\x1crealign_proto/v1/facts.proto\"\xa4\x01\n\x0cHelloRequest\x12\x14\n\x0cmin_protocol\x18\x01 \x01(\r\x12\x14\n\x0cmax_protocol\x18\x02 \x01(\r\x12\x10\n\x08\x66\x65\x61tures\x18\x03 \x03(\t\x12\x13\n\x0b\x63luster_tag\x18\x04 \x01(\t\x12\x0f\n\x07node_id\x18\x05 \x01(\t\x12\x0c\n\x04name\x18\x06 \x01(\t\x12\x0f\n\x07version\x18\x07 \x01(\t\x12\x11\n\taddresses\x18\x08 \x03(\t\"\xcb\x01\n\nHelloReply\x12\x10\n\x08protocol\x18\x01 \x01(\r\x12\x10\n\x08\x66\x65\x61tures\x18\x02 \x03(\t\x12\x0f\n\x07node_id\x18\x03 \x01(\t\x12\x0c\n\x04name\x18\x04 \x01(\t\x12\x0f\n\x07version\x18\x05 \x01(\t\x12\x11\n\taddresses\x18\x06 \x03(\t\x12\x19\n\x0cmin_protocol\x18\x07 \x01(\rH\x00\x88\x01\x01\x12\x19\n\x0cmax_protocol\x18\x08 \x01(\rH\x01\x88\x01\x01\x42\x0f\n\r_min_protocolB\x0f\n\r_max_protocol\"8\n\tJobDigest\x12\x0e\n\x06job_id\x18\x01 \x01(\t\x12\r\n\x05state\x18\x02 \x01(\t\x12\x0c\n\x04home\x18\x03 \x01(\t\"/\n\tKnownPeer\x12\x0f\n\x07node_id\x18\x01 \x01(\t\x12\x11\n\taddresses\x18\x02 \x03(\t\"\xe6\x01\n\x04\x42\x65\x61t\x12\x0f\n\x07node_id\x18\x01 \x01(\t\x12\x10\n\x08sequence\x18\x02 \x01(\x04\x12\x0f\n\x07\x62oot_id\x18\x03 \x01(\t\x12\x0c\n\x04term\x18\x04 \x01(\x04\x12\x0e\n\x06leader\x18\x05 \x01(\t\x12\x1b\n\x13leader_since_unix_s\x18\x06 \x01(\x01\x12$\n\x05\x66\x61\x63ts\x18\x07 \x01(\x0b\x32\x15.realign.v1.NodeFacts\x12#\n\x04jobs\x18\x08 \x03(\x0b\x32\x15.realign.v1.JobDigest\x12$\n\x05peers\x18\t \x03(\x0b\x32\x15.realign.v1.KnownPeer\".\n\x0eMeasureRequest\x12\r\n\x05model\x18\x01 \x01(\t\x12\r\n\x05\x66orce\x18\x02 \x01(\x08\x32\xb7\x01\n\x07\x43luster\x12\x39\n\x05Hello\x12\x18.realign.v1.HelloRequest\x1a\x16.realign.v1.HelloReply\x12\x33\n\tHeartbeat\x12\x10.realign.v1.Beat\x1a\x10.realign.v1.Beat(\x01\x30\x01\x12<\n\x07Measure\x12\x1a.realign.v1.MeasureRequest\x1a\x15.realign.v1.NodeFactsb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1erealign_proto/v1/cluster.proto\x12\nrealign.v1\x1a\x1crealign_proto/v1/facts.proto\"\"\n\x0b\x45\x63hoRequest\x12\x13\n\x0breply_bytes\x18\x01 \x01(\r\"\x1c\n\tEchoReply\x12\x0f\n\x07payload\x18\x01 \x01(\x0c\"\xa4\x01\n\x0cHelloRequest\x12\x14\n\x0cmin_protocol\x18\x01 \x01(\r\x12\x14\n\x0cmax_protocol\x18\x02 \x01(\r\x12\x10\n\x08\x66\x65\x61tures\x18\x03 \x03(\t\x12\x13\n\x0b\x63luster_tag\x18\x04 \x01(\t\x12\x0f\n\x07node_id\x18\x05 \x01(\t\x12\x0c\n\x04name\x18\x06 \x01(\t\x12\x0f\n\x07version\x18\x07 \x01(\t\x12\x11\n\taddresses\x18\x08 \x03(\t\"\xcb\x01\n\nHelloReply\x12\x10\n\x08protocol\x18\x01 \x01(\r\x12\x10\n\x08\x66\x65\x61tures\x18\x02 \x03(\t\x12\x0f\n\x07node_id\x18\x03 \x01(\t\x12\x0c\n\x04name\x18\x04 \x01(\t\x12\x0f\n\x07version\x18\x05 \x01(\t\x12\x11\n\taddresses\x18\x06 \x03(\t\x12\x19\n\x0cmin_protocol\x18\x07 \x01(\rH\x00\x88\x01\x01\x12\x19\n\x0cmax_protocol\x18\x08 \x01(\rH\x01\x88\x01\x01\x42\x0f\n\r_min_protocolB\x0f\n\r_max_protocol\"8\n\tJobDigest\x12\x0e\n\x06job_id\x18\x01 \x01(\t\x12\r\n\x05state\x18\x02 \x01(\t\x12\x0c\n\x04home\x18\x03 \x01(\t\"/\n\tKnownPeer\x12\x0f\n\x07node_id\x18\x01 \x01(\t\x12\x11\n\taddresses\x18\x02 \x03(\t\"\xe6\x01\n\x04\x42\x65\x61t\x12\x0f\n\x07node_id\x18\x01 \x01(\t\x12\x10\n\x08sequence\x18\x02 \x01(\x04\x12\x0f\n\x07\x62oot_id\x18\x03 \x01(\t\x12\x0c\n\x04term\x18\x04 \x01(\x04\x12\x0e\n\x06leader\x18\x05 \x01(\t\x12\x1b\n\x13leader_since_unix_s\x18\x06 \x01(\x01\x12$\n\x05\x66\x61\x63ts\x18\x07 \x01(\x0b\x32\x15.realign.v1.NodeFacts\x12#\n\x04jobs\x18\x08 \x03(\x0b\x32\x15.realign.v1.JobDigest\x12$\n\x05peers\x18\t \x03(\x0b\x32\x15.realign.v1.KnownPeer\".\n\x0eMeasureRequest\x12\r\n\x05model\x18\x01 \x01(\t\x12\r\n\x05\x66orce\x18\x02 \x01(\x08\x32\xef\x01\n\x07\x43luster\x12\x39\n\x05Hello\x12\x18.realign.v1.HelloRequest\x1a\x16.realign.v1.HelloReply\x12\x33\n\tHeartbeat\x12\x10.realign.v1.Beat\x1a\x10.realign.v1.Beat(\x01\x30\x01\x12<\n\x07Measure\x12\x1a.realign.v1.MeasureRequest\x1a\x15.realign.v1.NodeFacts\x12\x36\n\x04\x45\x63ho\x12\x17.realign.v1.EchoRequest\x1a\x15.realign.v1.EchoReplyb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'realign_proto.v1.cluster_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_HELLOREQUEST']._serialized_start=77
-  _globals['_HELLOREQUEST']._serialized_end=241
-  _globals['_HELLOREPLY']._serialized_start=244
-  _globals['_HELLOREPLY']._serialized_end=447
-  _globals['_JOBDIGEST']._serialized_start=449
-  _globals['_JOBDIGEST']._serialized_end=505
-  _globals['_KNOWNPEER']._serialized_start=507
-  _globals['_KNOWNPEER']._serialized_end=554
-  _globals['_BEAT']._serialized_start=557
-  _globals['_BEAT']._serialized_end=787
-  _globals['_MEASUREREQUEST']._serialized_start=789
-  _globals['_MEASUREREQUEST']._serialized_end=835
-  _globals['_CLUSTER']._serialized_start=838
-  _globals['_CLUSTER']._serialized_end=1021
+  _globals['_ECHOREQUEST']._serialized_start=76
+  _globals['_ECHOREQUEST']._serialized_end=110
+  _globals['_ECHOREPLY']._serialized_start=112
+  _globals['_ECHOREPLY']._serialized_end=140
+  _globals['_HELLOREQUEST']._serialized_start=143
+  _globals['_HELLOREQUEST']._serialized_end=307
+  _globals['_HELLOREPLY']._serialized_start=310
+  _globals['_HELLOREPLY']._serialized_end=513
+  _globals['_JOBDIGEST']._serialized_start=515
+  _globals['_JOBDIGEST']._serialized_end=571
+  _globals['_KNOWNPEER']._serialized_start=573
+  _globals['_KNOWNPEER']._serialized_end=620
+  _globals['_BEAT']._serialized_start=623
+  _globals['_BEAT']._serialized_end=853
+  _globals['_MEASUREREQUEST']._serialized_start=855
+  _globals['_MEASUREREQUEST']._serialized_end=901
+  _globals['_CLUSTER']._serialized_start=904
+  _globals['_CLUSTER']._serialized_end=1143
 # @@protoc_insertion_point(module_scope)

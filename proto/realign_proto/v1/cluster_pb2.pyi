@@ -7,6 +7,18 @@ from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
 
 DESCRIPTOR: _descriptor.FileDescriptor
 
+class EchoRequest(_message.Message):
+    __slots__ = ("reply_bytes",)
+    REPLY_BYTES_FIELD_NUMBER: _ClassVar[int]
+    reply_bytes: int
+    def __init__(self, reply_bytes: _Optional[int] = ...) -> None: ...
+
+class EchoReply(_message.Message):
+    __slots__ = ("payload",)
+    PAYLOAD_FIELD_NUMBER: _ClassVar[int]
+    payload: bytes
+    def __init__(self, payload: _Optional[bytes] = ...) -> None: ...
+
 class HelloRequest(_message.Message):
     __slots__ = ("min_protocol", "max_protocol", "features", "cluster_tag", "node_id", "name", "version", "addresses")
     MIN_PROTOCOL_FIELD_NUMBER: _ClassVar[int]

@@ -50,6 +50,11 @@ class ClusterStub:
                 request_serializer=realign__proto_dot_v1_dot_cluster__pb2.MeasureRequest.SerializeToString,
                 response_deserializer=realign__proto_dot_v1_dot_facts__pb2.NodeFacts.FromString,
                 _registered_method=True)
+        self.Echo = channel.unary_unary(
+                '/realign.v1.Cluster/Echo',
+                request_serializer=realign__proto_dot_v1_dot_cluster__pb2.EchoRequest.SerializeToString,
+                response_deserializer=realign__proto_dot_v1_dot_cluster__pb2.EchoReply.FromString,
+                _registered_method=True)
 
 
 class ClusterServicer:
@@ -76,6 +81,13 @@ class ClusterServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def Echo(self, request, context):
+        """So many bytes, at once: how a node measures its network to another one.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_ClusterServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -93,6 +105,11 @@ def add_ClusterServicer_to_server(servicer, server):
                     servicer.Measure,
                     request_deserializer=realign__proto_dot_v1_dot_cluster__pb2.MeasureRequest.FromString,
                     response_serializer=realign__proto_dot_v1_dot_facts__pb2.NodeFacts.SerializeToString,
+            ),
+            'Echo': grpc.unary_unary_rpc_method_handler(
+                    servicer.Echo,
+                    request_deserializer=realign__proto_dot_v1_dot_cluster__pb2.EchoRequest.FromString,
+                    response_serializer=realign__proto_dot_v1_dot_cluster__pb2.EchoReply.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -176,6 +193,33 @@ class Cluster:
             '/realign.v1.Cluster/Measure',
             realign__proto_dot_v1_dot_cluster__pb2.MeasureRequest.SerializeToString,
             realign__proto_dot_v1_dot_facts__pb2.NodeFacts.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def Echo(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/realign.v1.Cluster/Echo',
+            realign__proto_dot_v1_dot_cluster__pb2.EchoRequest.SerializeToString,
+            realign__proto_dot_v1_dot_cluster__pb2.EchoReply.FromString,
             options,
             channel_credentials,
             insecure,

@@ -38,6 +38,8 @@ class ClusterStub:
     """One beat a second in both directions for as long as the connection lives."""
     Measure: _grpc.UnaryUnaryMultiCallable[_cluster_pb2.MeasureRequest, _facts_pb2.NodeFacts]
     """Measures a model here unless a valid figure is cached. Takes up to a minute."""
+    Echo: _grpc.UnaryUnaryMultiCallable[_cluster_pb2.EchoRequest, _cluster_pb2.EchoReply]
+    """So many bytes, at once: how a node measures its network to another one."""
 
 @_typing.type_check_only
 class ClusterAsyncStub(ClusterStub):
@@ -48,6 +50,8 @@ class ClusterAsyncStub(ClusterStub):
     """One beat a second in both directions for as long as the connection lives."""
     Measure: _aio.UnaryUnaryMultiCallable[_cluster_pb2.MeasureRequest, _facts_pb2.NodeFacts]  # type: ignore[assignment]
     """Measures a model here unless a valid figure is cached. Takes up to a minute."""
+    Echo: _aio.UnaryUnaryMultiCallable[_cluster_pb2.EchoRequest, _cluster_pb2.EchoReply]  # type: ignore[assignment]
+    """So many bytes, at once: how a node measures its network to another one."""
 
 class ClusterServicer(metaclass=_abc_1.ABCMeta):
     @_abc_1.abstractmethod
@@ -73,5 +77,13 @@ class ClusterServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_facts_pb2.NodeFacts, _abc.Awaitable[_facts_pb2.NodeFacts]]:
         """Measures a model here unless a valid figure is cached. Takes up to a minute."""
+
+    @_abc_1.abstractmethod
+    def Echo(
+        self,
+        request: _cluster_pb2.EchoRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_cluster_pb2.EchoReply, _abc.Awaitable[_cluster_pb2.EchoReply]]:
+        """So many bytes, at once: how a node measures its network to another one."""
 
 def add_ClusterServicer_to_server(servicer: ClusterServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

@@ -19,7 +19,7 @@ class Source(_message.Message):
     def __init__(self, name: _Optional[str] = ..., sha256: _Optional[str] = ..., size_bytes: _Optional[int] = ..., held_by: _Optional[str] = ...) -> None: ...
 
 class JobRequest(_message.Message):
-    __slots__ = ("text", "data_type", "model", "target", "generator", "judge", "bits", "count", "seed", "nodes", "exclude_nodes", "until", "settings", "sources", "client_token", "assume_yes", "output_hint", "spec_json", "data", "columns", "eval_sets", "append_job", "judges", "thinking", "pilot")
+    __slots__ = ("text", "data_type", "model", "target", "generator", "judge", "bits", "count", "seed", "nodes", "exclude_nodes", "until", "settings", "sources", "client_token", "assume_yes", "output_hint", "spec_json", "data", "columns", "eval_sets", "append_job", "judges", "thinking", "pilot", "engine", "engine_model", "engine_templates")
     class SettingsEntry(_message.Message):
         __slots__ = ("key", "value")
         KEY_FIELD_NUMBER: _ClassVar[int]
@@ -66,6 +66,9 @@ class JobRequest(_message.Message):
     JUDGES_FIELD_NUMBER: _ClassVar[int]
     THINKING_FIELD_NUMBER: _ClassVar[int]
     PILOT_FIELD_NUMBER: _ClassVar[int]
+    ENGINE_FIELD_NUMBER: _ClassVar[int]
+    ENGINE_MODEL_FIELD_NUMBER: _ClassVar[int]
+    ENGINE_TEMPLATES_FIELD_NUMBER: _ClassVar[int]
     text: str
     data_type: str
     model: str
@@ -91,7 +94,10 @@ class JobRequest(_message.Message):
     judges: _containers.RepeatedScalarFieldContainer[str]
     thinking: _containers.ScalarMap[str, str]
     pilot: str
-    def __init__(self, text: _Optional[str] = ..., data_type: _Optional[str] = ..., model: _Optional[str] = ..., target: _Optional[str] = ..., generator: _Optional[str] = ..., judge: _Optional[str] = ..., bits: _Optional[int] = ..., count: _Optional[int] = ..., seed: _Optional[int] = ..., nodes: _Optional[_Iterable[str]] = ..., exclude_nodes: _Optional[_Iterable[str]] = ..., until: _Optional[str] = ..., settings: _Optional[_Mapping[str, str]] = ..., sources: _Optional[_Iterable[_Union[Source, _Mapping]]] = ..., client_token: _Optional[str] = ..., assume_yes: _Optional[bool] = ..., output_hint: _Optional[str] = ..., spec_json: _Optional[str] = ..., data: _Optional[_Union[Source, _Mapping]] = ..., columns: _Optional[_Mapping[str, str]] = ..., eval_sets: _Optional[_Iterable[_Union[Source, _Mapping]]] = ..., append_job: _Optional[str] = ..., judges: _Optional[_Iterable[str]] = ..., thinking: _Optional[_Mapping[str, str]] = ..., pilot: _Optional[str] = ...) -> None: ...
+    engine: str
+    engine_model: str
+    engine_templates: str
+    def __init__(self, text: _Optional[str] = ..., data_type: _Optional[str] = ..., model: _Optional[str] = ..., target: _Optional[str] = ..., generator: _Optional[str] = ..., judge: _Optional[str] = ..., bits: _Optional[int] = ..., count: _Optional[int] = ..., seed: _Optional[int] = ..., nodes: _Optional[_Iterable[str]] = ..., exclude_nodes: _Optional[_Iterable[str]] = ..., until: _Optional[str] = ..., settings: _Optional[_Mapping[str, str]] = ..., sources: _Optional[_Iterable[_Union[Source, _Mapping]]] = ..., client_token: _Optional[str] = ..., assume_yes: _Optional[bool] = ..., output_hint: _Optional[str] = ..., spec_json: _Optional[str] = ..., data: _Optional[_Union[Source, _Mapping]] = ..., columns: _Optional[_Mapping[str, str]] = ..., eval_sets: _Optional[_Iterable[_Union[Source, _Mapping]]] = ..., append_job: _Optional[str] = ..., judges: _Optional[_Iterable[str]] = ..., thinking: _Optional[_Mapping[str, str]] = ..., pilot: _Optional[str] = ..., engine: _Optional[str] = ..., engine_model: _Optional[str] = ..., engine_templates: _Optional[str] = ...) -> None: ...
 
 class SourceBytes(_message.Message):
     __slots__ = ("sha256", "data")

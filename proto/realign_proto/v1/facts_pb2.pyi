@@ -64,7 +64,7 @@ class HostBenchmark(_message.Message):
     def __init__(self, gflops: _Optional[_Mapping[str, float]] = ..., bandwidth_gbs: _Optional[float] = ..., models: _Optional[_Iterable[_Union[ModelBenchmark, _Mapping]]] = ..., measured_at: _Optional[str] = ..., version: _Optional[str] = ...) -> None: ...
 
 class LocalModel(_message.Message):
-    __slots__ = ("name", "sha256", "weight_bytes", "params_b", "active_params_b", "bits", "templates")
+    __slots__ = ("name", "sha256", "weight_bytes", "params_b", "active_params_b", "bits", "templates", "revision", "shape", "endpoint", "remote")
     NAME_FIELD_NUMBER: _ClassVar[int]
     SHA256_FIELD_NUMBER: _ClassVar[int]
     WEIGHT_BYTES_FIELD_NUMBER: _ClassVar[int]
@@ -72,6 +72,10 @@ class LocalModel(_message.Message):
     ACTIVE_PARAMS_B_FIELD_NUMBER: _ClassVar[int]
     BITS_FIELD_NUMBER: _ClassVar[int]
     TEMPLATES_FIELD_NUMBER: _ClassVar[int]
+    REVISION_FIELD_NUMBER: _ClassVar[int]
+    SHAPE_FIELD_NUMBER: _ClassVar[int]
+    ENDPOINT_FIELD_NUMBER: _ClassVar[int]
+    REMOTE_FIELD_NUMBER: _ClassVar[int]
     name: str
     sha256: str
     weight_bytes: int
@@ -79,7 +83,27 @@ class LocalModel(_message.Message):
     active_params_b: float
     bits: int
     templates: str
-    def __init__(self, name: _Optional[str] = ..., sha256: _Optional[str] = ..., weight_bytes: _Optional[int] = ..., params_b: _Optional[float] = ..., active_params_b: _Optional[float] = ..., bits: _Optional[int] = ..., templates: _Optional[str] = ...) -> None: ...
+    revision: str
+    shape: ModelShape
+    endpoint: str
+    remote: str
+    def __init__(self, name: _Optional[str] = ..., sha256: _Optional[str] = ..., weight_bytes: _Optional[int] = ..., params_b: _Optional[float] = ..., active_params_b: _Optional[float] = ..., bits: _Optional[int] = ..., templates: _Optional[str] = ..., revision: _Optional[str] = ..., shape: _Optional[_Union[ModelShape, _Mapping]] = ..., endpoint: _Optional[str] = ..., remote: _Optional[str] = ...) -> None: ...
+
+class ModelShape(_message.Message):
+    __slots__ = ("layers", "heads", "kv_heads", "kv_values", "tensor", "pipeline")
+    LAYERS_FIELD_NUMBER: _ClassVar[int]
+    HEADS_FIELD_NUMBER: _ClassVar[int]
+    KV_HEADS_FIELD_NUMBER: _ClassVar[int]
+    KV_VALUES_FIELD_NUMBER: _ClassVar[int]
+    TENSOR_FIELD_NUMBER: _ClassVar[int]
+    PIPELINE_FIELD_NUMBER: _ClassVar[int]
+    layers: int
+    heads: int
+    kv_heads: int
+    kv_values: int
+    tensor: bool
+    pipeline: bool
+    def __init__(self, layers: _Optional[int] = ..., heads: _Optional[int] = ..., kv_heads: _Optional[int] = ..., kv_values: _Optional[int] = ..., tensor: _Optional[bool] = ..., pipeline: _Optional[bool] = ...) -> None: ...
 
 class Power(_message.Message):
     __slots__ = ("source", "battery_fraction")
@@ -90,21 +114,39 @@ class Power(_message.Message):
     def __init__(self, source: _Optional[str] = ..., battery_fraction: _Optional[float] = ...) -> None: ...
 
 class EngineState(_message.Message):
-    __slots__ = ("state", "model", "pid", "rss_bytes", "last_error")
+    __slots__ = ("state", "model", "pid", "rss_bytes", "last_error", "group")
     STATE_FIELD_NUMBER: _ClassVar[int]
     MODEL_FIELD_NUMBER: _ClassVar[int]
     PID_FIELD_NUMBER: _ClassVar[int]
     RSS_BYTES_FIELD_NUMBER: _ClassVar[int]
     LAST_ERROR_FIELD_NUMBER: _ClassVar[int]
+    GROUP_FIELD_NUMBER: _ClassVar[int]
     state: str
     model: str
     pid: int
     rss_bytes: int
     last_error: str
-    def __init__(self, state: _Optional[str] = ..., model: _Optional[str] = ..., pid: _Optional[int] = ..., rss_bytes: _Optional[int] = ..., last_error: _Optional[str] = ...) -> None: ...
+    group: GroupPart
+    def __init__(self, state: _Optional[str] = ..., model: _Optional[str] = ..., pid: _Optional[int] = ..., rss_bytes: _Optional[int] = ..., last_error: _Optional[str] = ..., group: _Optional[_Union[GroupPart, _Mapping]] = ...) -> None: ...
+
+class GroupPart(_message.Message):
+    __slots__ = ("id", "rank", "size", "backend", "parallelism", "nodes")
+    ID_FIELD_NUMBER: _ClassVar[int]
+    RANK_FIELD_NUMBER: _ClassVar[int]
+    SIZE_FIELD_NUMBER: _ClassVar[int]
+    BACKEND_FIELD_NUMBER: _ClassVar[int]
+    PARALLELISM_FIELD_NUMBER: _ClassVar[int]
+    NODES_FIELD_NUMBER: _ClassVar[int]
+    id: str
+    rank: int
+    size: int
+    backend: str
+    parallelism: str
+    nodes: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, id: _Optional[str] = ..., rank: _Optional[int] = ..., size: _Optional[int] = ..., backend: _Optional[str] = ..., parallelism: _Optional[str] = ..., nodes: _Optional[_Iterable[str]] = ...) -> None: ...
 
 class NodeFacts(_message.Message):
-    __slots__ = ("node_id", "name", "version", "chip", "os", "memory_bytes", "usable_bytes", "free_bytes", "cpu_cores", "gpu_cores", "portable", "power", "duty_fraction", "benchmark", "engine", "models", "paused", "disk_free_bytes", "user_active", "refusal", "pause_left_s", "last_sleep", "protocol", "features", "witness")
+    __slots__ = ("node_id", "name", "version", "chip", "os", "memory_bytes", "usable_bytes", "free_bytes", "cpu_cores", "gpu_cores", "portable", "power", "duty_fraction", "benchmark", "engine", "models", "paused", "disk_free_bytes", "user_active", "refusal", "pause_left_s", "last_sleep", "protocol", "features", "witness", "links", "rdma")
     NODE_ID_FIELD_NUMBER: _ClassVar[int]
     NAME_FIELD_NUMBER: _ClassVar[int]
     VERSION_FIELD_NUMBER: _ClassVar[int]
@@ -130,6 +172,8 @@ class NodeFacts(_message.Message):
     PROTOCOL_FIELD_NUMBER: _ClassVar[int]
     FEATURES_FIELD_NUMBER: _ClassVar[int]
     WITNESS_FIELD_NUMBER: _ClassVar[int]
+    LINKS_FIELD_NUMBER: _ClassVar[int]
+    RDMA_FIELD_NUMBER: _ClassVar[int]
     node_id: str
     name: str
     version: str
@@ -155,7 +199,27 @@ class NodeFacts(_message.Message):
     protocol: int
     features: _containers.RepeatedScalarFieldContainer[str]
     witness: bool
-    def __init__(self, node_id: _Optional[str] = ..., name: _Optional[str] = ..., version: _Optional[str] = ..., chip: _Optional[str] = ..., os: _Optional[str] = ..., memory_bytes: _Optional[int] = ..., usable_bytes: _Optional[int] = ..., free_bytes: _Optional[int] = ..., cpu_cores: _Optional[int] = ..., gpu_cores: _Optional[int] = ..., portable: _Optional[bool] = ..., power: _Optional[_Union[Power, _Mapping]] = ..., duty_fraction: _Optional[float] = ..., benchmark: _Optional[_Union[HostBenchmark, _Mapping]] = ..., engine: _Optional[_Union[EngineState, _Mapping]] = ..., models: _Optional[_Iterable[_Union[LocalModel, _Mapping]]] = ..., paused: _Optional[bool] = ..., disk_free_bytes: _Optional[int] = ..., user_active: _Optional[bool] = ..., refusal: _Optional[str] = ..., pause_left_s: _Optional[float] = ..., last_sleep: _Optional[_Union[MachineSleep, _Mapping]] = ..., protocol: _Optional[int] = ..., features: _Optional[_Iterable[str]] = ..., witness: _Optional[bool] = ...) -> None: ...
+    links: _containers.RepeatedCompositeFieldContainer[MeasuredLink]
+    rdma: _containers.RepeatedCompositeFieldContainer[RdmaPort]
+    def __init__(self, node_id: _Optional[str] = ..., name: _Optional[str] = ..., version: _Optional[str] = ..., chip: _Optional[str] = ..., os: _Optional[str] = ..., memory_bytes: _Optional[int] = ..., usable_bytes: _Optional[int] = ..., free_bytes: _Optional[int] = ..., cpu_cores: _Optional[int] = ..., gpu_cores: _Optional[int] = ..., portable: _Optional[bool] = ..., power: _Optional[_Union[Power, _Mapping]] = ..., duty_fraction: _Optional[float] = ..., benchmark: _Optional[_Union[HostBenchmark, _Mapping]] = ..., engine: _Optional[_Union[EngineState, _Mapping]] = ..., models: _Optional[_Iterable[_Union[LocalModel, _Mapping]]] = ..., paused: _Optional[bool] = ..., disk_free_bytes: _Optional[int] = ..., user_active: _Optional[bool] = ..., refusal: _Optional[str] = ..., pause_left_s: _Optional[float] = ..., last_sleep: _Optional[_Union[MachineSleep, _Mapping]] = ..., protocol: _Optional[int] = ..., features: _Optional[_Iterable[str]] = ..., witness: _Optional[bool] = ..., links: _Optional[_Iterable[_Union[MeasuredLink, _Mapping]]] = ..., rdma: _Optional[_Iterable[_Union[RdmaPort, _Mapping]]] = ...) -> None: ...
+
+class MeasuredLink(_message.Message):
+    __slots__ = ("node_id", "latency_s", "bytes_per_s")
+    NODE_ID_FIELD_NUMBER: _ClassVar[int]
+    LATENCY_S_FIELD_NUMBER: _ClassVar[int]
+    BYTES_PER_S_FIELD_NUMBER: _ClassVar[int]
+    node_id: str
+    latency_s: float
+    bytes_per_s: float
+    def __init__(self, node_id: _Optional[str] = ..., latency_s: _Optional[float] = ..., bytes_per_s: _Optional[float] = ...) -> None: ...
+
+class RdmaPort(_message.Message):
+    __slots__ = ("node_id", "device")
+    NODE_ID_FIELD_NUMBER: _ClassVar[int]
+    DEVICE_FIELD_NUMBER: _ClassVar[int]
+    node_id: str
+    device: str
+    def __init__(self, node_id: _Optional[str] = ..., device: _Optional[str] = ...) -> None: ...
 
 class MachineSleep(_message.Message):
     __slots__ = ("slept_s", "woke_unix_s")

@@ -24,7 +24,7 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n#realign_proto/v1/housekeeping.proto\x12\nrealign.v1\"0\n\x0eGarbageRequest\x12\x13\n\x06keep_s\x18\x01 \x01(\x01H\x00\x88\x01\x01\x42\t\n\x07_keep_s\";\n\rGarbageOfKind\x12\x0c\n\x04kind\x18\x01 \x01(\t\x12\r\n\x05\x63ount\x18\x02 \x01(\x04\x12\r\n\x05\x62ytes\x18\x03 \x01(\x04\"V\n\x0bNodeGarbage\x12\x0c\n\x04node\x18\x01 \x01(\t\x12(\n\x05kinds\x18\x02 \x03(\x0b\x32\x19.realign.v1.GarbageOfKind\x12\x0f\n\x07remarks\x18\x03 \x03(\t\"1\n\x07Garbage\x12&\n\x05nodes\x18\x01 \x03(\x0b\x32\x17.realign.v1.NodeGarbage\"\x13\n\x11ReferencesRequest\"\x1f\n\nReferences\x12\x11\n\tunit_keys\x18\x01 \x03(\x0c\"\x15\n\x13\x44\x65scribeNodeRequest\"\xef\x01\n\x0b\x44\x65scription\x12\x15\n\rsettings_json\x18\x01 \x01(\t\x12/\n\x04rows\x18\x02 \x03(\x0b\x32!.realign.v1.Description.RowsEntry\x12\x14\n\x0cledger_bytes\x18\x03 \x01(\x04\x12\x15\n\rledger_schema\x18\x04 \x01(\r\x12\x16\n\x0esqlite_version\x18\x05 \x01(\t\x12\x16\n\x0epython_version\x18\x06 \x01(\t\x12\x0e\n\x06system\x18\x07 \x01(\t\x1a+\n\tRowsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x04:\x02\x38\x01\x32\xa6\x02\n\x0cHousekeeping\x12>\n\x0b\x46indGarbage\x12\x1a.realign.v1.GarbageRequest\x1a\x13.realign.v1.Garbage\x12\x41\n\x0e\x43ollectGarbage\x12\x1a.realign.v1.GarbageRequest\x1a\x13.realign.v1.Garbage\x12I\n\x0eListReferences\x12\x1d.realign.v1.ReferencesRequest\x1a\x16.realign.v1.References0\x01\x12H\n\x0c\x44\x65scribeNode\x12\x1f.realign.v1.DescribeNodeRequest\x1a\x17.realign.v1.Descriptionb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n#realign_proto/v1/housekeeping.proto\x12\nrealign.v1\"0\n\x0eGarbageRequest\x12\x13\n\x06keep_s\x18\x01 \x01(\x01H\x00\x88\x01\x01\x42\t\n\x07_keep_s\";\n\rGarbageOfKind\x12\x0c\n\x04kind\x18\x01 \x01(\t\x12\r\n\x05\x63ount\x18\x02 \x01(\x04\x12\r\n\x05\x62ytes\x18\x03 \x01(\x04\"V\n\x0bNodeGarbage\x12\x0c\n\x04node\x18\x01 \x01(\t\x12(\n\x05kinds\x18\x02 \x03(\x0b\x32\x19.realign.v1.GarbageOfKind\x12\x0f\n\x07remarks\x18\x03 \x03(\t\"1\n\x07Garbage\x12&\n\x05nodes\x18\x01 \x03(\x0b\x32\x17.realign.v1.NodeGarbage\"\x13\n\x11ReferencesRequest\"\x1f\n\nReferences\x12\x11\n\tunit_keys\x18\x01 \x03(\x0c\"\x15\n\x13\x44\x65scribeNodeRequest\"\x89\x02\n\x0b\x44\x65scription\x12\x15\n\rsettings_json\x18\x01 \x01(\t\x12/\n\x04rows\x18\x02 \x03(\x0b\x32!.realign.v1.Description.RowsEntry\x12\x14\n\x0cledger_bytes\x18\x03 \x01(\x04\x12\x15\n\rledger_schema\x18\x04 \x01(\r\x12\x16\n\x0esqlite_version\x18\x05 \x01(\t\x12\x16\n\x0epython_version\x18\x06 \x01(\t\x12\x0e\n\x06system\x18\x07 \x01(\t\x12\x18\n\x10interpreter_json\x18\x08 \x01(\t\x1a+\n\tRowsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x04:\x02\x38\x01\x32\xa6\x02\n\x0cHousekeeping\x12>\n\x0b\x46indGarbage\x12\x1a.realign.v1.GarbageRequest\x1a\x13.realign.v1.Garbage\x12\x41\n\x0e\x43ollectGarbage\x12\x1a.realign.v1.GarbageRequest\x1a\x13.realign.v1.Garbage\x12I\n\x0eListReferences\x12\x1d.realign.v1.ReferencesRequest\x1a\x16.realign.v1.References0\x01\x12H\n\x0c\x44\x65scribeNode\x12\x1f.realign.v1.DescribeNodeRequest\x1a\x17.realign.v1.Descriptionb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -48,9 +48,9 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_DESCRIBENODEREQUEST']._serialized_start=355
   _globals['_DESCRIBENODEREQUEST']._serialized_end=376
   _globals['_DESCRIPTION']._serialized_start=379
-  _globals['_DESCRIPTION']._serialized_end=618
-  _globals['_DESCRIPTION_ROWSENTRY']._serialized_start=575
-  _globals['_DESCRIPTION_ROWSENTRY']._serialized_end=618
-  _globals['_HOUSEKEEPING']._serialized_start=621
-  _globals['_HOUSEKEEPING']._serialized_end=915
+  _globals['_DESCRIPTION']._serialized_end=644
+  _globals['_DESCRIPTION_ROWSENTRY']._serialized_start=601
+  _globals['_DESCRIPTION_ROWSENTRY']._serialized_end=644
+  _globals['_HOUSEKEEPING']._serialized_start=647
+  _globals['_HOUSEKEEPING']._serialized_end=941
 # @@protoc_insertion_point(module_scope)

@@ -53,7 +53,7 @@ class DescribeNodeRequest(_message.Message):
     def __init__(self) -> None: ...
 
 class Description(_message.Message):
-    __slots__ = ("settings_json", "rows", "ledger_bytes", "ledger_schema", "sqlite_version", "python_version", "system")
+    __slots__ = ("settings_json", "rows", "ledger_bytes", "ledger_schema", "sqlite_version", "python_version", "system", "interpreter_json")
     class RowsEntry(_message.Message):
         __slots__ = ("key", "value")
         KEY_FIELD_NUMBER: _ClassVar[int]
@@ -68,6 +68,7 @@ class Description(_message.Message):
     SQLITE_VERSION_FIELD_NUMBER: _ClassVar[int]
     PYTHON_VERSION_FIELD_NUMBER: _ClassVar[int]
     SYSTEM_FIELD_NUMBER: _ClassVar[int]
+    INTERPRETER_JSON_FIELD_NUMBER: _ClassVar[int]
     settings_json: str
     rows: _containers.ScalarMap[str, int]
     ledger_bytes: int
@@ -75,4 +76,5 @@ class Description(_message.Message):
     sqlite_version: str
     python_version: str
     system: str
-    def __init__(self, settings_json: _Optional[str] = ..., rows: _Optional[_Mapping[str, int]] = ..., ledger_bytes: _Optional[int] = ..., ledger_schema: _Optional[int] = ..., sqlite_version: _Optional[str] = ..., python_version: _Optional[str] = ..., system: _Optional[str] = ...) -> None: ...
+    interpreter_json: str
+    def __init__(self, settings_json: _Optional[str] = ..., rows: _Optional[_Mapping[str, int]] = ..., ledger_bytes: _Optional[int] = ..., ledger_schema: _Optional[int] = ..., sqlite_version: _Optional[str] = ..., python_version: _Optional[str] = ..., system: _Optional[str] = ..., interpreter_json: _Optional[str] = ...) -> None: ...

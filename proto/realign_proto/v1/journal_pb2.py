@@ -24,7 +24,7 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1erealign_proto/v1/journal.proto\x12\nrealign.v1\"6\n\rFollowRequest\x12\x10\n\x08index_id\x18\x02 \x01(\t\x12\r\n\x05\x61\x66ter\x18\x03 \x01(\x04J\x04\x08\x01\x10\x02\"@\n\x06Header\x12\x0b\n\x03seq\x18\x01 \x01(\x04\x12\x0c\n\x04kind\x18\x02 \x01(\t\x12\x0b\n\x03ref\x18\x03 \x01(\t\x12\x0e\n\x06\x64igest\x18\x04 \x01(\x0c\"_\n\x07Headers\x12\x10\n\x08index_id\x18\x01 \x01(\t\x12#\n\x07headers\x18\x02 \x03(\x0b\x32\x12.realign.v1.Header\x12\x0f\n\x07reached\x18\x04 \x01(\x04\x12\x0c\n\x04last\x18\x03 \x01(\x04\" \n\x03Ref\x12\x0c\n\x04kind\x18\x01 \x01(\t\x12\x0b\n\x03ref\x18\x02 \x01(\t\"-\n\x0c\x46\x65tchRequest\x12\x1d\n\x04refs\x18\x01 \x03(\x0b\x32\x0f.realign.v1.Ref\"O\n\x04Item\x12\x0c\n\x04kind\x18\x01 \x01(\t\x12\x0b\n\x03ref\x18\x02 \x01(\t\x12\x0f\n\x07payload\x18\x03 \x01(\x0c\x12\x0c\n\x04more\x18\x04 \x01(\x08\x12\r\n\x05\x63rc32\x18\x05 \x01(\x07\"\x10\n\x0e\x43ompareRequest\"v\n\x0c\x43ompareReply\x12\x36\n\x07\x64igests\x18\x01 \x03(\x0b\x32%.realign.v1.CompareReply.DigestsEntry\x1a.\n\x0c\x44igestsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\x32\xbd\x01\n\x07Journal\x12:\n\x06\x46ollow\x12\x19.realign.v1.FollowRequest\x1a\x13.realign.v1.Headers0\x01\x12\x35\n\x05\x46\x65tch\x12\x18.realign.v1.FetchRequest\x1a\x10.realign.v1.Item0\x01\x12?\n\x07\x43ompare\x12\x1a.realign.v1.CompareRequest\x1a\x18.realign.v1.CompareReplyb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1erealign_proto/v1/journal.proto\x12\nrealign.v1\"G\n\rFollowRequest\x12\x10\n\x08index_id\x18\x02 \x01(\t\x12\r\n\x05\x61\x66ter\x18\x03 \x01(\x04\x12\x0f\n\x07\x62oot_id\x18\x04 \x01(\tJ\x04\x08\x01\x10\x02\"@\n\x06Header\x12\x0b\n\x03seq\x18\x01 \x01(\x04\x12\x0c\n\x04kind\x18\x02 \x01(\t\x12\x0b\n\x03ref\x18\x03 \x01(\t\x12\x0e\n\x06\x64igest\x18\x04 \x01(\x0c\"p\n\x07Headers\x12\x10\n\x08index_id\x18\x01 \x01(\t\x12#\n\x07headers\x18\x02 \x03(\x0b\x32\x12.realign.v1.Header\x12\x0f\n\x07reached\x18\x04 \x01(\x04\x12\x0c\n\x04last\x18\x03 \x01(\x04\x12\x0f\n\x07\x62oot_id\x18\x05 \x01(\t\" \n\x03Ref\x12\x0c\n\x04kind\x18\x01 \x01(\t\x12\x0b\n\x03ref\x18\x02 \x01(\t\"-\n\x0c\x46\x65tchRequest\x12\x1d\n\x04refs\x18\x01 \x03(\x0b\x32\x0f.realign.v1.Ref\"O\n\x04Item\x12\x0c\n\x04kind\x18\x01 \x01(\t\x12\x0b\n\x03ref\x18\x02 \x01(\t\x12\x0f\n\x07payload\x18\x03 \x01(\x0c\x12\x0c\n\x04more\x18\x04 \x01(\x08\x12\r\n\x05\x63rc32\x18\x05 \x01(\x07\"\x10\n\x0e\x43ompareRequest\"v\n\x0c\x43ompareReply\x12\x36\n\x07\x64igests\x18\x01 \x03(\x0b\x32%.realign.v1.CompareReply.DigestsEntry\x1a.\n\x0c\x44igestsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\x32\xbd\x01\n\x07Journal\x12:\n\x06\x46ollow\x12\x19.realign.v1.FollowRequest\x1a\x13.realign.v1.Headers0\x01\x12\x35\n\x05\x46\x65tch\x12\x18.realign.v1.FetchRequest\x1a\x10.realign.v1.Item0\x01\x12?\n\x07\x43ompare\x12\x1a.realign.v1.CompareRequest\x1a\x18.realign.v1.CompareReplyb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -34,23 +34,23 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_COMPAREREPLY_DIGESTSENTRY']._loaded_options = None
   _globals['_COMPAREREPLY_DIGESTSENTRY']._serialized_options = b'8\001'
   _globals['_FOLLOWREQUEST']._serialized_start=46
-  _globals['_FOLLOWREQUEST']._serialized_end=100
-  _globals['_HEADER']._serialized_start=102
-  _globals['_HEADER']._serialized_end=166
-  _globals['_HEADERS']._serialized_start=168
-  _globals['_HEADERS']._serialized_end=263
-  _globals['_REF']._serialized_start=265
-  _globals['_REF']._serialized_end=297
-  _globals['_FETCHREQUEST']._serialized_start=299
-  _globals['_FETCHREQUEST']._serialized_end=344
-  _globals['_ITEM']._serialized_start=346
-  _globals['_ITEM']._serialized_end=425
-  _globals['_COMPAREREQUEST']._serialized_start=427
-  _globals['_COMPAREREQUEST']._serialized_end=443
-  _globals['_COMPAREREPLY']._serialized_start=445
-  _globals['_COMPAREREPLY']._serialized_end=563
-  _globals['_COMPAREREPLY_DIGESTSENTRY']._serialized_start=517
-  _globals['_COMPAREREPLY_DIGESTSENTRY']._serialized_end=563
-  _globals['_JOURNAL']._serialized_start=566
-  _globals['_JOURNAL']._serialized_end=755
+  _globals['_FOLLOWREQUEST']._serialized_end=117
+  _globals['_HEADER']._serialized_start=119
+  _globals['_HEADER']._serialized_end=183
+  _globals['_HEADERS']._serialized_start=185
+  _globals['_HEADERS']._serialized_end=297
+  _globals['_REF']._serialized_start=299
+  _globals['_REF']._serialized_end=331
+  _globals['_FETCHREQUEST']._serialized_start=333
+  _globals['_FETCHREQUEST']._serialized_end=378
+  _globals['_ITEM']._serialized_start=380
+  _globals['_ITEM']._serialized_end=459
+  _globals['_COMPAREREQUEST']._serialized_start=461
+  _globals['_COMPAREREQUEST']._serialized_end=477
+  _globals['_COMPAREREPLY']._serialized_start=479
+  _globals['_COMPAREREPLY']._serialized_end=597
+  _globals['_COMPAREREPLY_DIGESTSENTRY']._serialized_start=551
+  _globals['_COMPAREREPLY_DIGESTSENTRY']._serialized_end=597
+  _globals['_JOURNAL']._serialized_start=600
+  _globals['_JOURNAL']._serialized_end=789
 # @@protoc_insertion_point(module_scope)

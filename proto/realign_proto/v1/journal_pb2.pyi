@@ -7,12 +7,14 @@ from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
 DESCRIPTOR: _descriptor.FileDescriptor
 
 class FollowRequest(_message.Message):
-    __slots__ = ("index_id", "after")
+    __slots__ = ("index_id", "after", "boot_id")
     INDEX_ID_FIELD_NUMBER: _ClassVar[int]
     AFTER_FIELD_NUMBER: _ClassVar[int]
+    BOOT_ID_FIELD_NUMBER: _ClassVar[int]
     index_id: str
     after: int
-    def __init__(self, index_id: _Optional[str] = ..., after: _Optional[int] = ...) -> None: ...
+    boot_id: str
+    def __init__(self, index_id: _Optional[str] = ..., after: _Optional[int] = ..., boot_id: _Optional[str] = ...) -> None: ...
 
 class Header(_message.Message):
     __slots__ = ("seq", "kind", "ref", "digest")
@@ -27,16 +29,18 @@ class Header(_message.Message):
     def __init__(self, seq: _Optional[int] = ..., kind: _Optional[str] = ..., ref: _Optional[str] = ..., digest: _Optional[bytes] = ...) -> None: ...
 
 class Headers(_message.Message):
-    __slots__ = ("index_id", "headers", "reached", "last")
+    __slots__ = ("index_id", "headers", "reached", "last", "boot_id")
     INDEX_ID_FIELD_NUMBER: _ClassVar[int]
     HEADERS_FIELD_NUMBER: _ClassVar[int]
     REACHED_FIELD_NUMBER: _ClassVar[int]
     LAST_FIELD_NUMBER: _ClassVar[int]
+    BOOT_ID_FIELD_NUMBER: _ClassVar[int]
     index_id: str
     headers: _containers.RepeatedCompositeFieldContainer[Header]
     reached: int
     last: int
-    def __init__(self, index_id: _Optional[str] = ..., headers: _Optional[_Iterable[_Union[Header, _Mapping]]] = ..., reached: _Optional[int] = ..., last: _Optional[int] = ...) -> None: ...
+    boot_id: str
+    def __init__(self, index_id: _Optional[str] = ..., headers: _Optional[_Iterable[_Union[Header, _Mapping]]] = ..., reached: _Optional[int] = ..., last: _Optional[int] = ..., boot_id: _Optional[str] = ...) -> None: ...
 
 class Ref(_message.Message):
     __slots__ = ("kind", "ref")

@@ -58,7 +58,7 @@ class Leader(_message.Message):
     def __init__(self, id: _Optional[str] = ..., name: _Optional[str] = ..., term: _Optional[int] = ..., since_unix_s: _Optional[float] = ...) -> None: ...
 
 class Member(_message.Message):
-    __slots__ = ("id", "name", "state", "last_seen_s", "addresses", "version", "facts")
+    __slots__ = ("id", "name", "state", "last_seen_s", "addresses", "version", "facts", "dials_here", "is_dialled")
     ID_FIELD_NUMBER: _ClassVar[int]
     NAME_FIELD_NUMBER: _ClassVar[int]
     STATE_FIELD_NUMBER: _ClassVar[int]
@@ -66,6 +66,8 @@ class Member(_message.Message):
     ADDRESSES_FIELD_NUMBER: _ClassVar[int]
     VERSION_FIELD_NUMBER: _ClassVar[int]
     FACTS_FIELD_NUMBER: _ClassVar[int]
+    DIALS_HERE_FIELD_NUMBER: _ClassVar[int]
+    IS_DIALLED_FIELD_NUMBER: _ClassVar[int]
     id: str
     name: str
     state: str
@@ -73,7 +75,9 @@ class Member(_message.Message):
     addresses: _containers.RepeatedScalarFieldContainer[str]
     version: str
     facts: _facts_pb2.NodeFacts
-    def __init__(self, id: _Optional[str] = ..., name: _Optional[str] = ..., state: _Optional[str] = ..., last_seen_s: _Optional[float] = ..., addresses: _Optional[_Iterable[str]] = ..., version: _Optional[str] = ..., facts: _Optional[_Union[_facts_pb2.NodeFacts, _Mapping]] = ...) -> None: ...
+    dials_here: bool
+    is_dialled: bool
+    def __init__(self, id: _Optional[str] = ..., name: _Optional[str] = ..., state: _Optional[str] = ..., last_seen_s: _Optional[float] = ..., addresses: _Optional[_Iterable[str]] = ..., version: _Optional[str] = ..., facts: _Optional[_Union[_facts_pb2.NodeFacts, _Mapping]] = ..., dials_here: _Optional[bool] = ..., is_dialled: _Optional[bool] = ...) -> None: ...
 
 class JobProgress(_message.Message):
     __slots__ = ("id", "state", "stage", "stages_total", "units_done", "units_total", "examples_per_s", "eta_s")

@@ -19,14 +19,28 @@ class Unit(_message.Message):
     def __init__(self, key: _Optional[str] = ..., payload: _Optional[bytes] = ..., blobs: _Optional[_Iterable[str]] = ..., cost: _Optional[float] = ...) -> None: ...
 
 class Assign(_message.Message):
-    __slots__ = ("units", "home", "model")
+    __slots__ = ("units", "home", "model", "group")
     UNITS_FIELD_NUMBER: _ClassVar[int]
     HOME_FIELD_NUMBER: _ClassVar[int]
     MODEL_FIELD_NUMBER: _ClassVar[int]
+    GROUP_FIELD_NUMBER: _ClassVar[int]
     units: _containers.RepeatedCompositeFieldContainer[Unit]
     home: str
     model: str
-    def __init__(self, units: _Optional[_Iterable[_Union[Unit, _Mapping]]] = ..., home: _Optional[str] = ..., model: _Optional[str] = ...) -> None: ...
+    group: GroupWish
+    def __init__(self, units: _Optional[_Iterable[_Union[Unit, _Mapping]]] = ..., home: _Optional[str] = ..., model: _Optional[str] = ..., group: _Optional[_Union[GroupWish, _Mapping]] = ...) -> None: ...
+
+class GroupWish(_message.Message):
+    __slots__ = ("nodes", "backend", "parallelism", "split")
+    NODES_FIELD_NUMBER: _ClassVar[int]
+    BACKEND_FIELD_NUMBER: _ClassVar[int]
+    PARALLELISM_FIELD_NUMBER: _ClassVar[int]
+    SPLIT_FIELD_NUMBER: _ClassVar[int]
+    nodes: _containers.RepeatedScalarFieldContainer[str]
+    backend: str
+    parallelism: str
+    split: _containers.RepeatedScalarFieldContainer[int]
+    def __init__(self, nodes: _Optional[_Iterable[str]] = ..., backend: _Optional[str] = ..., parallelism: _Optional[str] = ..., split: _Optional[_Iterable[int]] = ...) -> None: ...
 
 class Revoke(_message.Message):
     __slots__ = ("count",)
@@ -110,19 +124,37 @@ class Capacity(_message.Message):
     reason: str
     def __init__(self, slots: _Optional[int] = ..., model: _Optional[str] = ..., accepting: _Optional[bool] = ..., reason: _Optional[str] = ...) -> None: ...
 
+class GroupLost(_message.Message):
+    __slots__ = ("keys", "wish", "group", "lost", "cause", "thrown_away")
+    KEYS_FIELD_NUMBER: _ClassVar[int]
+    WISH_FIELD_NUMBER: _ClassVar[int]
+    GROUP_FIELD_NUMBER: _ClassVar[int]
+    LOST_FIELD_NUMBER: _ClassVar[int]
+    CAUSE_FIELD_NUMBER: _ClassVar[int]
+    THROWN_AWAY_FIELD_NUMBER: _ClassVar[int]
+    keys: _containers.RepeatedScalarFieldContainer[str]
+    wish: GroupWish
+    group: str
+    lost: _containers.RepeatedScalarFieldContainer[str]
+    cause: str
+    thrown_away: int
+    def __init__(self, keys: _Optional[_Iterable[str]] = ..., wish: _Optional[_Union[GroupWish, _Mapping]] = ..., group: _Optional[str] = ..., lost: _Optional[_Iterable[str]] = ..., cause: _Optional[str] = ..., thrown_away: _Optional[int] = ...) -> None: ...
+
 class WorkEvent(_message.Message):
-    __slots__ = ("result", "failure", "returned", "progress", "capacity")
+    __slots__ = ("result", "failure", "returned", "progress", "capacity", "group_lost")
     RESULT_FIELD_NUMBER: _ClassVar[int]
     FAILURE_FIELD_NUMBER: _ClassVar[int]
     RETURNED_FIELD_NUMBER: _ClassVar[int]
     PROGRESS_FIELD_NUMBER: _ClassVar[int]
     CAPACITY_FIELD_NUMBER: _ClassVar[int]
+    GROUP_LOST_FIELD_NUMBER: _ClassVar[int]
     result: UnitResult
     failure: UnitFailure
     returned: Returned
     progress: UnitProgress
     capacity: Capacity
-    def __init__(self, result: _Optional[_Union[UnitResult, _Mapping]] = ..., failure: _Optional[_Union[UnitFailure, _Mapping]] = ..., returned: _Optional[_Union[Returned, _Mapping]] = ..., progress: _Optional[_Union[UnitProgress, _Mapping]] = ..., capacity: _Optional[_Union[Capacity, _Mapping]] = ...) -> None: ...
+    group_lost: GroupLost
+    def __init__(self, result: _Optional[_Union[UnitResult, _Mapping]] = ..., failure: _Optional[_Union[UnitFailure, _Mapping]] = ..., returned: _Optional[_Union[Returned, _Mapping]] = ..., progress: _Optional[_Union[UnitProgress, _Mapping]] = ..., capacity: _Optional[_Union[Capacity, _Mapping]] = ..., group_lost: _Optional[_Union[GroupLost, _Mapping]] = ...) -> None: ...
 
 class BlobRequest(_message.Message):
     __slots__ = ("sha256", "offset")

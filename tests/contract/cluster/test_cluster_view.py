@@ -24,13 +24,9 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
     from pathlib import Path
 
+pytestmark = pytest.mark.deadline(60)
+
 TAG = "test"
-
-
-@pytest.fixture(autouse=True)
-async def no_test_hangs() -> AsyncIterator[None]:
-    async with asyncio.timeout(20):
-        yield
 
 
 async def until(condition: Callable[[], bool]) -> None:

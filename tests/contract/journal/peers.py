@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import secrets
 from collections.abc import AsyncGenerator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
@@ -20,6 +21,7 @@ from realign_daemon.journal.replicator import Replicator
 from realign_daemon.rpc.channels import OPTIONS
 from realign_daemon.rpc.journal_link import JournalLinks
 from realign_daemon.rpc.journal_servicer import JournalServicer
+from realign_daemon.rpc.kept_channel import kept
 from realign_daemon.rpc.listener import OPTIONS as SERVER_OPTIONS
 from realign_daemon.rpc.work_link import WorkLinks
 from realign_daemon.rpc.work_servicer import WorkServicer
@@ -57,7 +59,7 @@ class Peer:
         self.database = Database(folder / "ledger.sqlite")
         self.ledger = Ledger(self.database, node_id=name)
         self.blobs = BlobStore(folder / "blobs")
-        self.journal = Journal(self.database, kinds, clock=clock)
+        self.journal = Journal(self.database, kinds, clock=clock, boot=secrets.token_hex(8))
         self.replicator = Replicator(
             self.journal,
             files=Files(hold_blob=self.blobs.hold, room_bytes=lambda: self.room_bytes, clock=clock),
@@ -81,7 +83,7 @@ class Peer:
         port = server.add_insecure_port("127.0.0.1:0")
         await server.start()
         self._stack.push_async_callback(server.stop, 0)
-        channel = grpc.aio.insecure_channel(f"127.0.0.1:{port}", options=OPTIONS)
+        channel = kept(grpc.aio.insecure_channel(f"127.0.0.1:{port}", options=OPTIONS))
         self._stack.push_async_callback(channel.close)
         self.network[self.name] = channel
         self._stack.callback(self.network.pop, self.name)

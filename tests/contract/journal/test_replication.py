@@ -4,16 +4,22 @@ from __future__ import annotations
 
 import os
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from tests.contract.journal.peers import Network, Peer, alike, job, peers
 
+from realign_daemon.decision.amnesia import is_amnesiac
+from realign_daemon.decision.ballot import Ballot
+from realign_daemon.decision.messages import Prepare, Promised, Refused
+from realign_daemon.decision.store import DecisionStore
 from realign_daemon.engine.api import Sha256, Trained
 from realign_daemon.engine.codec import encode
 from realign_daemon.journal import files, replicator
+from realign_daemon.journal.decisions import noted_decision
 from realign_daemon.journal.entries import Position, Ref
-from realign_daemon.journal.journal import Item
+from realign_daemon.journal.journal import Batch, Item
 from realign_daemon.work.ledger import Execution
 from realign_daemon.work.units import UnitKey
 
@@ -254,13 +260,40 @@ async def test_what_two_nodes_hold_is_compared_and_what_is_missing_comes(
         assert await _holds(b, "k")
 
 
-async def test_a_journal_that_was_put_back_from_a_backup_is_taken_in_from_the_start(tmp_path: Path) -> None:
-    async with peers(tmp_path, "a") as (a,):
-        await a.add("k1", "k2")
-        index_id = (await a.journal.after(Position(index_id=""))).end.index_id
-        batch = await a.journal.after(Position(index_id=index_id, seq=99))
-        assert [header.ref.ref[:2] for header in batch.headers] == ["k1", "k2"]
-        assert batch.end == Position(index_id=index_id, seq=2)
+async def test_a_ledger_that_was_put_back_from_a_backup_counts_as_a_new_one_once_others_are_heard(
+    tmp_path: Path,
+) -> None:
+    network = Network()
+    async with Peer("b", tmp_path / "b", network) as b:
+        async with Peer("a", tmp_path / "a", network) as a:
+            await a.add("k1")
+            await a.ledger.add_job(job("J"))
+            ballot = Prepare(job_id="J", instance=0, ballot=Ballot(epoch=1, node="b"))
+            assert isinstance(await store_of(a).answer(ballot), Promised)
+            await alike(a, b)
+        backup = (tmp_path / "a" / "ledger.sqlite").read_bytes()  # closed, so that its log is in it
+        async with Peer("a", tmp_path / "a", network) as a:
+            await a.add("k2")
+            await alike(a, b)
+            taken_in = await b.journal.position("a")
+        (tmp_path / "a" / "ledger.sqlite").write_bytes(backup)
+        async with Peer("a", tmp_path / "a", network) as a:
+            assert not await a.database.run(is_amnesiac)
+            await b.until(lambda: _is_followed_anew(b, taken_in))
+            await alike(a, b)
+            assert await _holds(a, "k2")
+            assert await a.database.run(is_amnesiac)
+            assert isinstance(await store_of(a).answer(replace(ballot, ballot=Ballot(epoch=2, node="b"))), Refused)
+            found = await b.journal.position("a")
+            assert await a.journal.after(found) == Batch(headers=(), end=found, last=found.seq)  # it happens once
+
+
+async def _is_followed_anew(peer: Peer, before: Position) -> bool:
+    return (await peer.journal.position("a")).index_id != before.index_id
+
+
+def store_of(peer: Peer) -> DecisionStore:
+    return DecisionStore(peer.database, noted=noted_decision)
 
 
 async def test_nodes_of_other_versions_pass_over_what_they_do_not_know(tmp_path: Path) -> None:

@@ -29,11 +29,7 @@ from realign_proto.v1 import cluster_pb2, journal_pb2
 from realign_proto.v1.cluster_pb2_grpc import ClusterStub
 from realign_proto.v1.journal_pb2_grpc import JournalStub
 
-
-@pytest.fixture(autouse=True)
-async def no_test_hangs() -> AsyncGenerator[None]:
-    async with asyncio.timeout(30):
-        yield
+pytestmark = pytest.mark.deadline(60)
 
 
 @pytest.fixture

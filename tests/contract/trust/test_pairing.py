@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import time
 from collections.abc import AsyncGenerator
 from pathlib import Path
@@ -31,13 +30,9 @@ from realign_proto.v1 import cluster_pb2, status_pb2
 from realign_proto.v1.cluster_pb2_grpc import ClusterStub
 from realign_proto.v1.status_pb2_grpc import StatusStub
 
+pytestmark = pytest.mark.deadline(60)
+
 NO_CERTIFICATE = "the node at that address does not accept this machine's certificate"
-
-
-@pytest.fixture(autouse=True)
-async def no_test_hangs() -> AsyncGenerator[None]:
-    async with asyncio.timeout(30):
-        yield
 
 
 @pytest.fixture

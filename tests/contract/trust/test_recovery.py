@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
 from tests.contract.trust.guarded_node import GuardedNode, found, guarded_node, pair, sees, until
 
+from realign_client.errors import ClientError
 from realign_daemon.trust.keys import SpkiHash
 from realign_daemon.trust.member import Revocation
 
@@ -33,8 +35,9 @@ async def test_sound_nodes_that_were_all_revoked_meet_again_in_a_new_cluster(tmp
         await leave(studio)
         await leave(mini)
 
-    (tmp_path / "studio" / "trust" / "node.key").unlink()
-
+    async with guarded_node(tmp_path, "studio") as studio, studio.owner() as client:
+        with pytest.raises(ClientError, match="run this again"):
+            await client.trust.found("again")  # it has a new key from its next start on
     async with guarded_node(tmp_path, "studio") as studio, guarded_node(tmp_path, "mini") as mini:
         await found(studio, "again")
         async with studio.owner() as client:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import sqlite3
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -10,8 +11,9 @@ from pathlib import Path
 
 from tests.unit.curation.jobs_world import Script
 
-from realign_daemon.curation.custody import REST_S, Cluster, Custody
+from realign_daemon.curation.custody import REST_S, Custody
 from realign_daemon.curation.job import Job, job_of
+from realign_daemon.curation.relief import Cluster
 from realign_daemon.curation.replicas import Away
 from realign_daemon.decision.messages import Reply, Request
 from realign_daemon.journal.journal import Journal
@@ -54,6 +56,11 @@ class Node:
             auto_adopt_after_s=auto_adopt_after_s,
         )
         return self.custody
+
+    async def look(self) -> None:
+        """Has its custody look once, and do all that it finds to do."""
+        async with asyncio.TaskGroup() as tasks:
+            await self.custody.look(tasks)
 
     def living(self) -> tuple[str, ...]:
         """Whom this node hears, itself included."""
@@ -128,7 +135,7 @@ class World:
         """
         self.clock.advance(REST_S)
         for name in names or self.nodes:
-            await self.nodes[name].custody.look()
+            await self.nodes[name].look()
         await self.share()
 
 

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
 import shutil
 from pathlib import Path
 
 import pytest
 from tests.unit.curation.cluster_world import executions, folder_of, goes_on, is_there, provisional_at_b, running
 
+from realign_daemon.curation.custody import REST_S
+from realign_daemon.curation.record import record_to_json
 from realign_daemon.errors import Ambiguous, NotFound, WrongState
 
 AUTO_ADOPT_S = 60.0
+A_MOMENT_S = 0.2  # of real time: an adoption that waits for nothing takes some 10 ms
 
 
 async def test_a_person_makes_a_lost_home_s_job_final_and_the_home_agrees_when_it_is_back(tmp_path: Path) -> None:
@@ -23,7 +27,7 @@ async def test_a_person_makes_a_lost_home_s_job_final_and_the_home_agrees_when_i
         assert (adopted.claim.home, adopted.claim.voters, adopted.claim.instance) == ("b", ("b",), 1)
         assert (adopted.record.state, adopted.record.provisional, folder_of(adopted)) == ("completed", "", "curated")
         assert not is_there(provisional)
-        with pytest.raises(WrongState, match=r"this node is the home of .* already"):
+        with pytest.raises(WrongState, match="there is nothing to adopt"):
             await b.custody.adopt(job.spec.job_id)
 
         world.cut()
@@ -106,6 +110,94 @@ async def test_a_cancelled_job_that_was_not_final_is_adopted_as_it_ended_and_mad
         assert adopted.record.decision is not None
         assert (adopted.record.decision.end, adopted.record.decision.instance) == ("cancelled", 1)
         assert "train_dpo" not in b.script.ran
+
+
+async def test_an_adoption_stands_against_looks_that_know_nothing_of_it(tmp_path: Path) -> None:
+    async with running(tmp_path, "ab") as world:
+        b = world.nodes["b"]
+        job, _ = await provisional_at_b(world)
+        world.clock.advance(REST_S)
+        async with asyncio.TaskGroup() as tasks:
+            await b.custody.look(tasks)
+            adopting = tasks.create_task(b.custody.adopt(job.spec.job_id))
+            await b.custody.look(tasks)
+        await b.look()
+        assert b.home.jobs.get(job.spec.job_id) is adopting.result()
+        assert adopting.result().claim == (await b.stored(job)).claim
+
+
+async def test_an_adoption_waits_for_voters_who_are_asked_about_the_job_at_that_moment(tmp_path: Path) -> None:
+    async with running(tmp_path, "abc") as world:
+        a, b, _ = world.nodes.values()
+        job = await a.held()
+        await world.share()
+        world.cut("a")
+        world.mute = {"c"}
+        async with asyncio.TaskGroup() as tasks:
+            await b.custody.look(tasks)
+            adopting = tasks.create_task(b.custody.adopt(job.spec.job_id))
+            assert not (await asyncio.wait({adopting}, timeout=A_MOMENT_S))[0]
+            while not adopting.done():
+                world.clock.advance(0.1)
+                await asyncio.sleep(0)
+        await b.look()
+        assert b.home.jobs.get(job.spec.job_id) is adopting.result()
+        assert adopting.result().claim.home == "b"
+
+
+@pytest.mark.parametrize("by", ["a person", "itself", "a person for all"])
+async def test_a_cancelled_job_runs_again_only_where_a_person_adopts_that_very_job(tmp_path: Path, by: str) -> None:
+    async with running(tmp_path, "ab") as world:
+        a, b = world.nodes.values()
+        b.new_custody(auto_adopt_after_s=AUTO_ADOPT_S)
+        job = await a.held()
+        await world.share()
+        world.cut("a")
+        await world.look("b")
+        await b.home.jobs.cancel(job.spec.job_id)
+        match by:
+            case "a person":
+                await b.custody.adopt(job.spec.job_id)
+            case "itself":
+                world.clock.advance(AUTO_ADOPT_S)
+                await world.look("b")
+            case _:
+                await b.custody.adopt_all("a")
+        await world.look("b")
+        adopted = b.home.jobs.get(job.spec.job_id)
+        await b.home.until_ended(adopted)
+        assert (adopted.claim.home, adopted.record.provisional) == ("b", "")
+        assert adopted.record.state == ("completed" if by == "a person" else "cancelled")
+
+
+async def test_a_machine_that_slept_counts_no_silence_of_a_home_before_it_adopts_its_jobs(tmp_path: Path) -> None:
+    async with running(tmp_path, "ab") as world:
+        a, b = world.nodes.values()
+        b.new_custody(auto_adopt_after_s=AUTO_ADOPT_S)
+        job = await a.held()
+        await world.share()
+        world.cut("a")
+        await world.look("b")
+        world.clock.sleep_through(2 * AUTO_ADOPT_S)
+        await world.look("b")
+        assert b.home.jobs.get(job.spec.job_id).claim.home == "a"
+
+
+async def test_a_job_that_was_adopted_as_it_had_ended_shows_no_files_of_another_job(tmp_path: Path) -> None:
+    async with running(tmp_path, "ab") as world:
+        a, b = world.nodes.values()
+        done, other = await a.home.submit(), await b.home.submit()
+        await a.home.until_ended(done)
+        await b.home.until_ended(other)
+        done.record.output = other.record.output  # both machines have the same folders
+        await a.home.ledger.save_record(done.spec.job_id, record_to_json(done.record))
+        await world.share()
+        world.cut("a")
+        await b.custody.adopt_all("a")
+        adopted = b.home.jobs.get(done.spec.job_id)
+        assert adopted.record.state == "completed"
+        assert adopted.record.output != other.record.output
+        assert not is_there(adopted.record.output)
 
 
 async def test_a_job_adopts_itself_after_the_time_that_the_owner_gave(tmp_path: Path) -> None:

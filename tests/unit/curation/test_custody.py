@@ -8,10 +8,16 @@ from pathlib import Path
 import pytest
 from tests.unit.curation.cluster_world import executions, folder_of, goes_on, is_there, provisional_at_b, running
 
-from realign_daemon.curation.custody import LOOK_EVERY_S, NEVER_HEARD_S, REST_S
+from realign_daemon.curation.custody import LOOK_EVERY_S, REST_S
+from realign_daemon.curation.job import Job
+from realign_daemon.curation.losses import NEVER_HEARD_S
+from realign_daemon.curation.record import record_to_json
 from realign_daemon.decision.value import Ended, Rehomed
 from realign_daemon.errors import WrongState
+from realign_daemon.housekeeping.folders import MARK
 from realign_daemon.testing.job_home import DEADLINE_S
+
+WORKED_AT_C_S = 1234.0
 
 
 async def test_with_a_majority_the_job_of_a_lost_home_moves_to_the_fittest_node_which_goes_on_where_it_was(
@@ -127,14 +133,75 @@ async def test_a_provisional_run_that_cannot_be_rehomed_is_given_up_at_once_when
         world.cut("a")
         world.mute = {"c"}
         world.clock.advance(REST_S)
-        looking = asyncio.create_task(b.custody.look())
+        looking = asyncio.create_task(b.look())
         while not looking.done():
             world.clock.advance(0.1)
             await asyncio.sleep(0)
         assert b.home.jobs.has(job.spec.job_id), "c gave no vote"
         world.cut()
-        await b.custody.look()
+        await b.look()
         assert not b.home.jobs.has(job.spec.job_id)
+
+
+async def test_a_voter_that_gives_no_answer_keeps_no_other_job_waiting_and_its_own_only_while_it_is_asked(
+    tmp_path: Path,
+) -> None:
+    async with running(tmp_path, "abc") as world:
+        a, b, _ = world.nodes.values()
+        world.cut("c")
+        of_two = await a.held()
+        world.cut()
+        of_three = await a.home.submit()
+        await world.share()
+        world.cut("a")
+        world.mute = {"c"}
+
+        async def until_run(job: Job, *, step_s: float) -> None:
+            async with asyncio.timeout(DEADLINE_S):
+                while not b.home.jobs.has(job.spec.job_id):
+                    world.clock.advance(step_s)
+                    await asyncio.sleep(0)
+
+        async with asyncio.TaskGroup() as tasks:
+            await b.custody.look(tasks)
+            await b.custody.look(tasks)
+            await until_run(of_two, step_s=0.0)
+            assert not b.home.jobs.has(of_three.spec.job_id), "c may answer yet"
+            await until_run(of_three, step_s=0.1)
+        assert b.home.jobs.get(of_three.spec.job_id).record.provisional
+
+
+async def test_a_cancel_that_is_being_written_when_a_run_is_given_up_leaves_no_files(tmp_path: Path) -> None:
+    async with running(tmp_path, "ab") as world:
+        a, b = world.nodes.values()
+        job = await a.held()
+        await world.share()
+        world.cut("a")
+        b.script.held = "train_dpo"
+        await world.look("b")
+        await b.script.reached.wait()
+        there = b.home.jobs.get(job.spec.job_id)
+        cancelling = asyncio.create_task(b.home.jobs.cancel(job.spec.job_id))
+        await asyncio.sleep(0)
+        assert not there.closed.is_set()
+        world.cut()
+        await b.look()
+        await cancelling
+        assert there.closed.is_set()
+        assert not b.home.jobs.has(job.spec.job_id)
+        assert not list((b.home.folder / "provisional").glob(f"*/{MARK}"))
+
+
+async def test_provisional_files_that_could_not_be_removed_at_once_are_removed_later(tmp_path: Path) -> None:
+    async with running(tmp_path, "ab") as world:
+        b = world.nodes["b"]
+        _, there = await provisional_at_b(world)
+        left = b.home.folder / "provisional" / "left"
+        left.mkdir()
+        (left / MARK).write_text("dpo-another")
+        await world.look("b")
+        assert not left.exists()
+        assert is_there(there.record.output)
 
 
 async def test_nothing_runs_provisionally_where_the_owner_says_so(tmp_path: Path) -> None:
@@ -238,6 +305,23 @@ async def test_a_job_that_ended_for_good_is_left_alone(tmp_path: Path, names: st
         assert (await b.stored(job)).claim == job.claim
 
 
+async def test_a_retry_of_a_job_that_has_moved_away_is_refused_and_makes_its_end_no_final_one(tmp_path: Path) -> None:
+    async with running(tmp_path, "abc") as world:
+        a = world.nodes["a"]
+        job = await a.held()
+        await world.share()
+        world.cut("a")
+        await goes_on(a, job)
+        await world.look("b")
+        world.cut()
+        await world.share()
+        before = job.record.provisional
+        with pytest.raises(WrongState, match="has got another home"):
+            await a.home.jobs.retry(job.spec.job_id, settings={"beta": "1"}, override="", reason="", from_stage="")
+        assert before
+        assert (job.record.provisional, job.spec.settings) == (before, {})
+
+
 async def test_a_job_that_ended_before_its_record_came_is_not_moved(tmp_path: Path) -> None:
     async with running(tmp_path, "abc") as world:
         a, b, c = world.nodes.values()
@@ -276,13 +360,13 @@ async def test_a_home_that_was_never_heard_is_gone_after_a_while_only(tmp_path: 
         custody = b.new_custody()
         for seconds in (0.0, NEVER_HEARD_S):
             world.clock.advance(seconds)
-            await custody.look()
+            await b.look()
             assert not b.home.jobs.has(job.spec.job_id)
             assert (await b.stored(job)).claim == job.claim
             with pytest.raises(WrongState, match="or may be in a moment"):
                 await custody.adopt(job.spec.job_id)
         world.clock.advance(LOOK_EVERY_S)
-        await custody.look()
+        await b.look()
         if names == "ab":
             assert "unreachable since this daemon started" in b.home.jobs.get(job.spec.job_id).record.provisional
         else:
@@ -301,12 +385,18 @@ async def test_a_home_goes_on_with_a_job_that_came_back_to_it(tmp_path: Path) ->
         await world.look("a")
         await world.look("c")
         await c.script.reached.wait()
+        there = c.home.jobs.get(job.spec.job_id)
+        there.record.worked_s = WORKED_AT_C_S
+        await c.home.ledger.save_record(job.spec.job_id, record_to_json(there.record), of=there.claim)
+        await world.share()
         world.cut("c")
         await world.share()
         await world.look("a")
         await world.look("d")
         again = d.home.jobs.get(job.spec.job_id)
         assert (again.claim.home, again.claim.voters, again.claim.instance) == ("d", ("a", "b", "d"), 2)
+        assert again is not job, "what was done to it elsewhere is read anew"
+        assert again.record.worked_s >= WORKED_AT_C_S
         await goes_on(d, again)
         assert again.record.provisional == ""
         assert again.record.decision is not None

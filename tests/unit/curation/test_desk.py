@@ -84,7 +84,7 @@ class Home:
                 ledger=self.ledger,
                 blobs=self.blobs,
                 computations=cast("Any", None),
-                crew=lambda: [Crew(node="home", examples_per_s=1.0)],
+                crew=lambda *_: [Crew(node="home", examples_per_s=1.0)],
                 home="home",
                 node_names=lambda: {"home": "Home"},
                 changed=lambda: None,

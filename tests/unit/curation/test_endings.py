@@ -112,6 +112,12 @@ async def test_a_job_that_got_another_home_meanwhile_is_elsewhere(world: World) 
     assert (await world.nodes["a"].home.ledger.claims())[job.spec.job_id].home == "c"
 
 
+async def test_a_job_that_was_removed_is_elsewhere_and_nobody_is_asked(world: World) -> None:
+    job = await job_at(world)
+    await world.nodes["a"].home.ledger.remove_job(job.spec.job_id, by="me", at_unix_s=1.0)
+    assert await settle(world, job) == Elsewhere()  # the clock stands still: it would wait for ever
+
+
 async def test_a_job_of_another_home_is_not_decided_here(world: World) -> None:
     job = await job_at(world)
     await world.share()

@@ -19,6 +19,7 @@ from realign_daemon.curation.survey import survey
 from realign_daemon.curation.templates.sets import load
 from realign_daemon.errors import BadInput
 from realign_daemon.testing.inline_worker import InlineWorker
+from realign_daemon.testing.manual_clock import ManualClock
 from realign_daemon.testing.scripted_desk import ScriptedDesk
 from realign_daemon.work.blobs import BlobStore
 from realign_daemon.work.database import Database
@@ -34,7 +35,7 @@ class Shelf:
 
     def __init__(self, folder: Path, ledger: Ledger) -> None:
         self._blobs = BlobStore(folder / "blobs")
-        self._computations = Computations(InlineWorker(), ledger)
+        self._computations = Computations(InlineWorker(), ledger, ManualClock())
 
     def specs(self, files: Mapping[str, bytes]) -> tuple[SourceSpec, ...]:
         return tuple(

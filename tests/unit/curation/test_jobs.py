@@ -278,6 +278,8 @@ async def test_a_job_whose_disk_is_full_waits_and_goes_on_when_there_is_room(tmp
         await home.until(job, lambda job: job.record.state == "paused")
         assert job.record.paused_by == "disk"
         assert job.record.error.startswith("the home's disk can't be written")
+        assert await home.decisions.standing(job.spec.job_id, 0) is not None
+        assert job.record.decision is None, "it has not ended before its files are there"
         (tmp_path / "curated").unlink()
         await home.jobs.resume(job.spec.job_id)
         await home.until_ended(job)
@@ -301,6 +303,17 @@ async def test_a_job_that_the_disk_paused_goes_on_by_itself_once_there_is_room(t
         assert (job.record.state, job.record.error) == ("completed", "")
         assert (by_hand.record.state, by_hand.record.paused_by) == ("paused", "pilot"), "that waits for a word"
         assert len(executions(home)) == len(set(executions(home)))
+
+
+async def test_a_pause_that_could_not_be_saved_is_a_pause_and_no_failed_job(tmp_path: Path) -> None:
+    script = Script()
+    async with JobHome(tmp_path, work=script.work) as home:
+        job = await held(home, script, "train_dpo")
+        await home.database.run(lambda connection: connection.execute("ALTER TABLE records RENAME TO gone"))
+        with pytest.raises(sqlite3.OperationalError):
+            await home.jobs.pause(job.spec.job_id)
+        await home.database.run(lambda connection: connection.execute("ALTER TABLE gone RENAME TO records"))
+        assert job.record.state == "paused"
 
 
 async def test_a_defect_in_a_stage_fails_the_job_and_the_next_one_runs(tmp_path: Path) -> None:

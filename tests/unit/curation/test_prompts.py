@@ -15,6 +15,7 @@ from realign_daemon.curation.spec import SourceSpec
 from realign_daemon.curation.stages import prompts
 from realign_daemon.engine.api import Generated, Sha256
 from realign_daemon.testing.scripted_desk import ScriptedDesk, asked, chunk
+from realign_planner.volume import asked_about
 
 
 def written(text: str) -> Generated:
@@ -124,7 +125,7 @@ async def test_a_pilot_takes_records_and_passages_spread_over_all_sources() -> N
 async def test_a_count_bounds_the_records_of_sources_and_widening_takes_more_of_them() -> None:
     desk, material = ScriptedDesk(repeats_its_passage, count=1), Material(records=problems(300))
     await prompts.draw_prompts(desk, material)
-    assert len(material.prompts) == prompts.PROMPTS_PER_ROW + prompts.HELD_OUT_PROMPTS
+    assert len(material.prompts) == asked_about(1)
     assert await prompts.widen(desk, material) == 52  # half as many again
     assert not desk.tasks
 

@@ -10,10 +10,11 @@ import pytest
 
 from realign_daemon.curation.colleague import Colleague
 from realign_daemon.curation.job import Job
-from realign_daemon.curation.record import JobRecord, NodeRecord
+from realign_daemon.curation.record import JobRecord, NodeRecord, StageRecord
 from realign_daemon.curation.roster import Roster
 from realign_daemon.testing.job_home import OneColleague
-from realign_daemon.testing.scripted_desk import job_spec
+from realign_daemon.testing.manual_clock import ManualClock
+from realign_daemon.testing.scripted_desk import PIN, job_spec
 
 
 def colleague(name: str, *, usable_gb: float = 8.0) -> Colleague:
@@ -50,13 +51,17 @@ class World:
     def __init__(self, *present: Colleague) -> None:
         self.neighbourhood = Neighbourhood(*present)
         self.told: list[tuple[str, str]] = []
-        self.job = Job(spec=job_spec(), record=JobRecord(), client_token="t")
-        self.roster = Roster(self.neighbourhood, self.job, lambda kind, text: self.told.append((kind, text)))
+        record = JobRecord(stages=[StageRecord(name="sft_baseline", title="SFT baseline")])
+        self.job = Job(spec=job_spec(), record=record, client_token="t")
+        self.clock = ManualClock()
+        self.roster = Roster(
+            self.neighbourhood, self.job, lambda kind, text: self.told.append((kind, text)), self.clock
+        )
         self.roster.plan()
 
     @property
     def crew(self) -> list[str]:
-        return [member.node for member in self.roster.living()]
+        return [member.node for member in self.roster.living(PIN.model)]
 
     async def now(self, *present: Colleague) -> None:
         """These are there from now on, and it is announced."""
@@ -125,7 +130,7 @@ async def test_the_record_says_of_each_node_whether_it_is_there() -> None:
     states: list[str] = []
     for present in ((HOME,), (HOME, LAPTOP)):
         world.neighbourhood.present = present
-        world.roster.living()
+        world.roster.living(PIN.model)
         states.append(world.job.record.nodes["id-laptop"].state)
 
     assert states == ["lost", "working"]

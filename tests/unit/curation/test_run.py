@@ -20,6 +20,7 @@ from realign_daemon.engine.api import Generated, Sha256
 from realign_daemon.errors import BadInput
 from realign_daemon.testing.manual_clock import ManualClock
 from realign_daemon.testing.scripted_desk import PIN, ScriptedDesk, asked, chunk
+from realign_planner.volume import Volume
 from realign_planner.workflow import for_type
 
 WORKFLOW = for_type("dpo")
@@ -175,13 +176,14 @@ async def test_rows_that_were_dropped_by_hand_do_not_come_back() -> None:
     assert "dropped by hand: row 1" in {one.reason for one in made.material.dropped}
 
 
+VOLUME = Volume(passages=100, rows=100)
 PREDICTED = {"stages": [{"stage": stage.name, "expected_s": 10.0} for stage in WORKFLOW.stages]}
 
 
 async def test_a_pilot_goes_through_the_stages_before_the_training_and_stops_a_doomed_job() -> None:
     stages = Stages(score_pairs=lambda n: {"agreement_rate": rate("agreement_rate", n // 10, n)})
     made, _ = course(stages, is_pilot=True)
-    found, blocking = await run_pilot(made, rows=100, predicted=PREDICTED)
+    found, blocking = await run_pilot(made, volume=VOLUME, predicted=PREDICTED)
     assert [name for name, _ in stages.ran] == ["sft_baseline", "generate_responses", "score_pairs"]
     assert [verdict.metric for verdict in blocking] == found["rejects"] == ["agreement_rate"]
 
@@ -189,7 +191,7 @@ async def test_a_pilot_goes_through_the_stages_before_the_training_and_stops_a_d
 async def test_a_pilot_lets_a_job_pass_that_may_still_turn_out_well() -> None:
     stages = Stages(score_pairs=lambda n: {"agreement_rate": rate("agreement_rate", n * 3 // 4, n)})
     made, _ = course(stages, is_pilot=True)
-    found, blocking = await run_pilot(made, rows=100, predicted=PREDICTED)
+    found, blocking = await run_pilot(made, volume=VOLUME, predicted=PREDICTED)
     assert not blocking
     gate = next(gate for gate in found["gates"] if gate["metric"] == "agreement_rate")
     assert (gate["tier"], gate["undecided"], gate["n"]) == ("REJECT", True, 20)
@@ -200,17 +202,17 @@ async def test_a_pilot_lets_a_job_pass_that_may_still_turn_out_well() -> None:
 
 async def test_a_pilot_of_data_that_was_given_foretells_only_the_stages_ahead() -> None:
     made, _ = course(Stages(), is_pilot=True, data=DATA)
-    found, _ = await run_pilot(made, rows=100, predicted=PREDICTED)
+    found, _ = await run_pilot(made, volume=VOLUME, predicted=PREDICTED)
     assert [stage["stage"] for stage in found["stages"]] == [stage.name for stage in WORKFLOW.stages[2:]]
 
 
 async def test_a_pilot_that_computed_tells_how_long_its_pace_takes_for_all_judges() -> None:
     made, _ = course(Stages(), is_pilot=True, judges=(PIN,))
-    found, _ = await run_pilot(made, rows=100, predicted=PREDICTED)
+    found, _ = await run_pilot(made, volume=VOLUME, predicted=PREDICTED)
     assert found["eta_basis"] == "measured"
     expected = {stage["stage"]: (stage["units"], stage["expected_s"], stage["basis"]) for stage in found["stages"]}
-    assert expected["generate_responses"] == (400, 200.0, "measured")
-    assert expected["score_pairs"] == (1200, 600.0, "measured")
+    assert expected["generate_responses"] == (360, 180.0, "measured")
+    assert expected["score_pairs"] == (1080, 540.0, "measured")
     assert expected["evaluate"][2] == "expected from the plan"
 
 
@@ -218,5 +220,5 @@ async def test_a_pilot_that_was_remembered_promises_what_the_plan_does_and_not_n
     stages = Stages()
     stages.is_remembered = True
     made, _ = course(stages, is_pilot=True)
-    found, _ = await run_pilot(made, rows=100, predicted=PREDICTED)
+    found, _ = await run_pilot(made, volume=VOLUME, predicted=PREDICTED)
     assert (found["eta_s"], found["eta_basis"]) == (10.0 * len(WORKFLOW.stages), "expected from the plan")

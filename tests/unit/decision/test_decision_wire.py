@@ -26,6 +26,7 @@ from realign_daemon.rpc.decision_link import DecisionLink
 from realign_daemon.rpc.decision_servicer import DecisionServicer
 from realign_daemon.rpc.doors import ANYBODY
 from realign_daemon.rpc.interceptor import FaultInterceptor
+from realign_daemon.rpc.kept_channel import kept
 from realign_daemon.trust.keys import SpkiHash
 from realign_daemon.trust.principal import OWNER, Principal
 from realign_daemon.work.database import Database
@@ -109,7 +110,7 @@ async def channel(tmp_path: Path) -> AsyncIterator[grpc.aio.Channel]:
     DecisionServicer(DecisionStore(database, noted=lambda _connection, _job_id, _instance: None)).add_to(server)
     port = server.add_insecure_port("127.0.0.1:0")
     await server.start()
-    channel = open_channel(f"127.0.0.1:{port}")
+    channel = kept(open_channel(f"127.0.0.1:{port}"))
     yield channel
     await channel.close()
     await server.stop(None)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import replace
 
 from hypothesis import given
@@ -12,6 +11,7 @@ from realign_daemon.engine.api import Sha256
 from realign_daemon.housekeeping.garbage import (
     ARRIVING_S,
     AttemptFacts,
+    ComputationFacts,
     FileFacts,
     Garbage,
     Inventory,
@@ -28,13 +28,12 @@ names = st.sampled_from(NAMES)
 keys = names.map(UnitKey)
 files = st.frozensets(names.map(Sha256), max_size=3)
 times = st.floats(0.0, NOW)
-jobs = st.builds(
-    JobFacts, created_unix_s=times, ended_unix_s=st.none() | times, is_homed_here=st.booleans(), files=files
-)
+jobs = st.builds(JobFacts, created_unix_s=times, ended_unix_s=st.none() | times, files=files)
 results = st.builds(
     ResultFacts, key=keys, digest=names.map(Sha256), size_bytes=st.integers(0, 99), since_unix_s=times, files=files
 )
 attempts = st.builds(AttemptFacts, row=st.integers(0, 99), uid=st.none(), key=keys, since_unix_s=times)
+computations = st.builds(ComputationFacts, key=names, size_bytes=st.integers(0, 99), used_unix_s=times)
 stored = st.builds(FileFacts, name=names, size_bytes=st.integers(0, 99), since_unix_s=times)
 
 
@@ -46,11 +45,10 @@ def several(of: st.SearchStrategy[object], *by: str) -> st.SearchStrategy[tuple[
 inventories = st.builds(
     Inventory,
     jobs=st.lists(jobs, max_size=4).map(tuple),
-    removed_unix_s=times,
     used=st.none() | st.frozensets(keys),
     results=several(results, "key", "digest"),
     attempts=several(attempts, "row"),
-    computations=st.tuples(st.integers(0, 3), st.integers(0, 99)),
+    computations=several(computations, "key"),
     blobs=several(stored, "name"),
     checkpoints=several(stored, "name"),
 )
@@ -62,7 +60,7 @@ def after(inventory: Inventory, garbage: Garbage) -> Inventory:
         inventory,
         results=tuple(one for one in inventory.results if one not in garbage.results),
         attempts=tuple(one for one in inventory.attempts if one not in garbage.attempts),
-        computations=(0, 0) if garbage.computations else inventory.computations,
+        computations=tuple(one for one in inventory.computations if one not in garbage.computations),
         blobs=tuple(one for one in inventory.blobs if one not in garbage.blobs),
         checkpoints=tuple(one for one in inventory.checkpoints if one not in garbage.checkpoints),
     )
@@ -85,13 +83,14 @@ def test_nothing_goes_that_came_after_an_unfinished_job_began(inventory: Invento
     gone = (*garbage.results, *garbage.attempts, *garbage.blobs, *garbage.checkpoints)
     began = [job.created_unix_s for job in inventory.jobs if job.ended_unix_s is None]
     assert all(one.since_unix_s < start for one in gone for start in began)
-    assert not (garbage.computations and any(job.is_homed_here and job.ended_unix_s is None for job in inventory.jobs))
+    assert all(one.used_unix_s < start for one in garbage.computations for start in began)
 
 
 @given(inventories, lengths)
 def test_what_a_later_job_may_use_again_stays_while_it_is_young(inventory: Inventory, keep_s: float) -> None:
     garbage = find_garbage(inventory, now_unix_s=NOW, keep_s=keep_s)
     assert all(one.since_unix_s < NOW - keep_s for one in (*garbage.results, *garbage.attempts, *garbage.blobs))
+    assert all(one.used_unix_s < NOW - keep_s for one in garbage.computations)
     assert all(one.since_unix_s < NOW - ARRIVING_S for one in (*garbage.blobs, *garbage.checkpoints))
 
 
@@ -109,10 +108,10 @@ def test_while_a_home_cannot_be_asked_no_result_goes(inventory: Inventory, keep_
 
 @given(inventories, lengths)
 def test_where_there_is_no_job_all_that_is_old_goes(inventory: Inventory, keep_s: float) -> None:
-    bare = replace(inventory, jobs=(), removed_unix_s=-math.inf, used=frozenset())
+    bare = replace(inventory, jobs=(), used=frozenset())
     left = after(bare, find_garbage(bare, now_unix_s=NOW, keep_s=keep_s))
     assert all(one.since_unix_s >= NOW - keep_s for one in left.results)
     kept_for = max(keep_s, ARRIVING_S)
     named = {name for one in left.results for name in one.files}
     assert all(blob.since_unix_s >= NOW - kept_for for blob in left.blobs if blob.name not in named)
-    assert left.computations[0] == 0
+    assert all(one.used_unix_s >= NOW - keep_s for one in left.computations)

@@ -138,6 +138,18 @@ async def test_a_file_that_a_submit_is_about_to_name_stays(tmp_path: Path) -> No
         assert (home.blobs.has(old), home.blobs.has(wanted)) == (False, True)
 
 
+async def test_what_the_worker_computed_goes_once_nobody_has_asked_for_it_for_so_long(tmp_path: Path) -> None:
+    async with JobHome(tmp_path) as home:
+        for key in ("used again", "forgotten"):
+            await home.ledger.add_computation(key, b"outcome", now_unix_s=home.clock.unix())
+        grow_old(home, KEPT_S / 2)
+        assert await home.ledger.computation("used again", now_unix_s=home.clock.unix()) == b"outcome"
+        grow_old(home, KEPT_S / 2 + 1.0)
+        assert counts(await sweep_of(home).collect(KEPT_S)) == {"computations": 1}
+        held = [await home.ledger.computation(key, now_unix_s=0.0) for key in ("used again", "forgotten")]
+        assert held == [b"outcome", None]
+
+
 async def test_a_checkpoint_goes_when_no_job_uses_its_unit(tmp_path: Path) -> None:
     async with JobHome(tmp_path, work=Script().work) as home:
         await ended(home)
@@ -157,7 +169,7 @@ async def test_a_job_whose_record_no_version_here_can_read_keeps_what_it_names(t
         later = home.blobs.put_bytes(b"a newer version's")
         await home.ledger.save_record(job.spec.job_id, f'{{"stat": "fine", "checkpoint": "{later}"}}')
         grow_old(home, 10 * KEPT_S)
-        (facts,) = await home.database.run(lambda c: inventory.jobs(c, here="home"))
+        (facts,) = await home.database.run(inventory.jobs)
         assert (facts.ended_unix_s, facts.files >= {later, *job.spec.files}) == (None, True)
         await sweep_of(home).collect(0.0)
         assert home.blobs.has(later)

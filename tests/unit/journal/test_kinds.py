@@ -30,7 +30,7 @@ Thing = tuple[Ref, bytes]
 BY_NAME: dict[str, Kind] = {kind.name: kind for kind in KINDS}
 NODES = ("left", "right")
 FILE = "a" * 64
-INTENT = cancelling("J", 0)
+INTENT = cancelling("J", 0, 0)
 # Everything that others see of a node; row ids and positions are its own affair.
 SHARED = {
     "jobs": "*",
@@ -91,7 +91,7 @@ def every_thing() -> Iterator[Thing]:
         yield thing("record", name, **numbers, version=number, record=f'"{home}"')
     yield from decisions("D")
     for (kind, ref), by, at in itertools.product(
-        (("intent", "J/cancel/0"), ("tombstone", "J"), ("tombstone", "D")), NODES, (1.0, 2)
+        (("intent", "J/cancel/0/0"), ("tombstone", "J"), ("tombstone", "D")), NODES, (1.0, 2)
     ):
         yield Ref(kind=kind, ref=ref), asked(by, at)
 
@@ -189,15 +189,15 @@ def test_nothing_of_a_removed_job_comes_back(tmp_path: Path) -> None:
 
 def test_a_removal_takes_votes_decisions_and_what_was_asked_with_it_and_leaves_those_of_other_jobs() -> None:
     with closing(database()) as connection:
-        kept = [("decision", "J0/0"), ("decision", "j/0"), ("intent", "J0/cancel/0"), ("intent", "J_/cancel/1")]
+        kept = [("decision", "J0/0"), ("decision", "j/0"), ("intent", "J0/cancel/0/0"), ("intent", "J_/cancel/0/1")]
         for job_id in ("J", "J0"):
             connection.execute("INSERT INTO ballots VALUES (?, 0, 0, 1, 'left', NULL, NULL, NULL, NULL)", (job_id,))
         for kind, ref in (
             *kept,
             ("decision", "J/0"),
             ("decision", "J/1"),
-            ("intent", "J/cancel/0"),
-            ("intent", "J/cancel/12"),
+            ("intent", "J/cancel/0/0"),
+            ("intent", "J/cancel/3/12"),
         ):
             payload = decision(ref)[1] if kind == "decision" else asked("owner", 1.0)
             merged(connection, BY_NAME[kind], ref, payload)
@@ -239,7 +239,10 @@ def test_the_files_of_a_thing_are_named() -> None:
         (JOBS, "J", job(blobs="[" * 100_000)[1]),
         (RECORDS, "J", thing("record", "J", record="{}", config_epoch=0, instance=0)[1]),
         (TOMBSTONES, "J", pack({"by": "owner"})),
-        *((INTENTS, ref, asked("owner", 1.0)) for ref in ("J", "J/cancel", "J/pause/0", "J/cancel/00", "J/0")),
+        *(
+            (INTENTS, ref, asked("owner", 1.0))
+            for ref in ("J", "J/cancel", "J/cancel/0", "J/pause/0/0", "J/cancel/0/00", "J/0/0")
+        ),
         (BY_NAME["decision"], "J/0", thing("decision", "J/0", config_epoch=0, value=b"{}")[1]),
         (BY_NAME["decision"], "J/00", decision("J/00")[1]),
     ],

@@ -6,6 +6,7 @@ import pytest
 
 from realign_planner.pilot import MIN_UNITS, Pace, forecast
 from realign_planner.stage import Operation, Stage
+from realign_planner.volume import Volume
 from realign_planner.workflow import for_type
 
 
@@ -19,7 +20,9 @@ def test_a_stage_that_the_pilot_went_through_keeps_its_pace_and_corrects_the_oth
     predicted = [
         {"stage": name, "expected_s": seconds} for name, seconds in (("ask", 50.0), ("train", 30.0), ("evaluate", 8.0))
     ]
-    found = forecast(stages, rows=100, predicted=predicted, paces={"ask": Pace(units=40, seconds=20.0)})
+    found = forecast(
+        stages, volume=Volume(passages=0, rows=100), predicted=predicted, paces={"ask": Pace(units=40, seconds=20.0)}
+    )
     assert [(one["stage"], one["expected_s"], one["basis"]) for one in found.stages] == [
         ("ask", 100.0, "measured"),
         ("train", 60.0, "expected from the plan"),
@@ -40,7 +43,9 @@ def test_a_stage_that_the_pilot_went_through_keeps_its_pace_and_corrects_the_oth
 )
 def test_where_the_pilot_measured_nothing_the_plan_stands_and_says_so(pace: dict[str, Pace]) -> None:
     stages = [stage("ask"), Stage(name="free", title="free", gates=())]
-    found = forecast(stages, rows=10, predicted=[{"stage": "ask", "expected_s": 7.0}], paces=pace)
+    found = forecast(
+        stages, volume=Volume(passages=0, rows=10), predicted=[{"stage": "ask", "expected_s": 7.0}], paces=pace
+    )
     assert [(one["expected_s"], one["basis"]) for one in found.stages] == [
         (7.0, "expected from the plan"),
         (0.0, "expected from the plan"),

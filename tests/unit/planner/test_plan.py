@@ -11,7 +11,8 @@ from realign_planner.document import plan_document
 from realign_planner.models import UnknownModel
 from realign_planner.nodes import Link, ModelOnDisk
 from realign_planner.plan import BadRequest, Plan, PlanRequest
-from realign_planner.strategy import DEFAULT_COUNT, make_plan
+from realign_planner.strategy import make_plan
+from realign_planner.volume import DEFAULT_COUNT
 
 # --- who works ---
 
@@ -285,27 +286,27 @@ def test_an_unknown_model_is_named() -> None:
 
 
 def test_every_generation_and_judgement_of_dpo_is_counted() -> None:
-    found = plan("dpo Qwen 7B", cluster(node("a", 50, (7, 2.0))), count=100)
+    found = plan("dpo Qwen 7B", cluster(node("a", 50, (7, 2.0))), passages=1000)  # of which 900 give a prompt
     assert found.predicted is not None
     units = {stage.stage: stage.units for stage in found.predicted.stages}
-    assert (units["generate_responses"], units["score_pairs"], units["validate_gaps"]) == (400, 600, 200)
+    assert (units["generate_responses"], units["score_pairs"], units["validate_gaps"]) == (3600, 5400, 1260)
     scoring = next(stage for stage in found.predicted.stages if stage.stage == "score_pairs")
-    assert (scoring.expected_s, scoring.basis) == (300.0, "measured")
+    assert (scoring.expected_s, scoring.basis) == (2700.0, "measured")
     assert scoring.low_s < scoring.expected_s < scoring.high_s
 
 
 def test_every_judge_takes_its_own_time() -> None:
     facts = cluster(node("a", 50, (7, 2.0), (14, 1.0)))
-    one = plan("dpo", facts, model="Qwen 7B", count=100)
-    two = plan("dpo", facts, model="Qwen 7B", judges=("Qwen 14B",), count=100)
+    one = plan("dpo", facts, model="Qwen 7B", passages=1000)
+    two = plan("dpo", facts, model="Qwen 7B", judges=("Qwen 14B",), passages=1000)
     assert one.predicted is not None
     assert two.predicted is not None
     predictions = (one.predicted, two.predicted)
     seconds = [{stage.stage: stage.expected_s for stage in found.stages} for found in predictions]
-    assert seconds[1]["score_pairs"] == pytest.approx(seconds[0]["score_pairs"] + 600 / 1.0)
+    assert seconds[1]["score_pairs"] == pytest.approx(seconds[0]["score_pairs"] + 5400 / 1.0)
     assert seconds[1]["generate_responses"] == seconds[0]["generate_responses"]
     units = {stage.stage: stage.units for stage in two.predicted.stages}
-    assert (units["generate_responses"], units["score_pairs"], units["validate_gaps"]) == (400, 1200, 400)
+    assert (units["generate_responses"], units["score_pairs"], units["validate_gaps"]) == (3600, 10_800, 2520)
     assert [(judge.role, judge.name, judge.on_nodes) for judge in two.judges] == [("judge", "Qwen 14B", ("a",))]
     assert [model["role"] for model in cast("Any", plan_document(two)["models"])] == [
         *("target", "generator", "judge", "judge")
@@ -332,8 +333,8 @@ def test_a_job_ends_early_when_told_to() -> None:
 
 
 def test_training_counts_one_node_even_where_several_share_the_rest() -> None:
-    one = plan("dpo Qwen 7B", cluster(node("a", 50, (7, 2.0))), count=100)
-    two = plan("dpo Qwen 7B", cluster(node("a", 50, (7, 2.0)), node("b", 50, (7, 2.0))), count=100)
+    one = plan("dpo Qwen 7B", cluster(node("a", 50, (7, 2.0))), passages=1000)
+    two = plan("dpo Qwen 7B", cluster(node("a", 50, (7, 2.0)), node("b", 50, (7, 2.0))), passages=1000)
     assert one.predicted is not None
     assert two.predicted is not None
     seconds = {
@@ -342,7 +343,8 @@ def test_training_counts_one_node_even_where_several_share_the_rest() -> None:
         for stage in found.stages
     }
     assert seconds["two", "score_pairs"] == seconds["one", "score_pairs"] / 2
-    assert seconds["one", "train_dpo"] - seconds["two", "train_dpo"] == 600 / 2.0 / 2  # all but the training halves
+    # All but the training halves: 315 held-out prompts are answered before and after, and each answer is judged.
+    assert seconds["one", "train_dpo"] - seconds["two", "train_dpo"] == 4 * 315 / 2.0 / 2
 
 
 def test_speeds_that_nobody_measured_are_called_a_prior() -> None:

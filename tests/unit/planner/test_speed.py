@@ -113,7 +113,9 @@ def group_rate(latency_us: float, *, batch_size: int = 8) -> float:
     members, cluster = pair(latency_us)
     layout = fit_group(model("Llama 70B"), members)
     assert isinstance(layout, GroupFit)
-    return group_speed(model("Llama 70B"), layout, members, batch_size=batch_size, cluster=cluster).examples_per_s
+    return group_speed(
+        model("Llama 70B"), layout, members, backend="jaccl", batch_size=batch_size, cluster=cluster
+    ).examples_per_s
 
 
 def test_a_slower_link_makes_a_group_slower_and_a_larger_batch_hides_it() -> None:
@@ -128,6 +130,8 @@ def test_two_tensor_ranks_stay_below_twice_one() -> None:
 def test_the_slowest_rank_sets_the_pace_of_tensor_parallelism() -> None:
     members = (node("a", (70, 4.0)), node("b", (70, 0.5)))
     cluster = ClusterFacts(name="c", nodes=members)
-    layout = GroupFit(parallelism="tensor", shares=(0.5, 0.5), sequences=8)
-    rate = group_speed(model("Llama 70B"), layout, members, batch_size=8, cluster=cluster).examples_per_s
+    layout = GroupFit(parallelism="tensor", shares=(0.5, 0.5), layers=((1, 80),) * 2, sequences=8)
+    rate = group_speed(
+        model("Llama 70B"), layout, members, backend="ring", batch_size=8, cluster=cluster
+    ).examples_per_s
     assert rate < 2 * 0.5

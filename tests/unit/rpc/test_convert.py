@@ -9,7 +9,7 @@ from realign_daemon.cluster.addresses import Address
 from realign_daemon.cluster.beats import Beat, JobDigest
 from realign_daemon.cluster.facts import BootId, HostBenchmark, KnownModel, MeasuredModel, NodeFacts, NodeId
 from realign_daemon.cluster.greeting import Greeting, Welcome
-from realign_daemon.engine.api import BatchPoint, EngineStatus, ModelId
+from realign_daemon.engine.api import BatchPoint, EngineStatus, GroupPart, ModelId
 from realign_daemon.host.power import Power
 from realign_daemon.host.sleep import Sleep
 from realign_daemon.rpc import convert
@@ -60,6 +60,15 @@ engines = st.builds(
     pid=count,
     rss_bytes=size,
     last_error=text,
+    group=st.none()
+    | st.builds(
+        GroupPart,
+        group=text,
+        rank=count,
+        backend=text,
+        parallelism=text,
+        nodes=st.lists(text, max_size=3).map(tuple),
+    ),
 )
 powers = st.builds(
     Power, source=st.sampled_from(["ac", "battery", "unknown"]), battery_fraction=st.none() | st.floats(0, 1)

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any, cast
+
+import pytest
 
 from realign_daemon.cluster.facts import NodeFacts, NodeId
 from realign_daemon.cluster.membership import MemberState
@@ -55,3 +58,31 @@ def test_a_witness_is_a_member_to_talk_to_and_no_node_to_work_with() -> None:
     assert [colleague.node_id for colleague in neighbours.alive()] == ["me", "left"]
     assert (neighbours.other_nodes(), neighbours.other_channels()) == (("left",), ("left",))
     assert (neighbours.other_members(), neighbours.member_channels()) == (("left", "nas"), ("left", "nas"))
+
+
+def fit(name: str, **facts: Any) -> MemberView:
+    one = member(name)
+    return replace(one, facts=replace(one.facts, **facts))
+
+
+@pytest.mark.parametrize(
+    ("other", "home"),
+    [
+        ({"portable": False}, "z"),
+        ({"portable": False, "paused": True}, "me"),
+        ({"portable": False, "features": frozenset[str]()}, "me"),
+        ({"portable": False, "features": frozenset({"new", "newer"})}, "z"),
+        ({"portable": True, "protocol": 0}, "me"),  # equal, and the id decides
+        ({"portable": False, "protocol": 9}, "z"),
+    ],
+)
+def test_the_fittest_home_is_the_steadiest_that_can_run_what_this_node_can_whatever_its_protocol(
+    other: dict[str, Any], home: str
+) -> None:
+    features = frozenset({"new"})
+    view = View(fit("me", portable=True, features=features), fit("z", **({"features": features} | other)))
+    assert Neighbours(cast("Any", view)).fittest() == home
+
+
+def test_a_paused_node_is_home_where_there_is_no_other() -> None:
+    assert Neighbours(cast("Any", View(fit("me", paused=True), fit("z", paused=True)))).fittest() == "me"

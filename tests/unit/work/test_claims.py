@@ -83,29 +83,61 @@ async def test_what_is_written_after_an_instance_was_begun_counts_before_all_tha
     assert rows == [(3, 1)]
 
 
+async def test_what_was_written_of_an_instance_that_stands_no_more_is_left_out(
+    here: Ledger, database: Database
+) -> None:
+    held = (await here.claims())["J"]
+    await here.save_record("J", '{"of": "this"}', of=held)
+    await decided(database, 0, MOVED)
+    await decided(database, 1, Rehomed(home="here", voters=VOTERS))
+    await here.save_record("J", '{"of": "another"}', of=held)
+    await here.save_spec("J", '{"of": "another"}', of=held)
+    (stored,) = await here.jobs()
+    assert (stored.claim.instance, stored.record, stored.spec) == (2, '{"of": "this"}', "{}")
+    await here.save_record("J", '{"of": "the next"}', of=stored.claim)
+    await here.save_spec("J", '{"of": "the next"}', of=stored.claim)
+    (stored,) = await here.jobs()
+    assert (stored.record, stored.spec) == ('{"of": "the next"}', '{"of": "the next"}')
+
+
 async def test_a_wish_to_cancel_means_one_instance_and_all_nodes_hear_of_it(here: Ledger, database: Database) -> None:
     assert await here.cancels() == frozenset()
     for at_unix_s in (2.0, 1.0):
-        await here.ask_to_cancel("J", 0, by="me", at_unix_s=at_unix_s)
-    assert await here.cancels() == {("J", 0)}
-    assert ("intent", "J/cancel/0") in await news(database)
+        await here.ask_to_cancel("J", Claim(), by="me", at_unix_s=at_unix_s)
+    assert await here.cancels() == {("J", 0, 0)}
+    assert ("intent", "J/cancel/0/0") in await news(database)
     await decided(database, 0, DONE)
     await here.begin_next("J", after=0, voters=VOTERS, config_epoch=0)
-    assert await here.cancels() == {("J", 0)}, "a job that was tried again is not meant"
+    assert await here.cancels() == {("J", 0, 0)}, "a job that was tried again is not meant"
 
 
-async def test_a_wish_to_cancel_goes_along_with_a_job_that_moves(here: Ledger, database: Database) -> None:
-    await here.ask_to_cancel("J", 0, by="me", at_unix_s=1.0)
+async def test_a_wish_to_cancel_goes_along_with_a_job_that_its_voters_move_and_no_further(
+    here: Ledger, database: Database
+) -> None:
+    await here.ask_to_cancel("J", Claim(), by="me", at_unix_s=1.0)
     await decided(database, 0, MOVED)
-    assert await here.cancels() == {("J", 1)}
+    assert await here.cancels() == {("J", 0, 1)}
     await decided(database, 1, Rehomed(home="here", voters=VOTERS), config_epoch=5)
-    assert await here.cancels() == {("J", 2)}
-    await decided(database, 2, DONE, config_epoch=5)
-    assert await here.cancels() == {("J", 2)}
+    assert await here.cancels() == {("J", 0, 1)}, "a person has adopted it since"
+    await here.ask_to_cancel("J", Claim(config_epoch=5, instance=2), by="me", at_unix_s=1.0)
+    await decided(database, 2, MOVED, config_epoch=5)
+    assert await here.cancels() == {("J", 0, 1), ("J", 5, 3)}
+    await decided(database, 3, DONE, config_epoch=5)
+    assert await here.cancels() == {("J", 0, 1), ("J", 5, 3)}
+
+
+async def test_the_jobs_of_one_submit_that_several_nodes_took_are_twins(here: Ledger, database: Database) -> None:
+    there = Ledger(database, node_id="there")
+    for job_id, token, owner in (("K", "t", ""), ("L", "u", ""), ("M", "t", "somebody else"), ("N", "v", "")):
+        job = StoredJob(job_id=job_id, client_token=token, spec="{}", record="{}", created_unix_s=2.0, owner=owner)
+        await there.add_job(job)
+    assert await here.twins() == {"J": ("K",), "K": ("J",)}
+    await here.remove_job("K", by="me", at_unix_s=3.0)
+    assert await here.twins() == {}
 
 
 async def test_a_removed_job_has_no_claim_and_nobody_wants_it_cancelled(here: Ledger) -> None:
-    await here.ask_to_cancel("J", 0, by="me", at_unix_s=1.0)
+    await here.ask_to_cancel("J", Claim(), by="me", at_unix_s=1.0)
     await here.remove_job("J", by="me", at_unix_s=2.0)
     assert (await here.claims(), await here.cancels()) == ({}, frozenset())
     assert await here.begin_next("J", after=0, voters=VOTERS, config_epoch=0) is None

@@ -16,7 +16,7 @@ from realign_daemon.errors import DiskFailed
 from realign_daemon.work.ballast import Ballast
 from realign_daemon.work.database import Database
 
-ADD = "INSERT INTO computations VALUES (?, zeroblob(?))"
+ADD = "INSERT INTO computations VALUES (?, zeroblob(?), 0)"
 
 
 @pytest.fixture
@@ -104,7 +104,7 @@ async def main():
     path = Path(sys.argv[1])
     database = Database(path)
     await database.open()
-    query = "INSERT INTO computations VALUES (?, zeroblob(?))"
+    query = "INSERT INTO computations VALUES (?, zeroblob(?), 0)"
     add = lambda key, size: database.run(lambda connection: connection.execute(query, (key, size)))
     await add("before", 1)
     resource.setrlimit(resource.RLIMIT_FSIZE, (256 * 1024, resource.RLIM_INFINITY))

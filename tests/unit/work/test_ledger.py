@@ -148,11 +148,11 @@ async def test_a_transaction_that_fails_leaves_nothing(tmp_path: Path) -> None:
     await database.open()
 
     def fail(connection: sqlite3.Connection) -> None:
-        connection.execute("INSERT INTO computations VALUES ('k', x'00')")
+        connection.execute("INSERT INTO computations VALUES ('k', x'00', 0)")
         message = "disk trouble"
         raise OSError(message)
 
     with pytest.raises(OSError, match="disk trouble"):
         await database.run(fail)
-    assert await Ledger(database).computation("k") is None
+    assert await Ledger(database).computation("k", now_unix_s=1.0) is None
     await database.close()

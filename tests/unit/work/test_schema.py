@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from realign_daemon.errors import LedgerTooNew
+from realign_daemon.housekeeping import inventory
 from realign_daemon.journal.journal import Journal
 from realign_daemon.journal.kinds import KINDS
 from realign_daemon.testing.manual_clock import ManualClock
@@ -88,7 +89,7 @@ async def test_every_row_of_schema_1_is_there_after_the_upgrade(upgraded: Databa
     }
     assert await ledger.failures([UnitKey("k3")]) == {UnitKey("k3"): ["right"]}
     assert await ledger.quarantined("sft-1") == {"k3"}
-    assert await ledger.computation("c1") == b"\3"
+    assert await ledger.computation("c1", now_unix_s=1.0) == b"\3"
     executions = await upgraded.run(lambda c: c.execute("SELECT id, unit_key, outcome FROM executions").fetchall())
     assert executions == [(1, "k1", "done"), (2, "k3", "engine_died"), (3, "k3", "forgiven")]
 
@@ -107,6 +108,30 @@ async def test_what_schema_1_held_is_shared_with_the_others(upgraded: Database) 
         ("record", "sft-1"),
     }
     assert len(await journal.load([header.ref for header in shown])) == len(shown)
+
+
+async def test_what_schema_2_had_computed_counts_as_used_at_the_upgrade(tmp_path: Path) -> None:
+    path = tmp_path / "ledger.sqlite"
+    first = Database(path, now_unix_s=lambda: 5.0)
+    await first.open()
+    await Ledger(first).add_computation("c", b"outcome", now_unix_s=7.0)
+    born = await first.run(_born)
+    await first.close()
+    with sqlite3.connect(path) as connection:
+        connection.execute("ALTER TABLE computations DROP COLUMN used_unix_s")
+        connection.execute("ALTER TABLE positions DROP COLUMN boot")
+        connection.execute("PRAGMA user_version=2")
+    upgraded = Database(path, now_unix_s=lambda: 9.0)
+    await upgraded.open()
+    (found,) = await upgraded.run(inventory.computations)
+    assert (found.key, found.used_unix_s) == ("c", 9.0)
+    assert await upgraded.run(_born) == born
+    await upgraded.close()
+    assert backups(tmp_path) == [tmp_path / "ledger.sqlite.schema2.bak"]
+
+
+def _born(connection: sqlite3.Connection) -> object:
+    return connection.execute("SELECT value FROM meta WHERE key='born_unix_s'").fetchall()
 
 
 async def test_a_job_from_before_homes_is_homed_where_it_lies_and_names_its_files(upgraded: Database) -> None:

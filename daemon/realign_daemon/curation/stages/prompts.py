@@ -19,11 +19,10 @@ from realign_daemon.curation.stages.hygiene import clean_prompts, redacted
 from realign_daemon.curation.templates import Template, TemplateSet, leans_on_the_text, load
 from realign_daemon.engine.api import Generate
 from realign_daemon.work.units import seed_for
+from realign_planner.volume import asked_about
 
 HELD_OUT_FRACTION = 0.3  # of the prompts, in whole sections
 HELD_OUT_LIMIT = 1.5 * HELD_OUT_FRACTION  # a section that would go beyond is passed over
-PROMPTS_PER_ROW = 3  # about a third of the prompts gives a training row, after held-out sections and dropped pairs
-HELD_OUT_PROMPTS = 100  # the win rate's gate wants as many comparisons
 WIDEN_FRACTION = 0.5  # of the prompts there are: how many more an undecided gate asks for
 EARLIER = "the data set to append to has the question already"
 
@@ -233,7 +232,7 @@ def _wanted(desk: Desk) -> int | None:
     if desk.is_pilot:
         return PILOT_ITEMS
     count = None if desk.spec.data else desk.spec.count  # of rows that are there all are scored, then the best are kept
-    return None if count is None else count * PROMPTS_PER_ROW + HELD_OUT_PROMPTS
+    return None if count is None else asked_about(count)
 
 
 def _section(chunk: Chunk) -> Section:

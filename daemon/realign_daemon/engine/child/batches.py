@@ -59,7 +59,7 @@ class Batches:
         if self._texts:
             texts, stand_ins = company(self._texts, self._text_shape)
             with self._duty.step():
-                scored = score.score(self._loaded.model, [*texts.values(), *stand_ins])
+                scored = score.score(self._loaded.own, [*texts.values(), *stand_ins])
             self._texts = {task_id: text for task_id, text in self._texts.items() if task_id not in texts}
             yield from zip(texts, scored, strict=False)
         if self._sequences:

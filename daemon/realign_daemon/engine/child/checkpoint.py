@@ -22,6 +22,7 @@ import mlx.core as mx
 from realign_daemon.durable_file import replace_file
 from realign_daemon.engine.api import Train, TrainPoint
 from realign_daemon.engine.child.dataset import Dataset, fingerprint
+from realign_daemon.engine.child.peers import Peers
 from realign_daemon.engine.codec import encode, structured
 
 Arrays = Mapping[str, mx.array]
@@ -65,9 +66,21 @@ class CheckpointFile:
     the data set in tokens (a chat template may write the day's date).
     """
 
-    def __init__(self, path: Path, *, every_s: float, warn: Warn, clock: Callable[[], float] = time.monotonic) -> None:
-        """Saves at most every `every_s`. `warn` is told what became of a file that cannot be read or written."""
+    def __init__(
+        self,
+        path: Path,
+        *,
+        every_s: float,
+        warn: Warn,
+        clock: Callable[[], float] = time.monotonic,
+        peers: Peers | None = None,
+    ) -> None:
+        """Saves at most every `every_s`. `warn` is told what became of a file that cannot be read or written.
+
+        Of a group only rank 0 has a file. Any other number of ranks may go on from it, and then rounds otherwise.
+        """
         self._path, self._every_s, self._warn, self._clock = path, every_s, warn, clock
+        self._peers = peers or Peers()
         self._run = b""
         self._due_at_s = clock() + every_s
 
@@ -75,16 +88,8 @@ class CheckpointFile:
         """Makes this the file of a run; the checkpoint in it, or None when there is none that can be trusted."""
         computed_by = f"{_FORMAT} {version('mlx')} {version('mlx-lm')} {mx.default_device()}"
         self._run = computed_by.encode() + encode(task) + fingerprint(data)
-        try:
-            content = memoryview(self._path.read_bytes())
-        except FileNotFoundError:
-            return None
-        except OSError as error:
-            self._warn("checkpoint.ignored", f"{self._path} cannot be read: {error}")
-            return None
-        body, seal = content[:-_SEAL_BYTES], content[-_SEAL_BYTES:]
-        if bytes(seal) != self._seal(body):
-            self._warn("checkpoint.ignored", f"{self._path} is damaged or another run's")
+        body = self._peers.share(self._trusted() if self._peers.leads else b"")
+        if not body:
             return None
         loaded = mx.load(io.BytesIO(body), format="safetensors", return_metadata=True)  # pyright: ignore[reportArgumentType] - any file will do
         arrays, metadata = cast("tuple[dict[str, mx.array], dict[str, str]]", loaded)
@@ -100,7 +105,7 @@ class CheckpointFile:
     def save_if_due(self, make: Callable[[], Checkpoint]) -> None:
         """Replaces the file when the last time was long enough ago."""
         started_s = self._clock()
-        if started_s < self._due_at_s:
+        if started_s < self._due_at_s or not self._peers.leads:
             return
         try:
             replace_file(self._path, self._sealed(make()))
@@ -109,6 +114,21 @@ class CheckpointFile:
             self._warn("checkpoint.not_written", f"{self._path}: {error}")
             rest_s = _AFTER_FAILURE_S
         self._due_at_s = self._clock() + max(self._every_s, rest_s)
+
+    def _trusted(self) -> bytes:
+        """What is in the file before its seal; nothing where there is no file or not this run's."""
+        try:
+            content = memoryview(self._path.read_bytes())
+        except FileNotFoundError:
+            return b""
+        except OSError as error:
+            self._warn("checkpoint.ignored", f"{self._path} cannot be read: {error}")
+            return b""
+        body, seal = content[:-_SEAL_BYTES], content[-_SEAL_BYTES:]
+        if bytes(seal) != self._seal(body):
+            self._warn("checkpoint.ignored", f"{self._path} is damaged or another run's")
+            return b""
+        return bytes(body)
 
     def _sealed(self, checkpoint: Checkpoint) -> bytes:
         arrays = {"reference": mx.array(checkpoint.reference.tolist(), dtype=mx.float32)}

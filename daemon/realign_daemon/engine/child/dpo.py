@@ -14,7 +14,8 @@ import mlx.core as mx
 from realign_daemon.engine.api import TrainSettings
 from realign_daemon.engine.child.dataset import Dataset, Example, Pair, Row, passes
 from realign_daemon.engine.child.losses import dpo_losses, margins, row_logprobs
-from realign_daemon.engine.child.objective import Alive, Evaluation
+from realign_daemon.engine.child.objective import Alive, Evaluation, measure_together
+from realign_daemon.engine.child.peers import Peers
 
 
 class Dpo:
@@ -33,9 +34,11 @@ class Dpo:
         *,
         settings: TrainSettings,
         reference: array[float] | None = None,
+        peers: Peers | None = None,
     ) -> None:
-        """The network is the policy in training."""
+        """The network is the policy in training; `peers` hold the same."""
         self._network, self._vocabulary_size, self._alive = network, vocabulary_size, alive
+        self._peers = peers or Peers()
         self._settings = settings
         self._valid = cast("tuple[Pair, ...]", data.valid)
         pairs = (*cast("tuple[Pair, ...]", data.train), *self._valid)
@@ -75,11 +78,13 @@ class Dpo:
         )
 
     def _measured(self, pairs: Sequence[Pair]) -> array[float]:
-        measured = array("f")
-        for some in passes(pairs, self._vocabulary_size):
-            measured.extend(cast("list[float]", self._pair_logprobs(some)[0].flatten().tolist()))
-            self._alive()
-        return measured
+        return measure_together(
+            passes(pairs, self._vocabulary_size),
+            lambda some: cast("list[float]", self._pair_logprobs(some)[0].flatten().tolist()),
+            lambda some: 2 * len(some),
+            peers=self._peers,
+            alive=self._alive,
+        )
 
     def _pair_logprobs(self, pairs: Sequence[Pair], rows: Sequence[Row] = ()) -> tuple[mx.array, mx.array]:
         """[pairs, 2] of chosen and rejected, and [rows], from one pass."""

@@ -15,8 +15,9 @@ from mlx_lm.generate import BatchGenerator
 from realign_daemon.engine.api import Generate, Generated, Sampler, Thinking
 from realign_daemon.engine.child.forward import Rows, prefill_step_tokens
 from realign_daemon.engine.child.grammar import Constraint, Grammars
-from realign_daemon.engine.child.load import Loaded, on_cpu
+from realign_daemon.engine.child.load import Loaded
 from realign_daemon.engine.child.sampling import Choice, Chooser, check, doubtful
+from realign_daemon.engine.child.shard import on_cpu
 
 
 @dataclass(slots=True, kw_only=True)
@@ -51,7 +52,8 @@ class Sequences:
         self.settled = 0  # of them, how many were chosen again
         self._running: dict[int, _Sequence] = {}
         self._generator = BatchGenerator(
-            cast("Any", loaded.model),
+            cast("Any", self._model),
+            stream=loaded.peers.stream,
             stop_tokens=[[token] for token in self._end_tokens],
             completion_batch_size=max_batch_size,
             # Prompts are read as many at a time as are written: with 8, mlx_lm's choice, 64 short answers of the

@@ -16,7 +16,8 @@ import mlx.core as mx
 from realign_daemon.engine.api import TrainSettings
 from realign_daemon.engine.child.dataset import Dataset, Example, Rollout, Row, passes, target_tokens
 from realign_daemon.engine.child.losses import grpo_losses, token_logprobs
-from realign_daemon.engine.child.objective import Alive, Evaluation
+from realign_daemon.engine.child.objective import Alive, Evaluation, measure_together
+from realign_daemon.engine.child.peers import Peers
 
 
 class Grpo:
@@ -36,9 +37,11 @@ class Grpo:
         *,
         settings: TrainSettings,
         reference: array[float] | None = None,
+        peers: Peers | None = None,
     ) -> None:
-        """The network is the policy in training."""
+        """The network is the policy in training; `peers` hold the same."""
         self._network, self._vocabulary_size, self._alive = network, vocabulary_size, alive
+        self._peers = peers or Peers()
         self._settings = settings
         self._valid = cast("tuple[Rollout, ...]", data.valid)
         rollouts = (*cast("tuple[Rollout, ...]", data.train), *self._valid)
@@ -78,14 +81,21 @@ class Grpo:
         )
 
     def _measured(self, rollouts: Sequence[Rollout]) -> array[float]:
-        measured = array("f")
-        for some in passes(rollouts, self._vocabulary_size):
-            logprobs = cast("list[list[float]]", token_logprobs(self._network, [one.row for one in some])[0].tolist())
-            for rollout, places in zip(some, logprobs, strict=True):
-                start = len(rollout.row.prompt) - 1
-                measured.extend(places[start : start + len(rollout.row.completion)])
-            self._alive()
-        return measured
+        return measure_together(
+            passes(rollouts, self._vocabulary_size),
+            self._completion_logprobs,
+            target_tokens,
+            peers=self._peers,
+            alive=self._alive,
+        )
+
+    def _completion_logprobs(self, rollouts: Sequence[Rollout]) -> list[float]:
+        logprobs = cast("list[list[float]]", token_logprobs(self._network, [one.row for one in rollouts])[0].tolist())
+        found: list[float] = []
+        for rollout, places in zip(rollouts, logprobs, strict=True):
+            start = len(rollout.row.prompt) - 1
+            found += places[start : start + len(rollout.row.completion)]
+        return found
 
     def _passed(self, rollouts: Sequence[Rollout], rows: Sequence[Row] = ()) -> tuple[mx.array, mx.array, mx.array]:
         """For each rollout its summed loss and log pi - log old, and the rows' log-probabilities, from one pass."""

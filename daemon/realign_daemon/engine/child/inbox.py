@@ -24,10 +24,15 @@ class Inbox:
         self._cancelled: set[int] = set()
         threading.Thread(target=self._read, name="inbox", daemon=True).start()
 
-    def take(self, *, wait: bool) -> list[dict[str, Any]]:
-        """All requests that have come; with `wait` at least one."""
-        taken = [self._requests.get()] if wait else []
+    def take(self, *, wait: bool, at_most_s: float | None = None) -> list[dict[str, Any]]:
+        """All requests that have come; with `wait` at least one, or none after the given time."""
+        taken: list[dict[str, Any]] = []
         while True:
+            if wait and not taken:
+                try:
+                    taken.append(self._requests.get(timeout=at_most_s))
+                except queue.Empty:
+                    return []
             try:
                 taken.append(self._requests.get_nowait())
             except queue.Empty:

@@ -5,13 +5,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import mlx.core as mx
-import mlx_lm
 
+from realign_daemon.engine.child.peers import Peers
+from realign_daemon.engine.child.shard import read_part, read_weights
 from realign_daemon.engine.child.tokens import Vocabulary
 
 # Configurations that do not say how much they read are rare and old; 4096 was the common size when they were made.
@@ -24,12 +26,14 @@ class FullPrecisionLogits:
     Nothing is computed for logits that nobody reads: MLX is lazy.
     """
 
-    def __init__(self, model: Any) -> None:
-        self._model = model
+    def __init__(self, model: Any, agree: Callable[[mx.array], mx.array] | None = None) -> None:
+        """`agree` makes of this rank's logits those that all ranks go by."""
+        self._model, self._agree = model, agree
 
     def __call__(self, *arguments: Any, **options: Any) -> mx.array:
         """The model's logits, [rows, tokens, vocabulary]."""
-        return self._model(*arguments, **options).astype(mx.float32)
+        logits = self._model(*arguments, **options)
+        return (logits if self._agree is None else self._agree(logits)).astype(mx.float32)
 
     def __getattr__(self, name: str) -> Any:
         """Everything else is the model's own."""
@@ -38,37 +42,39 @@ class FullPrecisionLogits:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Loaded:
-    """`network` is the trainable mlx module; `model` computes the same with float32 logits."""
+    """`network` is the trainable mlx module; `model` computes the same with float32 logits.
+
+    The logits of `model` are rank 0's on every rank of a group, so that what is computed next may follow from them;
+    those of `own` are this rank's.
+    """
 
     network: Any
     model: FullPrecisionLogits
+    own: FullPrecisionLogits
+    peers: Peers
+    weight_bytes: int
     vocabulary: Vocabulary
     vocabulary_size: int
     layer_count: int
 
 
-def on_cpu() -> bool:
-    """Whether MLX computes on the CPU here."""
-    return mx.default_device().type == mx.DeviceType.cpu
+def load(folder: Path, peers: Peers | None = None, on_weight: Callable[[], None] = lambda: None) -> Loaded:
+    """The model in a local folder, or this rank's part of it. `on_weight` is called as its reading gets on.
 
-
-def load(path: Path) -> Loaded:
-    """The model in a local folder.
-
-    On the CPU its weights become float32: 16-bit products do not go through BLAS there and ran at 4.7 GFLOPS where
-    float32 ran at 146 (measured 2026-11-22, one AVX-512 core).
+    Raises:
+        BadTask: the model cannot be divided as the group's plan wants.
     """
-    network, tokenizer, config = cast("tuple[Any, Any, dict[str, Any]]", mlx_lm.load(str(path), return_config=True))
-    if on_cpu():
-        network.set_dtype(mx.float32)
-        mx.eval(network.parameters())
-    network.freeze()
-    network.eval()
+    peers = peers or Peers()
+    network, tokenizer, config = read_part(folder, peers)
+    weight_bytes = read_weights(network, on_weight)
     text_config = config.get("text_config", config)
     context_tokens = int(text_config.get("max_position_embeddings", _UNSTATED_CONTEXT_TOKENS))
     return Loaded(
         network=network,
-        model=FullPrecisionLogits(network),
+        model=FullPrecisionLogits(network, peers.agree),
+        own=FullPrecisionLogits(network),
+        peers=peers,
+        weight_bytes=weight_bytes,
         vocabulary=Vocabulary(tokenizer, context_tokens),
         vocabulary_size=int(text_config["vocab_size"]),
         layer_count=len(network.layers),

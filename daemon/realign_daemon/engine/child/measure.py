@@ -17,7 +17,8 @@ import psutil
 from realign_daemon.engine.api import BatchPoint, ComputeBenchmark, ModelBenchmark, Sampler
 from realign_daemon.engine.child.duty import Duty
 from realign_daemon.engine.child.generate import Sequences
-from realign_daemon.engine.child.load import Loaded, on_cpu
+from realign_daemon.engine.child.load import Loaded
+from realign_daemon.engine.child.shard import on_cpu
 
 # What "an example" is in examples_per_s: a short question and a short answer.
 PROMPT_TOKENS = 64
@@ -87,7 +88,8 @@ def measure_model(loaded: Loaded, duty: Duty, alive: Alive, *, budget_s: float, 
     The sampler is the keyed one of real tasks, at temperature 1, and no sequence ends early. prefill_tps is that of a
     single long prompt, decode_tps that of the best batch size.
     """
-    bench = Bench(duty, alive, budget_s=budget_s)
+    peers = loaded.peers  # whose clocks and free memory differ, and who must all measure the same
+    bench = Bench(duty, alive, budget_s=budget_s, clock=peers.clock(time.perf_counter))
     room = loaded.vocabulary.context_tokens
     prompt_tokens, new_tokens = min(PROMPT_TOKENS, room // 2), min(NEW_TOKENS, room // 2 - 1)
     _run(bench, loaded, 1, prompt_tokens, 2)  # kernels are compiled and buffers made in the first run
@@ -111,7 +113,8 @@ def measure_model(loaded: Loaded, duty: Duty, alive: Alive, *, budget_s: float, 
         best_before = max((point.examples_per_s for point in points[:-1]), default=0.0)
         misses = 0 if points[-1].examples_per_s >= best_before * _ENOUGH_GAIN else misses + 1
         batch_bytes = mx.get_peak_memory() - before_bytes
-        if misses == _MISSES or 2 * batch_bytes > psutil.virtual_memory().available or bench.left_s() < 2 * whole_s:
+        is_full = peers.any(2 * batch_bytes > psutil.virtual_memory().available)
+        if misses == _MISSES or is_full or bench.left_s() < 2 * whole_s:
             break
         batch_size *= 2
         if batch_size > max_batch_size:

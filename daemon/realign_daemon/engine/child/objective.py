@@ -6,15 +6,17 @@
 from __future__ import annotations
 
 from array import array
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol, cast
+from typing import Any, Protocol, TypeVar, cast
 
 import mlx.core as mx
 
 from realign_daemon.engine.child.dataset import Dataset, Example, Row, passes, target_tokens
 from realign_daemon.engine.child.losses import row_logprobs, sft_loss
+from realign_daemon.engine.child.peers import Peers
 
+_E = TypeVar("_E", bound=Example)
 Alive = Callable[[], None]  # called after every pass; what it raises ends the run
 
 
@@ -66,3 +68,23 @@ class Sft:
             loss += cast("float", sft_loss(row_logprobs(self._network, rows), tokens).item())
             self._alive()
         return Evaluation(valid_loss=loss)
+
+
+def measure_together(
+    parts: Iterable[Sequence[_E]],
+    measure: Callable[[Sequence[_E]], Sequence[float]],
+    figures: Callable[[Sequence[_E]], int],
+    *,
+    peers: Peers,
+    alive: Alive,
+) -> array[float]:
+    """The figures of all parts in order, of which every rank measures some; `figures` says how many a part has."""
+    measured = array("f")
+    for place, part in enumerate(parts):
+        is_mine = place % peers.size == peers.rank
+        measured.extend(measure(part) if is_mine else [0.0] * figures(part))
+        if place % peers.size == peers.size - 1:  # when every rank has measured one: all of them meet in it
+            alive()
+    if peers.is_alone:
+        return measured
+    return array("f", cast("list[float]", peers.sum(mx.array(measured.tolist(), dtype=mx.float32)).tolist()))

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import asdict, replace
 from typing import Any, cast
 
 import mlx.core as mx
@@ -18,19 +18,27 @@ from mlx.utils import tree_flatten, tree_map, tree_unflatten
 from realign_daemon.engine.api import Sha256, Trained, TrainPoint, TrainSettings
 from realign_daemon.engine.child import lora
 from realign_daemon.engine.child.checkpoint import Arrays, Checkpoint, Journal
-from realign_daemon.engine.child.dataset import Example, target_tokens
+from realign_daemon.engine.child.dataset import Example, passes, target_tokens
 from realign_daemon.engine.child.objective import Alive, Evaluation, Objective
+from realign_daemon.engine.child.peers import Peers
+from realign_daemon.engine.codec import pack, structured, unpack
 from realign_daemon.engine.errors import BadTask
 
 _MAX_GRADIENT_NORM = 1.0  # the usual clip in fine-tuning, and the default of Hugging Face's trainer
 
 
 class Run:
-    """One run. The policy is in the network; a checkpoint and the task hold all the rest."""
+    """One run. The policy is in the network; a checkpoint and the task hold all the rest.
 
-    def __init__(self, network: Any, adapters: lora.Adapters, objective: Objective, settings: TrainSettings) -> None:
+    The ranks of a group add up their gradients, so each makes the update that one alone would make of the whole batch.
+    """
+
+    def __init__(
+        self, network: Any, adapters: lora.Adapters, objective: Objective, settings: TrainSettings, peers: Peers
+    ) -> None:
         """The adapter that training starts from is attached."""
         self._network, self._adapters, self._objective, self._settings = network, adapters, objective, settings
+        self._peers = peers
         self._optimiser = optim.Adam(learning_rate=settings.learning_rate, bias_correction=True)
         self._gradient: Any = value_and_grad(network, objective.part_loss)
         self._journal = Journal()
@@ -41,19 +49,10 @@ class Run:
         """How many updates were made."""
         return len(self._journal.step_losses)
 
-    def update(self, parts: Sequence[Sequence[Example]], alive: Alive) -> float:
-        """One optimiser step over a batch given in parts; the batch's loss before it. Raises BadTask at a NaN."""
-        examples = sum(len(part) for part in parts)
-        tokens = sum(target_tokens(part) for part in parts)
-        loss, gradient = 0.0, None
-        self._network.train()
-        for part in parts:
-            value, change = self._gradient(part, batch_examples=examples, batch_tokens=tokens)
-            gradient = change if gradient is None else tree_map(mx.add, gradient, change)
-            mx.eval(value, gradient)
-            loss += cast("float", value.item())
-            alive()
-        self._network.eval()
+    def update(self, batch: Sequence[Example], vocabulary_size: int, alive: Alive) -> float:
+        """One optimiser step over a batch; the batch's loss before it. Raises BadTask at a NaN."""
+        tokens = target_tokens(batch)
+        loss, gradient = self._loss_and_gradient(batch, vocabulary_size, alive)
         if not math.isfinite(loss):
             rate = self._settings.learning_rate
             message = f"the loss became {loss} at step {self.steps + 1}: lower the learning rate of {rate}"
@@ -68,12 +67,35 @@ class Run:
         )
         return loss
 
+    def _loss_and_gradient(self, batch: Sequence[Example], vocabulary_size: int, alive: Alive) -> tuple[float, Any]:
+        """Those of the whole batch, of which this rank computes every size-th example in passes that fit the memory.
+
+        All ranks are alive equally often, for they meet in that.
+        """
+        peers, tokens = self._peers, target_tokens(batch)
+        loss = 0.0
+        gradient = tree_map(mx.zeros_like, self._network.trainable_parameters())
+        shares = [list(passes(batch[rank :: peers.size], vocabulary_size)) for rank in range(peers.size)]
+        self._network.train()
+        for place in range(max(map(len, shares))):
+            for part in shares[peers.rank][place : place + 1]:
+                value, change = self._gradient(part, batch_examples=len(batch), batch_tokens=tokens)
+                gradient = tree_map(mx.add, gradient, change)
+                mx.eval(value, gradient)
+                loss += cast("float", value.item())
+            alive()
+        self._network.eval()
+        summed = peers.sum_all({"loss": mx.array(loss), "gradient": gradient})
+        return cast("float", summed["loss"].item()), summed["gradient"]
+
     def evaluate_if_due(self) -> bool:
         """Evaluates when it is time and keeps the weights that are to be kept; whether patience is over."""
         settings, step = self._settings, self.steps
         if step % settings.evaluate_every and step != settings.steps:
             return False
-        now = self._objective.evaluate()
+        self._network.update(self._peers.agree_all(self._network.trainable_parameters()))
+        mine = self._objective.evaluate()  # the same everywhere but for rounding, which could stop one rank early
+        now = structured(unpack(self._peers.share(pack(asdict(mine)))), Evaluation)
         stops_early = settings.patience > 0 and now.valid_loss is not None
         is_best = not stops_early or cast("float", now.valid_loss) < self._journal.best_loss
         self._journal = _evaluated(self._journal, now, is_best=is_best)

@@ -52,12 +52,23 @@ def shape_of(text: Text, most_rows: int, vocabulary_size: int) -> Shape:
 
 def score(model: FullPrecisionLogits, texts: Sequence[Text]) -> list[api.Scored]:
     """Teacher forcing over all texts in one batch, in order."""
+    logprobs, mask = _token_logprobs(model, texts)
+    sums = cast("list[float]", mx.where(mask, logprobs, 0.0).sum(axis=-1).tolist())
+    return [api.Scored(logprob=logprob, tokens=len(text.completion)) for text, logprob in zip(texts, sums, strict=True)]
+
+
+def token_logprobs(model: FullPrecisionLogits, texts: Sequence[Text]) -> list[list[float]]:
+    """Of every text the log-probability of every completion token."""
+    logprobs = cast("list[list[float]]", _token_logprobs(model, texts)[0].tolist())
+    return [row[: len(text.completion)] for text, row in zip(texts, logprobs, strict=True)]
+
+
+def _token_logprobs(model: FullPrecisionLogits, texts: Sequence[Text]) -> tuple[mx.array, mx.array]:
+    """[texts, longest completion], and where there is a token."""
     rows = Rows(model, len(texts))
     logits = rows.final_logits([text.prompt for text in texts], [text.completion for text in texts])
     longest = logits.shape[1]
     targets = mx.array([[*text.completion, *[0] * (longest - len(text.completion))] for text in texts])
     lengths = mx.array([len(text.completion) for text in texts])
     logprobs = mx.take_along_axis(logits, targets[..., None], axis=-1).squeeze(-1) - mx.logsumexp(logits, axis=-1)
-    mask = mx.arange(longest)[None, :] < lengths[:, None]
-    sums = cast("list[float]", mx.where(mask, logprobs, 0.0).sum(axis=-1).tolist())
-    return [api.Scored(logprob=logprob, tokens=len(text.completion)) for text, logprob in zip(texts, sums, strict=True)]
+    return logprobs, mx.arange(longest)[None, :] < lengths[:, None]

@@ -11,7 +11,7 @@ from typing import cast
 from realign_daemon.engine.api import Progress, Sha256, Train, Trained, TrainSettings
 from realign_daemon.engine.child import lora
 from realign_daemon.engine.child.checkpoint import CheckpointFile
-from realign_daemon.engine.child.dataset import Dataset, Example, batches, passes, read_dataset
+from realign_daemon.engine.child.dataset import Dataset, Example, batches, read_dataset
 from realign_daemon.engine.child.dpo import Dpo
 from realign_daemon.engine.child.duty import Duty
 from realign_daemon.engine.child.grpo import Grpo
@@ -36,6 +36,8 @@ def train(
 ) -> Trained:
     """Trains, writes the adapter's blob to `output` and leaves the model without any adapter.
 
+    In a group every rank computes its part of every batch, and all have the same adapter at the end.
+
     Goes on from the checkpoint where there is one; the result is the same to the last bit. `on_step(done, total, note)`
     is called after every update, `alive` after every pass; what it raises ends the run. The result's adapter is
     empty: whoever stores the blob names it. The checkpoint stays, for the same caller to delete.
@@ -56,7 +58,7 @@ def train(
         saved = checkpoint.open(task, data)
         with duty.step():
             objective = _objective(task, loaded, data, alive, reference=saved.reference if saved else None)
-        run = Run(loaded.network, adapters, objective, settings)
+        run = Run(loaded.network, adapters, objective, settings, loaded.peers)
         origin = ""
         if saved is not None:
             run.resume(saved)
@@ -67,7 +69,7 @@ def train(
             checkpoint.save_if_due(run.checkpoint)
             examples: list[Example] = [*(data.train[i] for i in fresh), *(data.replay[i] for i in again)]
             with duty.step():
-                loss = run.update(list(passes(examples, loaded.vocabulary_size)), alive)
+                loss = run.update(examples, loaded.vocabulary_size, alive)
                 enough = run.evaluate_if_due()
             if enough:
                 break
@@ -86,9 +88,9 @@ def _objective(
         case "sft":
             return Sft(network, data, size, alive)
         case "dpo":
-            return Dpo(network, data, size, alive, settings=settings, reference=reference)
+            return Dpo(network, data, size, alive, settings=settings, reference=reference, peers=loaded.peers)
         case "grpo":
-            return Grpo(network, data, size, alive, settings=settings, reference=reference)
+            return Grpo(network, data, size, alive, settings=settings, reference=reference, peers=loaded.peers)
 
 
 def _require_usable(settings: TrainSettings) -> None:

@@ -1,0 +1,69 @@
+"""Doctor: names what keeps a machine from RDMA or from its cluster, and what to do. Changes nothing."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from realign_client.doctor.asking import ask_machine
+from realign_client.doctor.recording import read_peers, read_recording, write_recording
+from realign_client.errors import BadUsage
+from realign_client.options import AsJson, Endpoint
+from realign_client.render.doctor import diagnosis_lines, document_of
+from realign_client.terminal import emit, note, say
+from realign_planner.diagnosis.answer import Answers
+from realign_planner.diagnosis.diagnosis import Diagnosis, diagnose
+from realign_planner.diagnosis.situation import SelfTest, Situation, read_situation
+
+TestLink = Callable[[Situation], Awaitable[SelfTest]]  # in processes of its own, with a deadline; raises nothing
+
+
+def doctor(
+    *,
+    recorded: Annotated[
+        str, typer.Option("--recorded", metavar="FOLDER", help="Look at what --record wrote, not at this machine.")
+    ] = "",
+    record: Annotated[
+        str, typer.Option("--record", metavar="FOLDER", help="Keep what this machine said, without names of users.")
+    ] = "",
+    peer: Annotated[
+        list[str] | None,
+        typer.Option("--peer", metavar="FOLDER", help="What --record wrote on another node, to compare. Repeatable."),
+    ] = None,
+    endpoint: Endpoint = None,
+    as_json: AsJson = False,
+) -> None:
+    """Find out what keeps this machine from RDMA or from its cluster; changes nothing. Exit codes: docs/doctor.md."""
+    diagnosis = asyncio.run(_examine(recorded, record, peer or [], endpoint))
+    if as_json:
+        emit(document_of(diagnosis))
+    else:
+        say(diagnosis_lines(diagnosis))
+    raise typer.Exit(diagnosis.exit_code)
+
+
+async def _examine(recorded: str, record: str, peers: list[str], endpoint: str | None) -> Diagnosis:
+    others: dict[str, Answers] = {Path(folder).name: read_recording(Path(folder).expanduser()) for folder in peers}
+    if recorded and record:
+        raise BadUsage("--recorded looks at a recording and --record makes one; give one of the two")
+    if recorded:
+        folder = Path(recorded).expanduser()
+        return await examine(read_recording(folder), {**read_peers(folder), **others})
+    answers = await ask_machine(endpoint)
+    if record:
+        write_recording(answers, Path(record).expanduser())
+        note(f"wrote {len(answers)} answers to {record}")
+    return await examine(answers, others)
+
+
+async def examine(answers: Answers, peers: Mapping[str, Answers], test_link: TestLink | None = None) -> Diagnosis:
+    """The diagnosis; where all is there for it, with a test of the link."""
+    situation = read_situation(answers, peers)
+    diagnosis = diagnose(situation)
+    if test_link is None or not diagnosis.may_test:
+        return diagnosis
+    return diagnose(read_situation(answers, peers, await test_link(situation)))

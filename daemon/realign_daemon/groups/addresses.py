@@ -1,0 +1,30 @@
+"""Addresses: where a rank of a ring listens. A ring speaks IPv4 only."""
+
+from __future__ import annotations
+
+import socket
+from contextlib import closing
+
+_ANY_PORT = 9  # nothing is sent to it
+
+
+def port_facing(host: str) -> str:
+    """An "ipv4:port" by which that host reaches this machine, free just now. Raises OSError with a sentence.
+
+    Somebody may take the port before the rank listens there: then the group cannot be formed, and is tried once more.
+    """
+    try:
+        with closing(socket.socket(socket.AF_INET, socket.SOCK_DGRAM)) as probe:
+            probe.connect((host, _ANY_PORT))
+            own = str(probe.getsockname()[0])
+        with closing(socket.socket(socket.AF_INET, socket.SOCK_STREAM)) as listener:
+            listener.bind((own, 0))
+            return f"{own}:{listener.getsockname()[1]}"
+    except OSError as error:
+        message = f"it has no IPv4 address that reaches {host or 'the head'} ({error}): a ring needs one on each node"
+        raise OSError(message) from error
+
+
+def host_of(address: str) -> str:
+    """The host in "ipv4:port"."""
+    return address.rpartition(":")[0]

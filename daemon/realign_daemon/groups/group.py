@@ -1,0 +1,298 @@
+"""Group: one attempt of several nodes to hold a model together, seen from its head, which has rank 0."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager, AsyncExitStack
+from dataclasses import dataclass
+from typing import Any
+
+import structlog
+
+from realign_daemon.clock import Clock
+from realign_daemon.engine.api import EngineStatus, LocalModel, Progress
+from realign_daemon.engine.errors import BadTask, EngineDied, GroupDied
+from realign_daemon.engine.ranks import GroupWish
+from realign_daemon.groups import canary
+from realign_daemon.groups.addresses import host_of, port_facing
+from realign_daemon.groups.berth import Berth, Place, RankProcess, RankRefused, load_patience_s, sing
+from realign_daemon.groups.cables import matrix_of, own_cables
+from realign_daemon.groups.confirmations import IDLE_S, Confirmations
+from realign_daemon.groups.messages import Logprobs, Prepare, Prepared, Start, plan_of
+from realign_daemon.groups.roll import GroupLink, RankLost, Roll
+from realign_daemon.groups.watchdog import LEAST_STEP_S, Lost
+
+log = structlog.get_logger()
+
+VIEWS_S = 3.0  # in which the other ranks' findings follow rank 0's
+_FORMED_LOOK_S = 0.02
+_UNWATCHED_S = 24 * 3600.0  # of one process by itself: the group's watchdog is the one that counts
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Head:
+    """What the head of a group works with."""
+
+    name_of: Callable[[str], str]  # node id -> what people call it
+    connect: Callable[[str], AbstractAsyncContextManager[GroupLink]]  # node id; raises ConnectionError
+    berth: Berth
+    vacate: Callable[[], Awaitable[None]]  # ends what this node's own engine holds
+    clock: Clock
+
+
+class Group:
+    """It forms at once, which `form` waits for. It can be asked until it is over; `close` is one reason of many."""
+
+    def __init__(self, head: Head, model: LocalModel, wish: GroupWish, *, name: str) -> None:
+        """`name` is the attempt's, never used before."""
+        self.model, self.wish, self.name = model, wish, name
+        self.is_worth_a_retry = False  # a rank ended while they joined, as one does whose port was taken
+        self._head, self._now = head, head.clock.continuous
+        self._nodes = tuple(map(head.name_of, wish.nodes))
+        self._roll = Roll(len(wish.nodes), head.clock)
+        self._ready = asyncio.Event()
+        self._closing = asyncio.Event()
+        self._over: asyncio.Future[GroupDied] = asyncio.get_running_loop().create_future()
+        self._place: Place | None = None
+        self._process: RankProcess | None = None
+        self._reference: Logprobs = ()
+        self._with_long = True
+        self._distrusts = False
+        self._in_flight, self._idle_since_s = 0, self._now()
+        self._confirmations = Confirmations(now_s=self._now())
+        self._running = asyncio.create_task(self._run(), name=f"group.{name}")
+
+    @property
+    def is_over(self) -> bool:
+        """Whether it can be asked no more."""
+        return self._over.done()
+
+    @property
+    def is_wanted(self) -> bool:
+        """Whether one of its nodes has other work, and should be free once this group has none."""
+        return self._roll.is_wanted
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether nothing is in flight, and no result waits for a canary."""
+        return not self._in_flight and not self._confirmations.held
+
+    async def form(self) -> None:
+        """Returns once the model is loaded and the group was found to compute what it should. Raises GroupDied."""
+        ready = asyncio.ensure_future(self._ready.wait())
+        try:
+            await asyncio.wait({ready, self._over}, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            ready.cancel()
+        if self._over.done():
+            raise self._over.result()
+
+    async def request(
+        self, body: Mapping[str, object], *, progress: Progress | None = None, step_s: float = LEAST_STEP_S
+    ) -> dict[str, Any]:
+        """Rank 0's reply; `step_s` is how long a step of it may take in any case. Raises BadTask, GroupDied."""
+        if self._over.done():
+            raise self._over.result()
+        assert self._process is not None, "its ranks were started"
+        assert self._roll.watchdog is not None, "and watched"
+        self._in_flight += 1
+        self._roll.watchdog.allow(step_s)
+        try:
+            return await self._process.request(body, stall_timeout_s=_UNWATCHED_S, progress=progress)
+        except EngineDied:
+            raise await asyncio.shield(self._over) from None
+        finally:
+            self._in_flight -= 1
+            self._idle_since_s = self._now()
+
+    def confirmation(self) -> Awaitable[None]:
+        """Ends when a canary after now was good. Raises GroupDied."""
+        waiting = self._confirmations.add(now_s=self._now())
+        if self._over.done():
+            self._confirmations.bad(self._over.result())
+        return waiting
+
+    async def close(self) -> None:
+        """Ends it in good order: what waits for a canary gets one. Returns when no rank is left here."""
+        self._closing.set()
+        await asyncio.wait({self._running})
+
+    async def abort(self) -> None:
+        """Ends it at once. Returns when no rank is left here."""
+        self._roll.blame(None, "it was given up")
+        await asyncio.wait({self._running})
+
+    def status(self) -> EngineStatus:
+        """The head's part of it as an engine."""
+        return self._place.status() if self._place else EngineStatus(state="starting", model=self.model.name)
+
+    async def _run(self) -> None:
+        """Its whole life. Whatever ends it, all ranks are dead, or will be when their nodes hear of it."""
+        lost = Lost(rank=None, cause="it was dissolved")
+        async with AsyncExitStack() as stack:
+            try:
+                await self._live(stack)
+            except RankLost as error:
+                lost = error.lost
+            except Exception:  # the boundary of a group: its defect must not end the node
+                log.exception("group.crashed", group=self.name)
+                lost = Lost(rank=None, cause="it met a defect in realign; the head's log has the details")
+            finally:
+                self._end(lost)
+                await asyncio.gather(self._kill_own(), self._roll.close(distrusts=self._distrusts))
+
+    async def _kill_own(self) -> None:
+        if self._process is not None:
+            await self._process.kill("its group is over")
+
+    def _end(self, lost: Lost) -> None:
+        where = "" if lost.rank is None else f"rank {lost.rank} on {self._nodes[lost.rank]}: "
+        died = GroupDied(
+            model=self.model.name,
+            group=self.name,
+            lost=() if lost.rank is None else (self.wish.nodes[lost.rank],),
+            cause=f"{where}{lost.cause}",
+            thrown_away=self._confirmations.held,
+        )
+        log.info("group.over", group=self.name, reason=died.cause, thrown_away=died.thrown_away)
+        self.is_worth_a_retry = self.is_worth_a_retry and lost.has_ended
+        self._confirmations.bad(died)
+        self._over.set_result(died)
+
+    async def _live(self, stack: AsyncExitStack) -> None:
+        self._place = place = await self._occupied(stack)
+        place.on_give_up = lambda cause: self._roll.blame(0, cause)
+        for rank, node in enumerate(self.wish.nodes[1:], 1):
+            try:
+                link = await self._roll.unless_lost(stack.enter_async_context(self._head.connect(node)))
+            except ConnectionError as error:
+                raise RankLost(Lost(rank=rank, cause=f"its node cannot be reached ({error})")) from error
+            self._roll.follow(rank, link)
+            self._roll.tell(rank, self._question(rank))
+        await self._roll.unless_lost(self._assemble(place))
+        self._ready.set()
+        log.info("group.formed", group=self.name, model=self.model.name, nodes=self._nodes)
+        await self._roll.unless_lost(self._keep_confirming())
+
+    async def _occupied(self, stack: AsyncExitStack) -> Place:
+        try:
+            return await stack.enter_async_context(self._head.berth.occupy(self._question(0)))
+        except RankRefused as refusal:
+            raise RankLost(Lost(rank=0, cause=str(refusal))) from refusal
+
+    def _question(self, rank: int) -> Prepare:
+        wish = self.wish
+        return Prepare(
+            group=self.name,
+            nodes=self._nodes,
+            rank=rank,
+            backend=wish.backend,
+            parallelism=wish.parallelism,
+            split=wish.split,
+            model=self.model.name,
+            model_id=self.model.model,
+            mlx=self._head.berth.mlx,
+        )
+
+    async def _assemble(self, place: Place) -> None:
+        """From the first question to the first good canary. Raises RankLost."""
+        try:
+            reference = await place.prepare(self._head.vacate)
+            others = await asyncio.gather(*self._roll.prepared[1:])
+            self._reference = self._agreed((reference, *(other.reference for other in others)))
+            await self._start(place, others)
+            patience_s = load_patience_s(self.model)
+            await self.request({"op": "load"}, step_s=patience_s)
+            await self._first_canary(patience_s)
+        except (RankRefused, OSError) as refusal:
+            raise RankLost(Lost(rank=0, cause=str(refusal))) from refusal
+        except (BadTask, ValueError) as error:  # of all of them alike: the model cannot be divided so
+            raise RankLost(Lost(rank=None, cause=str(error))) from error
+
+    async def _start(self, place: Place, others: Sequence[Prepared]) -> None:
+        """Returns when all ranks have joined."""
+        if self.wish.backend == "jaccl":
+            start = Start(devices=matrix_of((await own_cables(), *(other.cables for other in others))))
+        else:
+            own = port_facing(host_of(others[0].address))
+            start = Start(hosts=((own,), *((other.address,) for other in others)))
+        plan = plan_of(self._question(0), start)
+        self._roll.tell_all(start)
+        self._process = await place.start(plan, lambda event: self._roll.take(0, event))
+        self._roll.watch(self._process)
+        self.is_worth_a_retry = True
+        while not (self._roll.watchdog and self._roll.watchdog.is_formed):
+            await self._head.clock.sleep(_FORMED_LOOK_S)
+        self.is_worth_a_retry = False
+
+    def _agreed(self, references: Sequence[Logprobs]) -> Logprobs:
+        """What nodes found that computed alone, if any did. Raises RankLost where they do not find the same."""
+        known = [rank for rank, reference in enumerate(references) if reference]
+        odd = [known[place] for place in canary.outliers([references[rank] for rank in known])]
+        if not odd:
+            return references[known[0]] if known else ()
+        names = " and ".join(self._nodes[rank] for rank in odd)
+        self._distrust()
+        what = "other figures than the rest for the same weights; fetch the model there anew, and test the memory"
+        raise RankLost(Lost(rank=odd[-1], cause=f"canary: {names} by itself computes {what}"))
+
+    def _distrust(self) -> None:
+        self._distrusts = True
+        if self._place is not None:
+            self._place.distrusts = True
+
+    async def _first_canary(self, patience_s: float) -> None:
+        """Without a reference the group's own first findings are one, if it finds the same twice."""
+        found = await self._sing(patience_s)
+        if self._reference:
+            self._judge(found)
+        else:
+            self._reference = found[0]
+            self._judge(await self._sing(patience_s))
+
+    async def _keep_confirming(self) -> None:
+        """Sings whenever a canary is due, until the group is to end."""
+        while True:
+            is_last = self._closing.is_set()
+            now_s = self._now()
+            idle_s = None if self._in_flight else now_s - self._idle_since_s
+            is_due = self._confirmations.is_due(now_s=now_s, idle_s=idle_s)
+            if is_due or (is_last and self._confirmations.held):
+                self._confirmations.begin(now_s=now_s)
+                self._judge(await self._sing(LEAST_STEP_S))
+                self._confirmations.good(now_s=self._now())
+            elif is_last:
+                return
+            else:
+                await self._head.clock.sleep(IDLE_S)
+
+    async def _sing(self, step_s: float) -> tuple[Logprobs, ...]:
+        """What each rank finds, rank 0's first."""
+        self._roll.views.clear()
+
+        async def ask(body: Mapping[str, object]) -> dict[str, Any]:
+            return await self.request(body, step_s=step_s)
+
+        found = await sing(ask, self.model, with_long=self._with_long)
+        self._with_long = len(found) == len(canary.songs(self.model.model, with_long=True))
+        deadline_s = self._now() + VIEWS_S
+        while self._now() < deadline_s:
+            complete = next((view for view in self._roll.views.values() if len(view) == self._roll.size), None)
+            if complete is not None:
+                return tuple(complete[rank] for rank in range(self._roll.size))
+            await self._head.clock.sleep(_FORMED_LOOK_S)
+        heard = {rank for view in self._roll.views.values() for rank in view}
+        rank = min(set(range(self._roll.size)) - heard, default=None)
+        raise RankLost(Lost(rank=rank, cause="canary: it did not say what it finds"))
+
+    def _judge(self, views: Sequence[Logprobs]) -> None:
+        """Raises RankLost where a rank finds something else than it should."""
+        odd = canary.outliers(views)
+        problem = canary.difference(views[0], self._reference) if self._reference else ""
+        if not odd and not problem:
+            return
+        self._distrust()
+        rank = odd[-1] if odd else None
+        problem = problem or canary.difference(views[odd[-1]], views[0]) or "the ranks do not agree"
+        raise RankLost(Lost(rank=rank, cause=f"canary: {problem} from what the same weights gave before"))

@@ -1,0 +1,325 @@
+"""Pulls: models that come to this machine, from a node that has them or else from the hub. One at a time."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
+from contextlib import aclosing
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Protocol
+
+import structlog
+
+from realign_daemon.clock import Clock
+from realign_daemon.engine.api import LocalModel, ModelId
+from realign_daemon.engine.models import POCKET
+from realign_daemon.errors import Damaged, Full, NotFound, Unreachable, WrongState
+from realign_daemon.files.partial import Partial
+from realign_daemon.models.hub import Offer
+from realign_daemon.models.manifest import Manifest, ModelFile, checked, checked_name
+from realign_daemon.models.store import ModelStore
+
+log = structlog.get_logger()
+
+REPORT_S = 1.0
+HUB = "the hub"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wanted:
+    """A model that is to be here. Where its content is given, no other will do."""
+
+    name: str
+    revision: str = ""  # branch, tag or commit; empty: any that is here or on another node, else main
+    model: ModelId | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Arrived:
+    """How much of a model is here."""
+
+    source: str  # the node that it is copied from, or HUB; empty while another model comes first
+    bytes_done: int = 0
+    bytes_total: int = 0
+    bytes_per_s: float = 0.0
+
+
+class Copy(Protocol):
+    """A model on another node. What it says is not believed before it is checked."""
+
+    node: str  # name
+    model: ModelId
+
+    async def manifest(self) -> Manifest:
+        """Its files. Raises ConnectionError."""
+        ...
+
+    def read(self, file: str, offset: int) -> AsyncGenerator[bytes]:
+        """A file's bytes from there on. Raises ConnectionError."""
+        ...
+
+
+class HubFiles(Protocol):
+    """See models.hub.Hub."""
+
+    async def look_up(self, name: str, revision: str = "") -> Offer:
+        """What the hub has under the name."""
+        ...
+
+    async def download(self, manifest: Manifest, file: ModelFile, path: Path) -> None:
+        """Puts a file at the path."""
+        ...
+
+
+class Shelf(Protocol):
+    """See host.machine.Machine."""
+
+    @property
+    def models(self) -> Sequence[LocalModel]:
+        """Every model that is here."""
+        ...
+
+    def find(self, name: str) -> LocalModel | None:
+        """The model of this name that is here."""
+        ...
+
+    async def manifest(self, model: LocalModel) -> Manifest:
+        """The files of one that is here. Raises OSError when one has gone."""
+        ...
+
+    def models_room_bytes(self) -> int:
+        """What models may still take of the disk."""
+        ...
+
+    async def look_for_models(self) -> None:
+        """Looks again at what is here."""
+        ...
+
+
+class Pulls:
+    """Brings models here. What has come of one that broke off stays, and the next pull goes on behind it."""
+
+    def __init__(
+        self,
+        *,
+        store: ModelStore,
+        hub: HubFiles,
+        copies: Callable[[Wanted], Sequence[Copy]],
+        shelf: Shelf,
+        users: Callable[[ModelId], Awaitable[Sequence[str]]],
+        clock: Clock,
+    ) -> None:
+        """`copies` are those on other nodes, best first; `users` the jobs that have not ended and need a model."""
+        self._store = store
+        self._hub = hub
+        self._copies = copies
+        self._shelf = shelf
+        self._users = users
+        self._clock = clock
+        self._turn = asyncio.Lock()
+        self._changing = asyncio.Lock()
+
+    async def pull(self, wanted: Wanted) -> AsyncGenerator[Arrived]:
+        """How it goes, about once a second, until the model is here. Leaving the stream stops the pull.
+
+        Raises:
+            NotFound, BadInput: there is no such model, or this machine's token does not get it.
+            Full: the disk has no room for it.
+            WrongState: a job needs other weights of that name, which would have to go.
+            HubUnreachable, Unreachable, Damaged: it did not come.
+        """
+        checked_name(wanted.name)
+        while not await self._has_turn():
+            yield Arrived(source="")
+        try:
+            async with aclosing(self._pull(wanted)) as steps:
+                async for arrived in steps:
+                    yield arrived
+        finally:
+            self._turn.release()
+
+    async def remove(self, name: str) -> LocalModel:
+        """Takes away a model that realign brought here.
+
+        Raises:
+            NotFound: there is none of that name.
+            WrongState: a job that has not ended needs it, or it was put here by somebody else.
+        """
+        async with self._changing:
+            model = self._shelf.find(name)
+            if model is None:
+                raise NotFound(f"this node has no model {name!r}; `realignctl models list` lists what each has")
+            if not self._store.has(model.path):
+                raise WrongState(
+                    f"{model.name} lies in {model.path}, where realign did not put it; remove it with what did "
+                    "(for the hub's cache `hf cache rm`)"
+                )
+            await self._must_be_unused(model)
+            await asyncio.to_thread(self._store.remove, model.name)
+        await self._shelf.look_for_models()
+        log.info("model.removed", model=model.name, sha256=model.model)
+        return model
+
+    async def _has_turn(self) -> bool:
+        """Waits a moment for the pulls before this one; whether they are done."""
+        try:
+            async with asyncio.timeout(REPORT_S):
+                return await self._turn.acquire()
+        except TimeoutError:
+            return False
+
+    async def _pull(self, wanted: Wanted) -> AsyncGenerator[Arrived]:
+        if self._is_here(wanted):
+            return
+        if wanted.name.lower() == POCKET:
+            raise WrongState("the pocket model comes with realign itself; upgrade the nodes to the same version")
+        offer: Offer | None = None
+        if wanted.model is None and wanted.revision:
+            offer = await self._hub.look_up(wanted.name, wanted.revision)
+            wanted = _pinned(wanted, offer)
+        if self._is_here(wanted) or await self._is_linked(wanted):
+            return
+        async with aclosing(self._from_nodes(wanted)) as steps:
+            async for arrived in steps:
+                yield arrived
+        if self._is_here(wanted):
+            return
+        offer = offer or await self._offered(wanted)
+        if not self._is_here(_pinned(wanted, offer)):
+            async with aclosing(self._bring(offer.manifest, HUB, self._download(offer.manifest))) as steps:
+                async for arrived in steps:
+                    yield arrived
+
+    async def _from_nodes(self, wanted: Wanted) -> AsyncGenerator[Arrived]:
+        """Copies it from the first node that gives it; none may."""
+        for copy in self._copies(wanted):
+            try:
+                async with aclosing(self._copied(copy, wanted)) as steps:
+                    async for arrived in steps:
+                        yield arrived
+            except (ConnectionError, Damaged) as error:
+                log.warning("model.copy_failed", model=wanted.name, node=copy.node, reason=str(error))
+            else:
+                return
+
+    async def _is_linked(self, wanted: Wanted) -> bool:
+        """Whether the same weights were here under another name; they have this one, too, from now on."""
+        twin = next((model for model in self._shelf.models if model.model == wanted.model), None)
+        if twin is None:
+            return False
+        await self._must_not_replace(wanted.name)
+        manifest = replace(await self._shelf.manifest(twin), name=wanted.name, revision=wanted.revision)
+        async with self._changing:
+            await asyncio.to_thread(self._store.link, manifest, twin.path)
+        await self._shelf.look_for_models()
+        log.info("model.linked", model=wanted.name, to=twin.name)
+        return True
+
+    async def _copied(self, copy: Copy, wanted: Wanted) -> AsyncGenerator[Arrived]:
+        manifest = checked(await copy.manifest(), expected=copy.model)
+        if wanted.model is not None:  # the other node may know it by another name
+            manifest = replace(manifest, name=wanted.name, revision=wanted.revision or manifest.revision)
+        async with aclosing(self._bring(manifest, copy.node, self._copy(copy, manifest))) as steps:
+            async for arrived in steps:
+                yield arrived
+
+    def _is_here(self, wanted: Wanted) -> bool:
+        model = self._shelf.find(wanted.name)
+        if model is None or (wanted.model is not None and wanted.model != model.model):
+            return False
+        return wanted.model is not None or wanted.revision in ("", model.revision)
+
+    async def _offered(self, wanted: Wanted) -> Offer:
+        if "/" not in wanted.name or (wanted.model is not None and not wanted.revision):
+            raise Unreachable(
+                f"{wanted.name} is not from the hub, and no node that has it could give it; see `realignctl nodes`"
+            )
+        offer = await self._hub.look_up(wanted.name, wanted.revision)
+        if wanted.model not in (None, offer.model):
+            raise Damaged(
+                f"the hub has other weights of {wanted.name} under {wanted.revision[:12]} than the job was made with; "
+                "submit it again"
+            )
+        return offer
+
+    async def _bring(self, manifest: Manifest, source: str, steps: AsyncGenerator[None]) -> AsyncGenerator[Arrived]:
+        """Goes the steps, saying how far it is, and publishes the model at their end."""
+        await self._must_not_replace(manifest.name)
+        self._must_have_room(manifest)
+        log.info("model.pulling", model=manifest.name, revision=manifest.revision, source=source)
+        began_s, before = self._clock.continuous(), self._store.arrived_bytes(manifest)
+        reported_s = float("-inf")
+        async with aclosing(steps):
+            async for _ in steps:
+                now_s = self._clock.continuous()
+                if now_s - reported_s >= REPORT_S:
+                    reported_s, done = now_s, self._store.arrived_bytes(manifest)
+                    rate = (done - before) / (now_s - began_s) if now_s > began_s else 0.0
+                    yield Arrived(
+                        source=source, bytes_done=done, bytes_total=manifest.size_bytes, bytes_per_s=max(0.0, rate)
+                    )
+        async with self._changing:
+            await asyncio.to_thread(self._store.publish, manifest)
+        await self._shelf.look_for_models()
+        took_s = self._clock.continuous() - began_s
+        log.info("model.pulled", model=manifest.name, source=source, bytes=manifest.size_bytes, took_s=took_s)
+        yield Arrived(source=source, bytes_done=manifest.size_bytes, bytes_total=manifest.size_bytes)
+
+    def _must_have_room(self, manifest: Manifest) -> None:
+        missing = manifest.size_bytes - self._store.arrived_bytes(manifest)
+        room = self._shelf.models_room_bytes()
+        if missing > room:
+            raise Full(
+                f"{manifest.name} takes {missing / 1e9:.1f} GB more, and this node's disk has room for "
+                f"{max(0, room) / 1e9:.1f} GB beside what its work needs; make room, or use another node"
+            )
+
+    async def _must_not_replace(self, name: str) -> None:
+        """Raises WrongState where other weights of that name would have to go, and a job needs them."""
+        other = self._shelf.find(name)
+        if other is not None and self._store.has(other.path):
+            await self._must_be_unused(other)
+
+    async def _must_be_unused(self, model: LocalModel) -> None:
+        if users := await self._users(model.model):
+            raise WrongState(
+                f"{model.name} is needed by {', '.join(users)}; wait for the end of it, or `realignctl cancel` it first"
+            )
+
+    async def _copy(self, copy: Copy, manifest: Manifest) -> AsyncGenerator[None]:
+        for file in manifest.files:
+            path = self._store.partial(manifest, file)
+            partial = Partial(path, file.sha256)
+            if partial.bytes_here > file.size_bytes:
+                path.unlink()
+            if (offset := partial.bytes_here) < file.size_bytes:
+                async with aclosing(copy.read(file.name, offset)) as pieces:
+                    async for data in pieces:
+                        partial.add(offset, data)
+                        offset += len(data)
+                        if offset > file.size_bytes:
+                            raise ConnectionError(f"{copy.node} sends more of {file.name} than there is")
+                        yield
+            if offset < file.size_bytes:
+                raise ConnectionError(f"{copy.node} ended {file.name} too early")
+            path.touch()  # also where it is empty
+            await partial.check()
+
+    async def _download(self, manifest: Manifest) -> AsyncGenerator[None]:
+        for file in manifest.files:
+            path = self._store.partial(manifest, file)
+            download = asyncio.create_task(self._hub.download(manifest, file, path), name=f"model.{file.name}")
+            try:
+                while not download.done():
+                    await asyncio.wait({download}, timeout=REPORT_S)
+                    yield
+                await download
+            finally:
+                download.cancel()
+                await asyncio.gather(download, return_exceptions=True)
+
+
+def _pinned(wanted: Wanted, offer: Offer) -> Wanted:
+    """What is wanted, by its content and as the hub spells it."""
+    return replace(wanted, name=offer.manifest.name, revision=offer.manifest.revision, model=offer.model)

@@ -1,0 +1,103 @@
+"""Model store: the folder of models that realign brought to this machine, and what is still arriving."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from contextlib import suppress
+from pathlib import Path
+
+from realign_daemon.durable_file import flush_folder, private_folder, replace_file
+from realign_daemon.models.manifest import NOTE, Manifest, ModelFile, checked_name
+
+MODELS = "models"
+ARRIVING = "models-arriving"  # beside, not in it: what is there is found by nobody who looks for models
+GONE = "gone-"
+KEPT_S = 7 * 86_400.0  # a download that nobody went on with for so long begins anew
+
+
+class ModelStore:
+    """`DATA_DIR/models/OWNER/NAME`. A model comes and goes by one rename: half of one is never seen. Blocks."""
+
+    def __init__(self, data_dir: Path, *, now_unix_s: float) -> None:
+        """Removes what was forgotten half-way."""
+        self.folder = data_dir / MODELS
+        self._arriving = data_dir / ARRIVING
+        for folder in (self.folder, self._arriving):
+            private_folder(folder)
+        for folder in filter(Path.is_dir, self._arriving.iterdir()):
+            if folder.name.startswith(GONE) or _touched_unix_s(folder) < now_unix_s - KEPT_S:
+                shutil.rmtree(folder, ignore_errors=True)
+
+    def partial(self, manifest: Manifest, file: ModelFile) -> Path:
+        """Where the file arrives; its beginning may be there."""
+        folder = self._arriving / manifest.model
+        folder.mkdir(mode=0o700, exist_ok=True)
+        return folder / file.name
+
+    def arrived_bytes(self, manifest: Manifest) -> int:
+        """How much of the model is there."""
+        return sum(min(_size(self._arriving / manifest.model / file.name), file.size_bytes) for file in manifest.files)
+
+    def publish(self, manifest: Manifest) -> None:
+        """Makes a model whose files have all arrived, right and on the disk, one that is found under its name."""
+        arrived = self._arriving / manifest.model
+        known = {file.name for file in manifest.files}
+        for left in [file for file in arrived.iterdir() if file.name not in known]:
+            left.unlink()
+        self._publish(arrived, manifest)
+
+    def link(self, manifest: Manifest, folder: Path) -> None:
+        """Makes a model of this machine, whose files are in the folder, one that is found under another name, too."""
+        arrived = self._arriving / f"{GONE}{manifest.model}"
+        shutil.rmtree(arrived, ignore_errors=True)
+        arrived.mkdir(mode=0o700)
+        for file in manifest.files:
+            (arrived / file.name).symlink_to((folder / file.name).resolve())
+        self._publish(arrived, manifest)
+
+    def _publish(self, arrived: Path, manifest: Manifest) -> None:
+        target = self.path(manifest.name)
+        note = {"name": manifest.name, "revision": manifest.revision, "model": manifest.model}
+        replace_file(arrived / NOTE, json.dumps(note, indent=1).encode())
+        target.parent.mkdir(mode=0o700, exist_ok=True)
+        before = self._put_aside(target)
+        arrived.rename(target)
+        flush_folder(target.parent)
+        flush_folder(self.folder)
+        shutil.rmtree(before, ignore_errors=True)
+
+    def remove(self, name: str) -> None:
+        """Takes the model away. Raises OSError when not all of it could go; it is not found any more all the same."""
+        target = self.path(name)
+        aside = self._put_aside(target)
+        with suppress(OSError):  # another model of the same owner is in it
+            if target.parent != self.folder:
+                target.parent.rmdir()
+        shutil.rmtree(aside)
+
+    def has(self, path: Path) -> bool:
+        """Whether a model's folder is one of this store."""
+        return path.is_relative_to(self.folder)
+
+    def path(self, name: str) -> Path:
+        """Where a model of this name is or would be. Raises BadInput for what is no name."""
+        return self.folder / checked_name(name)
+
+    def _put_aside(self, target: Path) -> Path:
+        aside = self._arriving / f"{GONE}{target.name}"
+        shutil.rmtree(aside, ignore_errors=True)
+        with suppress(FileNotFoundError):
+            target.rename(aside)
+        return aside
+
+
+def _size(path: Path) -> int:
+    try:
+        return path.stat().st_size
+    except FileNotFoundError:
+        return 0
+
+
+def _touched_unix_s(folder: Path) -> float:
+    return max(path.stat().st_mtime for path in (folder, *folder.iterdir()))
