@@ -53,6 +53,8 @@ class ModelHub:
     damages: bool = False  # large files come with another last byte
     ignores_ranges: bool = False
     busy: int = 0  # so many answers are 503
+    detours: int = 0  # so many answers for large files redirect once more
+    forbids: int = 0  # so many answers for large files are 403
     wait_s: float = 0.0  # before each piece of a large file
     asked: list[str] = field(default_factory=list[str])  # "PATH" or "PATH START-END" for a range
     tokens: dict[str, set[str | None]] = field(default_factory=dict[str, set[str | None]])  # by server
@@ -123,6 +125,12 @@ class _Handler(BaseHTTPRequestHandler):
         found = self.of.repositories.get(name)
         if found is None or file not in found.files or revision != found.commit:
             self._refuse(404, "EntryNotFound")
+        elif self.store and self.of.detours:
+            self.of.detours -= 1
+            self._redirect(f"{self.of.store_address}{self.path}")
+        elif self.store and self.of.forbids:
+            self.of.forbids -= 1
+            self._refuse(403, "")
         elif self.store:
             self._send(found.files[file], span)
         elif found.gated and token != TOKEN:

@@ -65,6 +65,7 @@ class EngineConfig:
     env: Mapping[str, str] = field(default_factory=dict[str, str])  # over the defaults of the engine
     idle_unload_s: float = 900.0  # an engine without work for so long gives its memory back
     watchdog_s: float = 60.0  # least time without progress before the child is killed
+    model_memory_gb: float = 0.0  # that a model's weights and cache may take at most; 0: what the machine lets them
     endpoints: tuple[EndpointSettings, ...] = ()  # servers that are not ours, as engines of this node
     endpoint_hosts: tuple[str, ...] = ()  # "host" or "host:port" that jobs of others than admins may name
 
@@ -80,7 +81,7 @@ class BenchmarkConfig:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ModelsConfig:
-    """[models]: folders that hold models, besides the hub's cache."""
+    """[models]: folders that hold models, besides what realign brings, LM Studio's folders and the hub's cache."""
 
     dirs: tuple[Path, ...] = ()
 
@@ -213,7 +214,8 @@ def _build(given: Mapping[str, tuple[object, str]]) -> Config:
         try:
             sections.setdefault(section, {})[key] = read_value(kind, value)
         except (TypeError, ValueError) as error:
-            message = f"{origin}: {section}.{key} cannot be {value!r}: {error}"
+            shown = "as given" if isinstance(value, list) else repr(value)  # tables may hold what nobody should repeat
+            message = f"{origin}: {section}.{key} cannot be {shown}: {error}"
             raise BadConfig(message) from error
     return Config(**{name: _filled(_section(name, ""), values) for name, values in sections.items()})
 

@@ -34,6 +34,7 @@ class Grouping:
         config: Config,
         platform: Platform,
         *,
+        node: str,
         own: NodeEngine,
         blobs: Blobs,
         find: Callable[[str], LocalModel | None],
@@ -53,6 +54,7 @@ class Grouping:
             mlx=mlx,
         )
         head = Head(
+            node=node,
             name_of=name_of,
             connect=GroupLinks(channel).connect,
             berth=self.berth,

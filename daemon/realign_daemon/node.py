@@ -108,21 +108,20 @@ class Node:
             blobs = BlobStore(data_dir / "blobs")
             worker = platform.worker()
             stack.push_async_callback(worker.close)
-            own_engine = platform.engine(config, blobs, lambda: machine.spare_bytes())  # noqa: PLW0108 - it is made below
             endpoints = Endpoints(
                 config.engine.endpoints, environment=platform.environment, clock=self._clock, chance=platform.chance
             )
             grouping = Grouping(
                 config,
                 platform,
-                own=RoutingEngine(own_engine, endpoints, self._clock),
+                own=platform.engine(config, blobs, lambda: machine.spare_bytes()),  # noqa: PLW0108 - it is made below
                 blobs=blobs,
                 find=lambda name: machine.find(name),  # noqa: PLW0108 - as above
                 spare_bytes=lambda: machine.spare_bytes(),  # noqa: PLW0108 - as above
                 name_of=lambda node: neighbours.name_of(node),  # noqa: PLW0108 - as above
                 channel=lambda node: neighbours.node_channel(node),  # noqa: PLW0108 - as above
             )
-            engine = grouping.engine
+            engine = RoutingEngine(grouping.engine, endpoints, self._clock)
             stack.push_async_callback(engine.close)
             pause, sleep = Pause(data_dir, self._clock), SleepWatch(self._clock)
             machine: Machine = self._machine(
@@ -201,14 +200,6 @@ class Node:
                 random_bytes=platform.random_bytes,
                 reopen=endpoints.reopen,
             )
-            asking = Asking(
-                endpoints,
-                hosts=config.engine.endpoint_hosts,
-                role=lambda: caller().role,
-                is_known=lambda name: any(
-                    holding.name == name for colleague in neighbours.alive() for holding in colleague.holdings
-                ),
-            )
             jobs = Jobs(job_node, max_queued=config.limits.queued_jobs, max_units=config.limits.units_per_job)
             await jobs.load()
             custody = self._custody(job_node, jobs, decisions, view, neighbours)
@@ -226,7 +217,7 @@ class Node:
                 trust=trust,
                 custody=custody,
                 offers=offers,
-                asking=asking,
+                endpoints=endpoints,
             )
             guard: Guard = Guard(
                 config,
@@ -371,7 +362,7 @@ class Node:
         trust: Trust,
         custody: Custody,
         offers: Offers,
-        asking: Asking,
+        endpoints: Endpoints,
     ) -> tuple[AddToServer, ...]:
         routes = Routes(
             leader=neighbours.leader_channel,
@@ -379,6 +370,12 @@ class Node:
             others=neighbours.other_channels,
             channel=neighbours.node_channel,
             own=trust.spki,
+        )
+        asking = Asking(
+            endpoints,
+            hosts=self._config.engine.endpoint_hosts,
+            role=lambda: caller().role,
+            is_known=lambda name: any(one.name == name for node in neighbours.alive() for one in node.holdings),
         )
         curation = CurationServicer(
             jobs=jobs,

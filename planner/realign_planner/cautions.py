@@ -48,7 +48,7 @@ def cannot_train(target: Choice, stages: Sequence[Stage], training: PlannedTrain
             "weights: name a model of your own machines with --target."
         )
     before = next((index for index, stage in enumerate(stages) if stage.trains), None)
-    if before is None or target.placement is None or training is not None:
+    if before is None or target.placement is None or target.placement.group is None or training is not None:
         return ""
     end = f", or end before the training with --until {stages[before - 1].name}" if before else ""
     return (

@@ -41,7 +41,7 @@ class Bars:
 
     nodes: Mapping[str, float] = field(default_factory=dict[str, float])  # not part of any group before then
     formations: Mapping[Formation, float] = field(default_factory=dict[Formation, float])  # not formed before then
-    next: Formation | None = None  # what comes before all others: the ring over the nodes that JACCL lost last
+    next: Formation | None = None  # what comes before all others: over the ring the nodes that JACCL lost last
 
     def allows(self, nodes: Collection[str], backend: Backend) -> bool:
         """Whether these nodes may form a group over this backend."""

@@ -25,6 +25,8 @@ async def test_a_model_is_fetched_once_for_a_job_copied_for_another_and_not_remo
 ) -> None:
     files = {file.name: file.read_bytes() for file in POCKET_FOLDER.iterdir() if file.is_file()}
     files["config.json"] = files["config.json"].replace(b"{", b'{"is_another": true,', 1)
+    few = tmp_path / "few.md"
+    few.write_text(sums.read_text()[:400])
     with model_hub({NAME: Repository(files)}) as hub:
         settings = {**hub.environment(), "HF_HOME": str(tmp_path), "REALIGN_BENCHMARK__BUDGET_S": "1", "no_proxy": "*"}
         for name in ("left", "right"):
@@ -35,7 +37,7 @@ async def test_a_model_is_fetched_once_for_a_job_copied_for_another_and_not_remo
 
         for seed, node in enumerate((other, home)):  # one gets it from the hub, then the home from that one
             job_id = await submitted(
-                daemon, sums, model=NAME, nodes=[node], data_type="sft", settings=SHORT, seed=seed, pilot="only"
+                daemon, few, model=NAME, nodes=[node], data_type="sft", settings=SHORT, seed=seed, pilot="only"
             )
             job = await job_when(daemon, job_id, has_ended)
             assert (job.paused_by, [one.name for one in job.nodes]) == ("pilot", [node]), job

@@ -1,10 +1,12 @@
 """What must hold once a world is calm again; every sentence names a promise that was broken.
 
-I1  one decided value for each job, instance and config epoch, and one end for each job that was given out as final
+I1  one decided value for each job, instance and config epoch, and one end for each job that was given out as final,
+    which is what every node, witnesses included, knows to be decided of the instance that the job is in
 I2  what was acknowledged is there: jobs, and results that other nodes have been told of
 I3  all nodes hold the same
 I4  every unit is in the output once, and the output is whole
-I5  no unit is computed twice, but for those under way when a node died or returned, or known to none that lived then
+I5  no unit is computed twice, but for those under way when a node died or returned, or known to none that lived then;
+    none at all once trouble is over and the nodes have found each other again
 I6  everything ends
 """
 
@@ -20,7 +22,10 @@ from tests.sim.daemon_trouble import Trouble
 from tests.sim.daemon_work import drafted, units_of
 from tests.sim.daemon_world import World
 
+from realign_daemon.decision.value import Ended, value_to_bytes
+
 COMPLETED = frozenset({"completed"})
+FOUND_S = 5.0  # cluster.timing: the longest wait between two dials is 4 s
 
 
 def violations(world: World, trouble: Trouble) -> list[str]:
@@ -28,6 +33,7 @@ def violations(world: World, trouble: Trouble) -> list[str]:
     return [
         *_of_daemons(world),
         *_of_decisions(world),
+        *_of_ends(world),
         *_of_submits(world),
         *trouble.lost,
         *_of_journals(world),
@@ -44,16 +50,31 @@ def _of_daemons(world: World) -> Iterator[str]:
 
 def _of_decisions(world: World) -> Iterator[str]:
     decided: dict[tuple[str, int, int], set[bytes]] = {}
-    for node in world.nodes:
-        query = "SELECT job_id, instance, config_epoch, value FROM decisions"
-        for job_id, instance, config_epoch, value in node.connection.execute(query):
-            decided.setdefault((job_id, instance, config_epoch), set()).add(value)
+    for job_id, instance, config_epoch, value in (row for node in world.nodes for row in world.decisions(node)):
+        decided.setdefault((job_id, instance, config_epoch), set()).add(value)
     for key, values in sorted(decided.items()):
         if len(values) > 1:
             yield f"I1: {key} was decided in {len(values)} ways: {sorted(values)}"
     for job_id, finals in sorted(world.finals.items()):
         if len(finals) > 1:  # nobody adopts or retries anything here
             yield f"I1: {job_id} was final in {len(finals)} ways: {sorted(finals)}"
+
+
+def _of_ends(world: World) -> Iterator[str]:
+    query = (
+        "SELECT jobs.instance, json_extract(record, '$.decision') FROM records JOIN jobs USING (job_id) WHERE job_id=?"
+    )
+    for asked in world.asked:
+        said = {row for node in world.workers for row in node.connection.execute(query, (asked.job_id,))}
+        for instance, told in said:
+            decided = json.loads(told or "null")
+            if decided is None:
+                continue  # I2 has it
+            value = value_to_bytes(Ended(state=decided["end"], manifest=decided["manifest"]))
+            stands = asked.job_id, instance, decided["config_epoch"], value
+            others = [node.host.name for node in world.nodes if stands not in world.decisions(node)]
+            if others or decided["instance"] != instance:
+                yield f"I1: {asked.job_id} ended with {told} in instance {instance}, which {others} do not know"
 
 
 def _of_submits(world: World) -> Iterator[str]:
@@ -100,7 +121,14 @@ def _of_units(world: World, trouble: Trouble) -> Iterator[str]:
 
     A client that asked a node which died before it answered, and then another one, has two jobs of the same units.
     """
-    if trouble.only_deaths and world.jobs() == len(world.asked):
-        again = world.begun.total() - len(world.begun)
-        if again > trouble.at_risk:
-            yield f"I5: {again} units were computed again, {trouble.at_risk} were at risk as nodes died and returned"
+    if world.jobs() > len(world.asked):
+        return
+    again = world.begun.total() - len(world.begun)
+    if trouble.only_deaths and again > trouble.at_risk:
+        yield f"I5: {again} units were computed again, {trouble.at_risk} were at risk as nodes died and returned"
+    calm_s = trouble.healed_s + FOUND_S
+    before = {key for at_s, key in world.begins if at_s <= calm_s}
+    after = [key for at_s, key in world.begins if at_s > calm_s]
+    late = len(after) - len(set(after) - before)
+    if late:
+        yield f"I5: {late} units were computed again although all trouble was over for {FOUND_S} s"

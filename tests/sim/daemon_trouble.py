@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 
 from tests.sim.daemon_world import ACCEPT, World
 
@@ -11,7 +11,7 @@ from realign_daemon.testing.memory_socket import Conditions
 from realign_daemon.testing.virtual_daemon import VirtualDaemon
 
 MEET_S = 1.6  # until the first job comes
-TROUBLE_S = 7.0  # in which all trouble begins
+TROUBLE_S = 6.0  # in which all trouble begins
 TROUBLES = (1, 4)
 LASTS_S = (0.2, 8.0)  # a node counts as dead after 6 s
 DEATHS = ("crash", "crash", "power")
@@ -23,6 +23,7 @@ VOTE_S = 15.0  # that such trouble waits for one
 AFTER_A_VOTE_S = 0.03  # the home's decision is with the others after some 50 ms
 LONG_S = 12.0  # enough for a node that is cut off to be given up and its jobs to be taken over
 LONG = 0.15  # of the troubles last so long
+TIRELESS = 0.2  # of the worlds: in these the trouble goes on when everything has ended
 CALM_S = 150.0  # within which everything ends once the trouble is over
 LOOK_S = 1.0
 
@@ -45,7 +46,10 @@ class Trouble:
         self._chance = world.loop.chance
         self._hurting: set[str] = set()
         self.only_deaths = play is None and self._chance.random() < ONLY_DEATHS
+        self._is_tireless = self._chance.random() < TIRELESS
+        self._rest = world.loop.create_future()  # done once there is nothing left that trouble could spoil
         self.events: list[str] = []
+        self.healed_s = 0.0  # when all of it was over
         self.at_risk = 0  # units that were to be computed again: see the world's `at_risk` and `under_way`
         self.lost: list[str] = []  # what a node did not have any more when it came back
 
@@ -59,29 +63,35 @@ class Trouble:
         for node in world.nodes:
             world.loop.call_later(chance.uniform(0, MEET_S / 2), node.boot)
         await asyncio.sleep(MEET_S)
-        looking = asyncio.create_task(self._look_on(), name="look")
         jobs = world.begin_jobs()
+        looking = asyncio.create_task(self._look_on(jobs), name="look")
         if self._play is not None:
             await self._play(world, self.kill)
         else:
             count = chance.randint(*TROUBLES)
             await asyncio.gather(*(asyncio.create_task(self._hurt(), name="trouble") for _ in range(count)))
         world.network.heal()
-        healed_s = world.loop.time()
+        self.healed_s = world.loop.time()
         _, refused = await asyncio.wait(jobs, timeout=CALM_S)
         if refused:
             raise NeverCalm(f"nobody takes a job: {world.refusal}")
         while not world.is_calm():
-            if world.loop.time() > healed_s + CALM_S:
+            if world.loop.time() > self.healed_s + CALM_S:
                 raise NeverCalm(world.told())
             await asyncio.sleep(LOOK_S)
         looking.cancel()
         world.look_at_ends()
 
-    async def _look_on(self) -> None:
+    async def _look_on(self, jobs: Sequence[asyncio.Task[None]]) -> None:
+        world = self._world
         while True:
-            self._world.look_at_ends()
+            world.look_at_ends()
+            if not (self._is_tireless or self._rest.done()) and all(job.done() for job in jobs) and world.is_calm():
+                self._rest.set_result(None)
             await asyncio.sleep(LOOK_S)
+
+    async def _pass(self, seconds: float) -> None:
+        await asyncio.wait({self._rest}, timeout=seconds)
 
     async def _hurt(self) -> None:
         """Something happens to a node, and passes."""
@@ -89,9 +99,9 @@ class Trouble:
         if not self.only_deaths and chance.random() < AT_A_VOTE:
             await self._hurt_at_a_vote()
             return
-        await asyncio.sleep(chance.uniform(0, TROUBLE_S))
+        await self._pass(chance.uniform(0, TROUBLE_S))
         unhurt = [node for node in self._world.nodes if node.host.name not in self._hurting]
-        if not unhurt:
+        if not unhurt or self._rest.done():
             return
         node, kind = chance.choice(unhurt), chance.choice(DEATHS if self.only_deaths else (*DEATHS, *OTHERS))
         lasts_s = LONG_S if chance.random() < LONG else chance.uniform(*LASTS_S)
@@ -102,7 +112,7 @@ class Trouble:
                 await self.kill(node, kind, lasts_s)
             case "freeze" | "sleep":
                 (node.host.freeze if kind == "freeze" else node.host.sleep)()
-                await asyncio.sleep(lasts_s)
+                await self._pass(lasts_s)
                 node.host.resume()
             case _:
                 await self._cut(node, kind, lasts_s)
@@ -112,7 +122,7 @@ class Trouble:
         """A voter dies just after it has voted, and another node, perhaps that which counts the votes, is cut off."""
         world, chance = self._world, self._chance
         vote = world.next_answer(ACCEPT)
-        await asyncio.wait({vote}, timeout=VOTE_S)
+        await asyncio.wait({vote, self._rest}, timeout=VOTE_S, return_when=asyncio.FIRST_COMPLETED)
         if not vote.done() or self._hurting:
             return
         voter = vote.result()
@@ -124,7 +134,7 @@ class Trouble:
         self._note("cut", other)
         world.network.isolate(other.host)
         await self.kill(voter, "crash", chance.uniform(*LASTS_S) / 4)
-        await asyncio.sleep(LONG_S)
+        await self._pass(LONG_S)
         world.network.heal()
         self._hurting -= names
 
@@ -133,7 +143,7 @@ class Trouble:
         self.at_risk += self._world.at_risk(node)
         told = self._world.told_others(node)
         (node.host.crash if kind == "crash" else node.host.lose_power)()
-        await asyncio.sleep(lasts_s)
+        await self._pass(lasts_s)
         node.connection.reopen()
         self.at_risk += self._world.under_way()
         held = {str(row[0]) for row in node.connection.execute("SELECT kind || ' ' || ref FROM journal")}
@@ -151,13 +161,13 @@ class Trouble:
             case "flapping":
                 for _ in range(4):
                     network.isolate(node.host)
-                    await asyncio.sleep(lasts_s / 8)
+                    await self._pass(lasts_s / 8)
                     network.heal()
-                    await asyncio.sleep(lasts_s / 8)
+                    await self._pass(lasts_s / 8)
                 return
             case _:
                 network.change(node.host, other.host, LOSS)
-        await asyncio.sleep(lasts_s)
+        await self._pass(lasts_s)
         network.change(node.host, other.host, Conditions())
         network.heal()
 

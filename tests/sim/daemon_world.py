@@ -28,11 +28,11 @@ from realign_proto.v1 import trust_pb2, work_pb2
 from realign_proto.v1.trust_pb2_grpc import TrustStub
 
 TEXT = b"Sums are easy."
-SIZES = (2, 2, 2, 2, 3, 3, 3, 4)
+SIZES = (2, 2, 2, 2, 2, 3, 3, 3, 3, 4)
 WITNESSED = 0.3  # of the clusters of two, which are those that need one
-UNITS = (2, 5)  # drafts of a job, at least and at most; as many checks follow
-UNIT_S = (0.5, 3.0)
 JOBS = (1, 1, 1, 2)
+UNITS = {1: (2, 5), 2: (1, 3)}  # drafts of a job, at least and at most, by the number of jobs; as many checks follow
+UNIT_S = (0.4, 2.6)
 SECOND_S = 3.0  # within which a second job comes
 RETRY_S = 1.0
 TRANSFER_S = 3.0
@@ -63,6 +63,7 @@ class World:
         self.asked: list[Asked] = []
         self.refusal = ""  # of a submit, the last one
         self.finals: dict[str, set[str]] = {}  # by job, every end that was given out as final
+        self.begins: list[tuple[float, UnitKey]] = []  # of units, anywhere, and when
         self.said_done = {node.host.name: set[str]() for node in self.nodes}  # results, by who told a home of them
         self._awaited: dict[str, asyncio.Future[VirtualDaemon]] = {}
         self._client = self.network.host("client")
@@ -76,7 +77,8 @@ class World:
 
     def begin_jobs(self) -> list[asyncio.Task[None]]:
         """Each ends once somebody has taken its job."""
-        return [self._client.running.start(self._ask(number)) for number in range(self.loop.chance.choice(JOBS))]
+        count = self.loop.chance.choice(JOBS)
+        return [self._client.running.start(self._ask(number, UNITS[count])) for number in range(count)]
 
     def next_answer(self, method: str) -> asyncio.Future[VirtualDaemon]:
         """The next node that answers yes to PREPARE or ACCEPT, as soon as it does."""
@@ -104,11 +106,12 @@ class World:
     @property
     def begun(self) -> Counter[UnitKey]:
         """How often each unit was begun anywhere."""
-        return Counter(make_unit(task).key for node in self.nodes for engine in node.engines for task in engine.begun)
+        return Counter(key for _, key in self.begins)
 
     def is_calm(self) -> bool:
         """Whether all jobs have ended for good, nothing provisional is left of them, and all nodes hold the same."""
-        return all(map(self._is_final, self.asked)) and len(self.digests()) == 1
+        are_final = all(map(self._is_final, self.asked))
+        return are_final and len(self.digests()) == 1 and len(set(map(self.decisions, self.nodes))) == 1
 
     def _is_final(self, asked: Asked) -> bool:
         left = (self.outputs(node, asked.job_id, "provisional") for node in self.workers)
@@ -147,6 +150,10 @@ class World:
         """What all nodes hold, one text for each way of holding it."""
         return {str(sorted(entries.digests(node.connection).items())) for node in self.workers}
 
+    def decisions(self, node: VirtualDaemon) -> frozenset[tuple[str, int, int, bytes]]:
+        """What the node knows to be decided: job, instance, config epoch and value."""
+        return frozenset(node.connection.execute("SELECT job_id, instance, config_epoch, value FROM decisions"))
+
     def told(self) -> str:
         """What has not come to an end."""
         jobs = {asked.job_id: sorted(self.ends(asked.job_id)) for asked in self.asked}
@@ -173,11 +180,11 @@ class World:
         living = [node for node in self.workers if node.host.process is not None]
         return len(set[UnitKey]().union(*map(_under_way, living)))
 
-    async def _ask(self, number: int) -> None:
+    async def _ask(self, number: int, units: tuple[int, int]) -> None:
         """Submits a job until somebody takes it, each time at any node."""
         chance = self.loop.chance
         await asyncio.sleep(chance.uniform(0, SECOND_S) if number else 0.0)
-        request = f"job{number} {chance.randint(*UNITS)}"
+        request = f"job{number} {chance.randint(*units)}"
         while True:
             wanted = pb.JobRequest(
                 text=request,
@@ -205,7 +212,8 @@ class World:
         if yes and awaited is not None and not awaited.done():
             awaited.set_result(voter)
 
-    def _takes_s(self, _: Task) -> float:
+    def _takes_s(self, task: Task) -> float:
+        self.begins.append((self.loop.time(), make_unit(task).key))
         return self.loop.chance.uniform(*UNIT_S)
 
 

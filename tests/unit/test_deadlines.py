@@ -17,8 +17,23 @@ pytestmark = pytest.mark.deadline(0.1)
 async def around():
     yield
 
+@pytest.fixture
+async def never_made():
+    await asyncio.Event().wait()
+
+@pytest.fixture
+async def never_taken_down():
+    yield
+    await asyncio.Event().wait()
+
 async def test_waits():
     await asyncio.Event().wait()
+
+async def test_is_never_begun(never_made):
+    pass
+
+async def test_passes_and_is_never_left(never_taken_down):
+    pass
 
 async def test_looks_again_and_again():
     while True:
@@ -37,7 +52,7 @@ async def test_passes():
 def test_an_async_test_that_never_ends_fails_at_its_deadline_and_the_others_run(tmp_path: Path) -> None:
     file = tmp_path / "test_hanging.py"
     file.write_text(TESTS)
-    options = ["-p", "tests.conftest", "-p", "no:cacheprovider", "-o", "asyncio_mode=auto", "-c", "/dev/null", "-rf"]
+    options = ["-p", "tests.conftest", "-p", "no:cacheprovider", "-o", "asyncio_mode=auto", "-c", "/dev/null", "-rfE"]
     done = subprocess.run(
         [sys.executable, "-m", "pytest", *options, f"--rootdir={tmp_path}", file],
         cwd=REPOSITORY,
@@ -46,11 +61,12 @@ def test_an_async_test_that_never_ends_fails_at_its_deadline_and_the_others_run(
         timeout=60,
         check=False,
     )
-    failed = [line.split("::", 1)[1] for line in done.stdout.splitlines() if line.startswith("FAILED")]
+    failed = [line.split("::", 1)[1] for line in done.stdout.splitlines() if line.startswith(("FAILED", "ERROR "))]
     assert [line.split(" - ")[0] for line in failed] == [
         "test_waits",
         "test_looks_again_and_again",
         "TestMethods::test_waits[1]",
+        *("test_is_never_begun", "test_passes_and_is_never_left"),  # not themselves, but what they asked for
     ]
     assert done.stdout.count("AssertionError: not done after 0.1 s; see above") == len(failed)
-    assert "1 passed" in done.stdout
+    assert "2 passed" in done.stdout

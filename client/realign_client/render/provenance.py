@@ -42,7 +42,8 @@ def _judged(judged: Mapping[str, Any]) -> Iterator[str]:
         words = "; ".join(map(_said, said))
         templates = ", ".join(dict.fromkeys(one["template"] for one in said))
         nodes = ", ".join(dict.fromkeys(one["node"] for one in said))
-        yield f"  {judge['model']} ({_text(judge['model_sha256'])}): {words}; by {templates} on {nodes}"
+        weights = f"unverified, at {judge['endpoint']}" if judge.get("endpoint") else _text(judge["model_sha256"])
+        yield f"  {judge['model']} ({weights}): {words}; by {templates} on {nodes}"
 
 
 def _said(one: Mapping[str, Any]) -> str:

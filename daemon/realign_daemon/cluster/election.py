@@ -159,7 +159,7 @@ def _challenged(state: Leadership, me: Rank, voices: Sequence[Voice], now_s: flo
     ranks = [voice.rank for voice in voices]
     leader = next((rank for rank in ranks if rank.node == state.leader), None)
     if leader is None or me.unfitness >= leader.unfitness or me != min(me, *ranks):
-        return replace(state, outranked_since_s=None)
+        return state if state.outranked_since_s is None else replace(state, outranked_since_s=None)
     since_s = now_s if state.outranked_since_s is None else state.outranked_since_s
     if now_s - since_s > timing.outrank_s:
         return _led_by_me(state, me, state.term + 1)

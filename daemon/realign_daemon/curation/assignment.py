@@ -19,7 +19,7 @@ from realign_daemon.curation.colleague import Colleagues
 from realign_daemon.curation.computations import Computations
 from realign_daemon.curation.desk import Desk, Surroundings
 from realign_daemon.curation.drops import without_dropped
-from realign_daemon.curation.endings import Elsewhere, Endings, Final, Provisional
+from realign_daemon.curation.endings import UNDECIDED, Elsewhere, Endings, Final, Provisional
 from realign_daemon.curation.events import JobNews
 from realign_daemon.curation.excerpts import Excerpts
 from realign_daemon.curation.intake import Frozen
@@ -110,6 +110,7 @@ class Assignment:
         """Writes what a cancelled job has made, unless an earlier run left more; never fails."""
         job, record = self._job, self._job.record
         text = f"{job.spec.job_id} was cancelled"
+        record.provisional = record.provisional or UNDECIDED
         try:
             record.decision = await self._settle("cancelled")
             if job.material is not None and _is_more(job.material, record):

@@ -12,7 +12,7 @@ from realign_daemon.curation.spec import ModelPin
 from realign_daemon.engine.api import ModelId, ModelShape
 from realign_daemon.engine.models import POCKET
 from realign_daemon.errors import NothingFits
-from realign_daemon.models.pulls import Arrived
+from realign_daemon.models.arrival import Arrived
 from realign_planner.nodes import ClusterFacts, Link, NodeFacts
 
 # What JACCL reaches over Thunderbolt 5, as users report: 5-50 us, 3.5-3.8 GB/s. Nothing but a group can measure it.

@@ -152,7 +152,13 @@ class Desk:
 
     async def fill_by(self, pin: ModelPin, tasks: Sequence[Fill]) -> list[Filled | None]:
         """Like fill, by one of several judges."""
-        return await self._perform(pin, tasks, Filled)
+        filled = await self._perform(pin, tasks, Filled)
+        if any(one is not None and one.samples for one in filled):
+            self.warn(
+                f"{pin.endpoint} gave no probabilities of choices: judgements of {pin.name} were counted over sampled "
+                "answers, which is coarser; provenance says which"
+            )
+        return filled
 
     async def score(self, role: Role, tasks: Sequence[Score]) -> list[Scored | None]:
         """Like generate."""

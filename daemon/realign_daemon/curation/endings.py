@@ -18,6 +18,7 @@ from realign_daemon.work.ledger import Ledger
 
 log = structlog.get_logger()
 
+UNDECIDED = "provisional: the job's voters have not confirmed its end yet"  # and were not all asked
 MOST_INSTANCES = 5  # that one end may begin: more than the crashes between deciding and writing that anybody meets
 
 

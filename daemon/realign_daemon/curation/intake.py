@@ -126,7 +126,7 @@ def draft(
     wish = replace(wish, judges=tuple(judge.name for judge in judges))
     pins = {names[0]: roles[role] for role, names in wanted.items()} | {judge.name: judge for judge in judges}
     plan = make_plan(
-        replace(wish, passages=passages),
+        replace(wish, passages=passages or None),
         cluster_facts(colleagues),
         configs=_configs(pins, known),
         holders={name: holders(colleagues, one, pins.values()) for name, one in pins.items()},

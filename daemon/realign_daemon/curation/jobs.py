@@ -10,6 +10,7 @@ import structlog
 
 from realign_daemon.curation import intake
 from realign_daemon.curation.assignment import Assignment, JobNode
+from realign_daemon.curation.endings import UNDECIDED
 from realign_daemon.curation.events import JobNews
 from realign_daemon.curation.intake import Request
 from realign_daemon.curation.job import Job, job_of
@@ -30,7 +31,6 @@ log = structlog.get_logger()
 
 MOST_UNITS = 10_000_000  # of one job, where the node's owner says nothing else
 ROOM_RETRY_S = 10.0  # how soon a job is tried again that the full disk has paused
-UNDECIDED = "provisional: the daemon ended before the job's voters had confirmed its end"
 CLOSING_S = 2.0  # how long a cancel waits for the files of what was made; they come in any case
 RUNNABLE: frozenset[JobState] = frozenset({"queued", "pilot", "running"})
 

@@ -25,6 +25,7 @@ class Judgement:
     judge: ModelPin
     template: str
     made: Made
+    samples: int = 0  # above 0: the judge gives no probabilities, and so many of its answers were counted
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,17 +53,18 @@ def rating(pin: ModelPin, task: Fill, filled: Filled, made: Made) -> Rating:
         (_aspect(slot.before), expected_score(found))
         for slot, found in zip(task.form, filled.probabilities, strict=True)
     ]
-    return Rating(judge=pin, template=task.template, made=made, scores=tuple(scores))
+    return Rating(judge=pin, template=task.template, made=made, scores=tuple(scores), samples=filled.samples)
 
 
 def evidence(said: Iterable[tuple[Mapping[str, Any], Judgement]]) -> list[dict[str, Any]]:
     """Judgements as provenance keeps them, by judge: each with what it is about, as its fields say.
 
-    `seed` is null: a form is not sampled, its probabilities are read off.
+    `seed` is null: a form is not sampled, its probabilities are read off. Where the judge gives none `counted_samples`
+    says of how many sampled answers they are the shares.
     """
     by_judge: dict[str, dict[str, Any]] = {}
     for about, one in said:
-        judge: dict[str, Any] = {"model": one.judge.name, "model_sha256": one.judge.model, "seed": None, "said": []}
+        judge: dict[str, Any] = {**one.judge.provenance, "seed": None, "said": []}
         by_judge.setdefault(one.judge.model, judge)["said"].append(
             {
                 **about,
@@ -70,6 +72,7 @@ def evidence(said: Iterable[tuple[Mapping[str, Any], Judgement]]) -> list[dict[s
                 **(
                     {"scores": {name: round(score, 4) for name, score in one.scores}} if isinstance(one, Rating) else {}
                 ),
+                **({"counted_samples": one.samples} if one.samples else {}),
                 "unit": one.made.key,
                 "node": one.made.node,
             }

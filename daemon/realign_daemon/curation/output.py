@@ -255,7 +255,7 @@ def _card(spec: JobSpec, record: JobRecord, written: Written, further: Iterable[
         valid_rows=sum(row.is_held_out for row in written.rows),
         sources=[CardSource(name=source["name"], sha256=source["sha256"]) for source in record.sources],
         models=[
-            CardModel(role=role, name=pin.name, sha256=pin.model)
+            CardModel(role=role, name=pin.name, sha256=f"unverified, at {pin.endpoint}" if pin.endpoint else pin.model)
             for role, pin in (*spec.roles.items(), *(("judge", pin) for pin in spec.judges))
         ],
         templates=spec.template_versions,

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
 
 import structlog
 
@@ -15,6 +16,7 @@ from realign_daemon.clock import Clock
 from realign_daemon.curation import intake
 from realign_daemon.curation.colleague import Colleague, Colleagues
 from realign_daemon.curation.job import Job
+from realign_daemon.curation.record import NodeRecord
 from realign_daemon.curation.spec import ModelPin
 from realign_daemon.engine.api import ModelId
 from realign_daemon.engine.ranks import GroupWish
@@ -23,7 +25,7 @@ from realign_daemon.models.supply import Needs, Supply
 from realign_daemon.work.dispatcher import Crew
 from realign_daemon.work.messages import GroupLoss
 from realign_planner.plan import Plan, PlannedModel
-from realign_planner.setbacks import Setback, bars
+from realign_planner.setbacks import Bars, Setback, bars
 
 log = structlog.get_logger()
 
@@ -74,7 +76,7 @@ class Roster:
         alive = self._supply.usable(self._colleagues.alive())
         self._planned_over = _working(alive)
         ids = {colleague.facts.name: colleague.node_id for colleague in alive}
-        barred = bars(self._setbacks, self._clock.continuous()).named({node: name for name, node in ids.items()})
+        barred = self._barred().named({node: name for name, node in ids.items()})
         spec, record = self._job.spec, self._job.record
         before = self._nodes()
         try:
@@ -84,7 +86,8 @@ class Roster:
             self._warn(f"no living node can go on: {error}")
             return
         plan = prepared.plan
-        self._crews = {model: _crew(planned, ids) for model, planned in prepared.models.items()}
+        crews = {model: _crew(planned, ids) for model, planned in prepared.models.items()}
+        self._crews = {model: _unchanged(self._crews.get(model, ()), crew) for model, crew in crews.items()}
         self._trainers = _trainers(plan, self._crews[prepared.roles["target"].model], ids)
         self._supply.follow(self._needs())
         self._retry_at_s = None
@@ -93,6 +96,8 @@ class Roster:
             self._warn(f"no living node can go on: {'; '.join((cause, *plan.reasons) if cause else plan.reasons)}")
             return
         record.plan = prepared.document
+        if before and plan.cannot_train:
+            self._warn(plan.cannot_train)
         if cause or (before and before != self._nodes()):
             who = ", ".join(node.name for node in plan.nodes)
             how = f" over {plan.backend}" if plan.backend else ""
@@ -132,8 +137,24 @@ class Roster:
         for node_id, node in self._job.record.nodes.items():
             node.state = "working" if node_id in planned & alive else "lost"
         crew = self._trainers if trains else self._crews.get(model, ())
+        self._show_groups(crew, {colleague.node_id: colleague.facts.name for colleague in colleagues})
         having = {colleague.node_id for colleague in colleagues if self._supply.has(colleague, model)}
         return [member for member in crew if having.issuperset(_nodes_of(member))]
+
+    def _show_groups(self, crew: Sequence[Crew], names: Mapping[str, str]) -> None:
+        """Has the record name all nodes of a group, though results come from its head alone."""
+        nodes = self._job.record.nodes
+        for node in (node for member in crew if member.group for node in member.group.nodes if node not in nodes):
+            nodes[node] = NodeRecord(node_id=node, name=names.get(node, node))
+
+    def _barred(self) -> Bars:
+        """What may not be tried now, by node id; a group that works is not given up for one that promises more."""
+        barred = bars(self._setbacks, self._clock.continuous())
+        wishes = (member.group for crew in self._crews.values() for member in crew if member.group is not None)
+        working = next((wish for wish in wishes if barred.allows(wish.nodes, wish.backend)), None)
+        if barred.next is not None or working is None:
+            return barred
+        return replace(barred, next=(frozenset(working.nodes), working.backend))
 
     def _nodes(self) -> frozenset[str]:
         """All that the plan counts on."""
@@ -169,6 +190,16 @@ def _crew(planned: PlannedModel, ids: Mapping[str, str]) -> tuple[Crew, ...]:
     nodes = _ids(planned.on_nodes, ids)
     wish = GroupWish(nodes=nodes, backend=group.backend, parallelism=group.parallelism, split=group.split)
     return (Crew(node=nodes[0], examples_per_s=group.examples_per_s, group=wish),)
+
+
+def _unchanged(before: tuple[Crew, ...], now: tuple[Crew, ...]) -> tuple[Crew, ...]:
+    """The crew as it was where the same group is wanted: more free memory must not make it load all anew."""
+
+    def formation(crew: tuple[Crew, ...]) -> object:
+        wish = crew[0].group if crew else None
+        return wish and (wish.nodes, wish.backend)
+
+    return before if formation(now) is not None and formation(before) == formation(now) else now
 
 
 def _trainers(plan: Plan, crew: tuple[Crew, ...], ids: Mapping[str, str]) -> tuple[Crew, ...]:

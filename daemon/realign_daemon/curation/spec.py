@@ -31,6 +31,20 @@ class ModelPin:
     endpoint: str = ""  # URL of the server that has it: nobody has seen these weights, `model` says how it answers
     remote: str = ""  # what that server calls it
 
+    @property
+    def provenance(self) -> dict[str, str | None]:
+        """How provenance names it. A server's weights have no hash that anybody could check."""
+        if not self.endpoint:
+            return {"model": self.name, "model_sha256": self.model}
+        return {
+            "model": self.name,
+            "model_sha256": None,
+            "endpoint": self.endpoint,
+            "remote": self.remote,
+            "weights": "unverified",
+            "answers_sha256": self.model,
+        }
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SourceSpec:

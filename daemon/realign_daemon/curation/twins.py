@@ -23,8 +23,9 @@ class Twins:
 
     async def mark(self, jobs: Collection[Job], known: Collection[str]) -> None:
         """Has the records of these jobs name their twins among all that are `known`: a run forgets its warnings."""
-        if self._known != set(known):
-            self._known, self._found = frozenset(known), await self._ledger.twins()
+        names = frozenset(known)
+        if names != self._known:
+            self._known, self._found = names, await self._ledger.twins()
         for job in jobs:
             others = self._found.get(job.spec.job_id)
             if others is None or (text := _warning(others)) in job.record.warnings:

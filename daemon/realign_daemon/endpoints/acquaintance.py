@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Final, cast
 
 from realign_daemon.endpoints.chat import Abilities, body_of, read_reply, response_format
-from realign_daemon.endpoints.server import Gone, Refused, Server
+from realign_daemon.endpoints.server import Gone, Refused, Server, Unheard
 from realign_daemon.engine.api import Message, ModelId
 
 CHAT: Final = "/v1/chat/completions"
@@ -42,7 +42,7 @@ async def listed(server: Server) -> dict[str, dict[str, Any]]:
     """What the server says of each of its models, by name; empty where it lists none. Raises Gone."""
     try:
         plain: object = await server.ask(MODELS, tries=_TRIES)
-    except Refused:
+    except (Refused, Unheard):  # as mlx_lm.server does where nothing was ever fetched from the hub
         return {}
     data: object = cast("Mapping[str, Any]", plain).get("data") if isinstance(plain, Mapping) else None
     entries = cast("list[object]", data) if isinstance(data, list) else []

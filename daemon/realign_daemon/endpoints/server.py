@@ -34,6 +34,10 @@ class Gone(Exception):
     """The server gives no answers now; the text goes on after its URL."""
 
 
+class Unheard(Gone):
+    """The server answers, but does not know what it was asked for."""
+
+
 class Refused(Exception):
     """The server will never answer this request; the text is its own sentence."""
 
@@ -66,6 +70,7 @@ class Server:
         """
         data = None if body is None else json.dumps(body, ensure_ascii=False).encode("utf-8", "replace")
         broken = busy = 0
+        last = Gone
         async with self._room:
             self._in_flight += 1
             try:
@@ -81,9 +86,10 @@ class Server:
                         problem, wait_s = str(error), None
                         if isinstance(error, TooLong):
                             raise Gone(problem) from error
+                        last = Unheard if isinstance(error, _Garbled) else Gone
                     is_over = busy >= BUSY_TRIES or broken >= BROKEN_TRIES or broken + busy >= (tries or BUSY_TRIES)
                     if is_over or (wait_s or 0.0) > LONGEST_ASKED_S:
-                        raise Gone(problem)
+                        raise last(problem)
                     await self._rest(problem, wait_s, tries=broken + busy)
             finally:
                 self._in_flight -= 1
@@ -107,7 +113,7 @@ class Server:
             try:
                 return json.loads(answer.body)
             except (ValueError, RecursionError) as error:
-                raise Broken("sent something that is no JSON") from error
+                raise _Garbled("sent something that is no JSON") from error
         said = self._sentence(answer.body)
         if status in _BUSY or (status >= _SERVER_FAULT and answer.retry_after):
             wait_s = asked_s(answer.retry_after, now_unix_s=self._clock.unix()) if answer.retry_after else None
@@ -120,7 +126,7 @@ class Server:
             raise Gone("sends elsewhere, which is not followed: give the URL that it means")
         if status in (401, 403):
             raise Gone(f"does not let this machine in ({status}): check the key that api_key_env names")
-        raise Gone(f"says {status}: {said}")
+        raise Unheard(f"says {status}: {said}")
 
     def _sentence(self, body: bytes) -> str:
         """What the server says about an error, on one line and without the key, which some repeat."""
@@ -135,6 +141,10 @@ class Server:
         text = text.replace(self._key, "...") if self._key else text
         printable = "".join(character for character in text if character.isprintable())
         return printable[:_SENTENCE_CHARACTERS] or "nothing more"
+
+
+class _Garbled(Broken):
+    """A whole answer came, and it is not JSON."""
 
 
 class _Busy(Exception):

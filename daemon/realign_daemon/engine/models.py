@@ -95,6 +95,7 @@ class LocalModels:
         )
 
     def _hash(self, folder: Path, weights: Iterable[Path]) -> ModelId:
+        self._hashes.learn(folder)
         model = content_id((file.name, self._hashes.sha256(file)) for file in _read_files(folder, weights))
         self._hashes.save()
         return model
@@ -139,6 +140,16 @@ class _Hashes:
             known = self._known[str(target)] = [*stamp, sha256_of(target)]
             self._changed = True
         return Sha256(str(known[2]))
+
+    def learn(self, folder: Path) -> None:
+        """Takes over what was hashed when a model was brought to this folder, so that nothing is read twice."""
+        with contextlib.suppress(OSError, ValueError, KeyError, AttributeError):
+            stamps = cast("dict[str, list[Any]]", json.loads((folder / NOTE).read_text())["stamps"])
+            for name, stamp in stamps.items():
+                file = (folder / name).resolve()
+                status = file.stat()
+                if stamp[:2] == [status.st_size, status.st_mtime_ns]:
+                    self._known[str(file)] = stamp
 
     def save(self) -> None:
         """Keeps what was hashed since the last time."""

@@ -37,7 +37,7 @@ from realign_daemon.host.facts import free_bytes as available_bytes
 _log = structlog.get_logger()
 
 # A child without a model held 130 MB here (measured 2026-11-23, Linux); buffers and caches grow with the model.
-_CHILD_BYTES = 256 * 2**20
+CHILD_BYTES = 256 * 2**20
 _ROOM_PER_WEIGHT_BYTE = 1.2
 SLOWEST_DISK_BYTES_PER_S = 50e6  # how long a load may be silent: a slow USB disk
 _STOPPING = "the daemon is stopping"
@@ -49,7 +49,7 @@ def needed_bytes(model: LocalModel, *, share: float = 1.0) -> int:
     On Linux 16-bit weights become float32, twice as large.
     """
     growth = 2.0 if sys.platform == "linux" and model.bits == 16 else 1.0  # noqa: PLR2004
-    return int(model.weight_bytes * share * growth * _ROOM_PER_WEIGHT_BYTE) + _CHILD_BYTES
+    return int(model.weight_bytes * share * growth * _ROOM_PER_WEIGHT_BYTE) + CHILD_BYTES
 
 
 class EngineSupervisor:

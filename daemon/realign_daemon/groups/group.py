@@ -34,6 +34,7 @@ _UNWATCHED_S = 24 * 3600.0  # of one process by itself: the group's watchdog is 
 class Head:
     """What the head of a group works with."""
 
+    node: str  # its id
     name_of: Callable[[str], str]  # node id -> what people call it
     connect: Callable[[str], AbstractAsyncContextManager[GroupLink]]  # node id; raises ConnectionError
     berth: Berth
@@ -161,6 +162,8 @@ class Group:
         self._over.set_result(died)
 
     async def _live(self, stack: AsyncExitStack) -> None:
+        if self.wish.nodes[:1] != (self._head.node,) or not 1 < len(self.wish.nodes) == len(set(self.wish.nodes)):
+            raise RankLost(Lost(rank=None, cause=f"{', '.join(self._nodes)} are no group with this node at its head"))
         self._place = place = await self._occupied(stack)
         place.on_give_up = lambda cause: self._roll.blame(0, cause)
         for rank, node in enumerate(self.wish.nodes[1:], 1):

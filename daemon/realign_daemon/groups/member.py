@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import suppress
 
 import structlog
 
@@ -161,4 +162,5 @@ async def _read(commands: AsyncIterator[Command], inbox: asyncio.Queue[Command |
         async for command in commands:
             await inbox.put(command)
     finally:
-        await inbox.put(None)
+        with suppress(asyncio.QueueFull):  # a head that says so much at once will be silent soon
+            inbox.put_nowait(None)

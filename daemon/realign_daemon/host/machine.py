@@ -14,6 +14,7 @@ from realign_daemon.cluster.facts import HostBenchmark, KnownModel, MeasuredMode
 from realign_daemon.config import Config
 from realign_daemon.engine.api import Engine, LocalModel
 from realign_daemon.engine.errors import EngineError
+from realign_daemon.engine.supervisor import CHILD_BYTES
 from realign_daemon.errors import NotFound
 from realign_daemon.host.benchmark import Benchmarks
 from realign_daemon.host.disk_room import replicas_room_bytes, work_floor_bytes
@@ -201,7 +202,8 @@ class Machine:
 
     def spare_bytes(self) -> int:
         """Memory that a model may take now: what is free, less what is kept for whoever is logged in."""
-        return max(0, self._senses.free_bytes() - reserved_bytes(self._now.situation, self._config.power))
+        free = self._senses.free_bytes() - reserved_bytes(self._now.situation, self._config.power)
+        return max(0, min(free, self._at_most(free) + CHILD_BYTES))
 
     @property
     def replicas_room_bytes(self) -> int:
@@ -223,8 +225,10 @@ class Machine:
             chip=host.chip,
             os=host.os,
             memory_bytes=host.memory_bytes,
-            usable_bytes=min(host.usable_bytes, host.memory_bytes - reserved_bytes(situation, self._config.power)),
-            free_bytes=situation.free_bytes,
+            usable_bytes=self._at_most(
+                min(host.usable_bytes, host.memory_bytes - reserved_bytes(situation, self._config.power))
+            ),
+            free_bytes=self._at_most(situation.free_bytes),
             cpu_cores=host.cpu_cores,
             gpu_cores=host.gpu_cores,
             portable=host.portable,
@@ -240,6 +244,11 @@ class Machine:
             pause_left_s=self._pause.left_s,
             last_sleep=self._sleep.last,
         )
+
+    def _at_most(self, count: int) -> int:
+        """So many bytes, as far as the owner lets models have them."""
+        limit_gb = self._config.engine.model_memory_gb
+        return min(count, int(limit_gb * 1e9)) if limit_gb else count
 
     def objection(self) -> str:
         """Why this machine's owner wants no work of it just now; empty when it may."""

@@ -103,7 +103,7 @@ class _Redirects(urllib.request.HTTPRedirectHandler):
         if after.scheme not in (before.scheme, "https"):
             raise HubRefusal("unreachable", f"the hub redirects to {after.scheme}://{after.netloc}, which is not safe")
         request = super().redirect_request(req, fp, code, msg, headers, newurl)  # pyright: ignore[reportArgumentType] - the base's own type is IO
-        if request is not None and (after.scheme, after.netloc) == (before.scheme, before.netloc):
+        if request is not None and _is_hub(newurl):
             _authorise(request)
         return request
 
@@ -142,7 +142,15 @@ def _token() -> str:
         return ""
 
 
+def _is_hub(url: str) -> bool:
+    """Whether the address is one of the hub itself."""
+    asked_at, hub = urlsplit(url), urlsplit(endpoint())
+    return (asked_at.scheme, asked_at.netloc) == (hub.scheme, hub.netloc)
+
+
 def _refusal(error: urllib.error.HTTPError, model: str) -> Exception:
+    if not _is_hub(error.url):  # where the bytes lie: an address that the hub gave has run out, or a proxy objects
+        return Broken(f"{urlsplit(error.url).netloc} answers {error.code} {error.reason}")
     cause = error.headers.get("X-Error-Code", "")
     log_in = "log in with `hf auth login`, or set HF_TOKEN, where realignd runs"
     if cause == "GatedRepo" or error.code == FORBIDDEN:

@@ -27,6 +27,7 @@ def download(*, name: str, revision: str, file: str, size_bytes: int, sha256: st
     try:
         with Path(path).open("ab+") as stream:
             arriving = _Arriving(stream, size_bytes)
+            before_bytes = arriving.here_bytes
             _fill(arriving, path_of(name, revision, file), model=name)
             found = arriving.settled()
     except HubRefusal as refusal:
@@ -38,6 +39,8 @@ def download(*, name: str, revision: str, file: str, size_bytes: int, sha256: st
     if found == sha256:
         return {}
     Path(path).unlink()
+    if before_bytes:  # the beginning may have come from elsewhere: what is wrong need not be the hub's
+        return download(name=name, revision=revision, file=file, size_bytes=size_bytes, sha256=sha256, path=path)
     sentence = (
         f"{file} of {name} came from the hub damaged, and nothing of it was kept; try again, and if it happens twice "
         f"look for a proxy between here and {endpoint()} that changes files"

@@ -5,8 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from contextlib import aclosing
-from dataclasses import dataclass, replace
-from pathlib import Path
+from dataclasses import replace
 from typing import Protocol
 
 import structlog
@@ -15,61 +14,15 @@ from realign_daemon.clock import Clock
 from realign_daemon.engine.api import LocalModel, ModelId
 from realign_daemon.engine.models import POCKET
 from realign_daemon.errors import Damaged, Full, NotFound, Unreachable, WrongState
-from realign_daemon.files.partial import Partial
+from realign_daemon.models.arrival import HUB, Arrived, Wanted
 from realign_daemon.models.hub import Offer
-from realign_daemon.models.manifest import Manifest, ModelFile, checked, checked_name
+from realign_daemon.models.manifest import Manifest, checked, checked_name
 from realign_daemon.models.store import ModelStore
+from realign_daemon.models.transfer import Copy, HubFiles, copied, downloaded, stored
 
 log = structlog.get_logger()
 
 REPORT_S = 1.0
-HUB = "the hub"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Wanted:
-    """A model that is to be here. Where its content is given, no other will do."""
-
-    name: str
-    revision: str = ""  # branch, tag or commit; empty: any that is here or on another node, else main
-    model: ModelId | None = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Arrived:
-    """How much of a model is here."""
-
-    source: str  # the node that it is copied from, or HUB; empty while another model comes first
-    bytes_done: int = 0
-    bytes_total: int = 0
-    bytes_per_s: float = 0.0
-
-
-class Copy(Protocol):
-    """A model on another node. What it says is not believed before it is checked."""
-
-    node: str  # name
-    model: ModelId
-
-    async def manifest(self) -> Manifest:
-        """Its files. Raises ConnectionError."""
-        ...
-
-    def read(self, file: str, offset: int) -> AsyncGenerator[bytes]:
-        """A file's bytes from there on. Raises ConnectionError."""
-        ...
-
-
-class HubFiles(Protocol):
-    """See models.hub.Hub."""
-
-    async def look_up(self, name: str, revision: str = "") -> Offer:
-        """What the hub has under the name."""
-        ...
-
-    async def download(self, manifest: Manifest, file: ModelFile, path: Path) -> None:
-        """Puts a file at the path."""
-        ...
 
 
 class Shelf(Protocol):
@@ -187,7 +140,9 @@ class Pulls:
             return
         offer = offer or await self._offered(wanted)
         if not self._is_here(_pinned(wanted, offer)):
-            async with aclosing(self._bring(offer.manifest, HUB, self._download(offer.manifest))) as steps:
+            async with aclosing(
+                self._bring(offer.manifest, HUB, downloaded(self._hub, offer.manifest, self._store))
+            ) as steps:
                 async for arrived in steps:
                     yield arrived
 
@@ -220,7 +175,7 @@ class Pulls:
         manifest = checked(await copy.manifest(), expected=copy.model)
         if wanted.model is not None:  # the other node may know it by another name
             manifest = replace(manifest, name=wanted.name, revision=wanted.revision or manifest.revision)
-        async with aclosing(self._bring(manifest, copy.node, self._copy(copy, manifest))) as steps:
+        async with aclosing(self._bring(manifest, copy.node, copied(copy, manifest, self._store))) as steps:
             async for arrived in steps:
                 yield arrived
 
@@ -250,8 +205,8 @@ class Pulls:
         log.info("model.pulling", model=manifest.name, revision=manifest.revision, source=source)
         began_s, before = self._clock.continuous(), self._store.arrived_bytes(manifest)
         reported_s = float("-inf")
-        async with aclosing(steps):
-            async for _ in steps:
+        async with aclosing(stored(steps)) as pieces:
+            async for _ in pieces:
                 now_s = self._clock.continuous()
                 if now_s - reported_s >= REPORT_S:
                     reported_s, done = now_s, self._store.arrived_bytes(manifest)
@@ -286,38 +241,6 @@ class Pulls:
             raise WrongState(
                 f"{model.name} is needed by {', '.join(users)}; wait for the end of it, or `realignctl cancel` it first"
             )
-
-    async def _copy(self, copy: Copy, manifest: Manifest) -> AsyncGenerator[None]:
-        for file in manifest.files:
-            path = self._store.partial(manifest, file)
-            partial = Partial(path, file.sha256)
-            if partial.bytes_here > file.size_bytes:
-                path.unlink()
-            if (offset := partial.bytes_here) < file.size_bytes:
-                async with aclosing(copy.read(file.name, offset)) as pieces:
-                    async for data in pieces:
-                        partial.add(offset, data)
-                        offset += len(data)
-                        if offset > file.size_bytes:
-                            raise ConnectionError(f"{copy.node} sends more of {file.name} than there is")
-                        yield
-            if offset < file.size_bytes:
-                raise ConnectionError(f"{copy.node} ended {file.name} too early")
-            path.touch()  # also where it is empty
-            await partial.check()
-
-    async def _download(self, manifest: Manifest) -> AsyncGenerator[None]:
-        for file in manifest.files:
-            path = self._store.partial(manifest, file)
-            download = asyncio.create_task(self._hub.download(manifest, file, path), name=f"model.{file.name}")
-            try:
-                while not download.done():
-                    await asyncio.wait({download}, timeout=REPORT_S)
-                    yield
-                await download
-            finally:
-                download.cancel()
-                await asyncio.gather(download, return_exceptions=True)
 
 
 def _pinned(wanted: Wanted, offer: Offer) -> Wanted:

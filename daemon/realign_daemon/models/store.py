@@ -58,7 +58,8 @@ class ModelStore:
 
     def _publish(self, arrived: Path, manifest: Manifest) -> None:
         target = self.path(manifest.name)
-        note = {"name": manifest.name, "revision": manifest.revision, "model": manifest.model}
+        stamps = {file.name: (*_stamp(arrived / file.name), file.sha256) for file in manifest.files}
+        note = {"name": manifest.name, "revision": manifest.revision, "model": manifest.model, "stamps": stamps}
         replace_file(arrived / NOTE, json.dumps(note, indent=1).encode())
         target.parent.mkdir(mode=0o700, exist_ok=True)
         before = self._put_aside(target)
@@ -97,6 +98,12 @@ def _size(path: Path) -> int:
         return path.stat().st_size
     except FileNotFoundError:
         return 0
+
+
+def _stamp(path: Path) -> tuple[int, int]:
+    """Size and time of change, by which a hash that was just taken is known to hold still."""
+    status = path.stat()
+    return status.st_size, status.st_mtime_ns
 
 
 def _touched_unix_s(folder: Path) -> float:

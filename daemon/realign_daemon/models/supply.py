@@ -14,7 +14,7 @@ from realign_daemon.curation.job import Job
 from realign_daemon.curation.spec import ModelPin
 from realign_daemon.engine.api import ModelId
 from realign_daemon.errors import BadInput, Damaged, RealignError
-from realign_daemon.models.pulls import Arrived
+from realign_daemon.models.arrival import Arrived
 
 log = structlog.get_logger()
 

@@ -23,7 +23,7 @@ STATUS: Mapping[type[errors.RealignError], grpc.StatusCode] = MappingProxyType(
         errors.NotFound: grpc.StatusCode.NOT_FOUND,
         errors.WrongState: grpc.StatusCode.FAILED_PRECONDITION,
         errors.NothingFits: grpc.StatusCode.FAILED_PRECONDITION,
-        errors.HubUnreachable: grpc.StatusCode.FAILED_PRECONDITION,
+        errors.HubUnreachable: grpc.StatusCode.ABORTED,
         errors.Full: grpc.StatusCode.RESOURCE_EXHAUSTED,
         errors.Damaged: grpc.StatusCode.DATA_LOSS,
         errors.DirectoryInUse: grpc.StatusCode.ALREADY_EXISTS,

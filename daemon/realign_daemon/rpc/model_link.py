@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, TypeVar
 import grpc.aio
 
 from realign_daemon.engine.api import ModelId, Sha256
+from realign_daemon.models.arrival import Arrived, Wanted
 from realign_daemon.models.manifest import Manifest, ModelFile
-from realign_daemon.models.pulls import Arrived, Wanted
 from realign_daemon.rpc.faults import error_of_call
 from realign_proto.v1 import models_pb2 as pb
 from realign_proto.v1.models_pb2_grpc import ModelsStub

@@ -13,8 +13,9 @@ import grpc.aio
 
 from realign_daemon.engine.api import LocalModel, ModelId
 from realign_daemon.errors import NotFound, RealignError, Unreachable
+from realign_daemon.models.arrival import Wanted
 from realign_daemon.models.manifest import Manifest, is_read
-from realign_daemon.models.pulls import Pulls, Wanted
+from realign_daemon.models.pulls import Pulls
 from realign_daemon.rpc.context import Context
 from realign_daemon.rpc.homes import is_forwarded, passed_on, passing_on, relayed
 from realign_daemon.trust.keys import SpkiHash

@@ -24,7 +24,7 @@ from realign_daemon.curation.replicas import Away
 from realign_daemon.curation.spec import ModelPin
 from realign_daemon.engine.api import ModelId
 from realign_daemon.host.disk_room import WORK_FLOOR_BYTES
-from realign_daemon.models.pulls import Arrived, Wanted
+from realign_daemon.models.arrival import Arrived, Wanted
 from realign_daemon.rpc.model_link import RemoteCopy, have_pulled
 from realign_planner import nodes as planner
 from realign_proto.v1 import cluster_pb2
@@ -216,7 +216,10 @@ def _colleague(member: MemberView, *, is_unique: bool) -> Colleague:
 
 
 def planner_facts(facts: NodeFacts) -> planner.NodeFacts:
-    """A node's facts as the planner reads them. A measurement has the duty fraction in it, the planner's has not."""
+    """A node's facts as the planner reads them. A measurement has the duty fraction in it, the planner's has not.
+
+    What the engine holds counts as free: it may well be the very model that is planned for, and goes for any other.
+    """
     benchmark = facts.benchmark
     served = {model.sha256 for model in facts.models if model.endpoint}
     measured = benchmark.models if benchmark else ()
@@ -226,7 +229,7 @@ def planner_facts(facts: NodeFacts) -> planner.NodeFacts:
         chip=facts.chip,
         memory_bytes=facts.memory_bytes,
         usable_bytes=facts.usable_bytes,
-        free_bytes=facts.free_bytes or None,
+        free_bytes=min(facts.free_bytes + facts.engine.rss_bytes, facts.memory_bytes) if facts.free_bytes else None,
         gpu_cores=facts.gpu_cores or None,
         gflops=max(benchmark.gflops.values(), default=None) if benchmark else None,
         bandwidth=benchmark.bandwidth_gbs * 1e9 if benchmark and benchmark.bandwidth_gbs else None,

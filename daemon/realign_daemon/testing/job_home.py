@@ -28,7 +28,7 @@ from realign_daemon.decision.messages import Reply, Request
 from realign_daemon.decision.store import DecisionStore
 from realign_daemon.engine.api import LocalModel
 from realign_daemon.journal.decisions import noted_decision
-from realign_daemon.models.pulls import Arrived
+from realign_daemon.models.arrival import Arrived
 from realign_daemon.testing.inline_worker import InlineWorker
 from realign_daemon.testing.manual_clock import ManualClock
 from realign_daemon.testing.memory_links import MemoryLinks

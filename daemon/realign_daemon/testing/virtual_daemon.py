@@ -114,6 +114,7 @@ class VirtualDaemon:
     worker: InlineWorker = field(default_factory=InlineWorker)
     engines: list[PacedEngine] = field(default_factory=list[PacedEngine])  # one of each life
     deaths: list[BaseException] = field(default_factory=list[BaseException])  # of its own doing: none are expected
+    node_id: NodeId = field(init=False)
 
     def __post_init__(self) -> None:
         """Gives it a key, from which its node id follows, and a ledger, without which it would have lost one."""
@@ -122,12 +123,8 @@ class VirtualDaemon:
         key = trust / "node.key"
         key.touch(mode=0o600)
         key.write_bytes(private_key(self.chance))
+        self.node_id = node_id(TrustStore(self.folder).load().key.public_key())
         prepare(self.connection, self.folder / "ledger.sqlite", self.chance.randbytes, now_unix_s=self.clock.unix())
-
-    @property
-    def node_id(self) -> NodeId:
-        """Its name in the cluster."""
-        return node_id(TrustStore(self.folder).load().key.public_key())
 
     @property
     def address(self) -> Address:

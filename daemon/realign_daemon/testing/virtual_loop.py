@@ -23,6 +23,7 @@ Ts = TypeVarTuple("Ts")
 STUCK_CALLBACKS = 50_000  # at one moment; the busiest moment of a real cluster takes some hundreds
 THREAD_S = 0.002  # the longest wait for a free thread; what it then computes takes no virtual time
 STALE_TIMERS = 64  # cancelled ones that are kept before a sweep is worth it
+STALE_TASKS = 256  # that are kept at least, done or not
 DAY_S = 86_400.0
 END_S = 60.0  # that the tasks left at the end get to wind up
 NAMED = 8  # tasks or callbacks that an error names
@@ -75,6 +76,8 @@ class VirtualLoop(BaseEventLoop):
         self._numbers = 0
         self._at_this_moment = 0
         self._processes: list[VirtualProcess] = []
+        self._tasks: list[VirtualTask[Any]] = []  # those that were not done at the last sweep, and newer ones
+        self._sweep_at = STALE_TASKS
 
     @property
     def trace_hash(self) -> str:
@@ -141,7 +144,11 @@ class VirtualLoop(BaseEventLoop):
     ) -> VirtualTask[Any]:
         """See AbstractEventLoop."""
         self._numbers += 1
-        return VirtualTask(coro, loop=self, number=self._numbers, name=name, context=context)
+        task = VirtualTask(coro, loop=self, number=self._numbers, name=name, context=context)
+        self._tasks.append(task)
+        if len(self._tasks) > self._sweep_at:
+            self._sweep_at = STALE_TASKS + 2 * len(self.own_tasks())
+        return task
 
     def run_in_executor(
         self,
@@ -167,7 +174,8 @@ class VirtualLoop(BaseEventLoop):
 
     def own_tasks(self) -> list[VirtualTask[Any]]:
         """Those that are not done, oldest first."""
-        return sorted((task for task in asyncio.all_tasks(self) if isinstance(task, VirtualTask)), key=hash)
+        self._tasks = [task for task in self._tasks if not task.done()]
+        return list(self._tasks)
 
     def run_soon(self, handles: list[asyncio.Handle]) -> None:
         """Runs these, in this order."""

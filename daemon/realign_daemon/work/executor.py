@@ -13,7 +13,15 @@ import structlog
 from realign_daemon.clock import Clock
 from realign_daemon.engine.api import Blobs, Engine, Fused, LocalModel, Result, Sha256, Trained
 from realign_daemon.engine.codec import decode_result, encode
-from realign_daemon.engine.errors import BadTask, EndpointGone, EngineDied, EngineError, GroupDied, MissingBlob, OutOfMemory
+from realign_daemon.engine.errors import (
+    BadTask,
+    EndpointGone,
+    EngineDied,
+    EngineError,
+    GroupDied,
+    MissingBlob,
+    OutOfMemory,
+)
 from realign_daemon.engine.ranks import GroupWish
 from realign_daemon.errors import DamagedBlob
 from realign_daemon.work.ledger import Execution, Ledger, StoredResult
@@ -274,11 +282,8 @@ class Executor:
             result = await self._engine.perform(item.unit.task, progress=self._progress(item))
         except GroupDied as error:
             self._lose_group(error, item)
-        except EndpointGone as error:  # it is not the unit's doing, and others have the same model
-            self._model = ""
-            item.session.emit(UnitFailed(key=item.unit.key, kind="engine_unusable", message=str(error)))
         except EngineDied as error:
-            await self._after_death(item, str(error))
+            await self._after_death(item, error)
         except BadTask as error:
             await self._fail(item, "bad_unit", str(error))
         except OutOfMemory as error:
@@ -316,11 +321,16 @@ class Executor:
         for one in gone.values():
             one.session.emit(GroupLost(keys=(one.unit.key,), loss=loss))
 
-    async def _after_death(self, item: Item, message: str) -> None:
-        """A unit that ran by itself is to blame; of several that died together each is tried again by itself."""
+    async def _after_death(self, item: Item, error: EngineDied) -> None:
+        """A unit that ran by itself is to blame; of several that died together each is tried again by itself.
+
+        That a server which is not ours has gone is no unit's doing; other nodes may get answers from it, or its like.
+        """
         self._model = ""
-        if item.runs_alone:
-            await self._fail(item, "engine_died", message)
+        if isinstance(error, EndpointGone):
+            item.session.emit(UnitFailed(key=item.unit.key, kind="engine_unusable", message=str(error)))
+        elif item.runs_alone:
+            await self._fail(item, "engine_died", str(error))
         elif item.session.is_open:
             self._tray.put_first(item)
 

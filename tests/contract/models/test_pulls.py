@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
 from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Mapping, Sequence
@@ -19,9 +20,10 @@ from realign_daemon.engine.api import LocalModel, ModelId, Sha256
 from realign_daemon.engine.models import LocalModels
 from realign_daemon.errors import Damaged, Full, NotFound, Unreachable, WrongState
 from realign_daemon.models import hub_download
+from realign_daemon.models.arrival import HUB, Arrived, Wanted
 from realign_daemon.models.hub import Hub
 from realign_daemon.models.manifest import Manifest, ModelFile, content_id
-from realign_daemon.models.pulls import HUB, Arrived, Pulls, Wanted
+from realign_daemon.models.pulls import Pulls
 from realign_daemon.models.store import ARRIVING, ModelStore
 from realign_daemon.rpc.interceptor import FaultInterceptor
 from realign_daemon.rpc.model_link import RemoteCopy, have_pulled
@@ -200,6 +202,31 @@ async def test_one_node_fetches_a_model_from_the_hub_and_the_others_copy_it_from
         model = node.shelf.find(NAME)
         assert model is not None
         assert (model.model, model.revision) == (CONTENT, COMMIT)
+
+
+async def test_what_was_hashed_when_it_came_is_not_read_again_to_find_it(
+    hub: ModelHub, world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def read(file: Path) -> Sha256:
+        assert "acme" not in file.parts, file
+        return EMPTY
+
+    monkeypatch.setattr("realign_daemon.engine.models.sha256_of", read)
+    await world.nodes["left"].pull()
+    model = world.nodes["left"].shelf.find(NAME)
+    assert model is not None
+    assert model.model == CONTENT
+
+
+async def test_a_disk_that_fills_up_under_a_copy_is_said_so(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    world.nodes["left"].shelve(FILES)
+
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("realign_daemon.files.partial.Partial.add", full)
+    with pytest.raises(Full, match=r"could not be stored \(No space left on device\); make room"):
+        await world.nodes["right"].pull()
 
 
 async def test_what_is_here_is_not_fetched_again(hub: ModelHub, world: World) -> None:

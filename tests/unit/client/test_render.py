@@ -143,6 +143,44 @@ def test_a_plan_that_does_not_fit_says_what_it_needs() -> None:
     assert "nothing fits: one machine or group with 810 GB is needed" in text
 
 
+def test_a_plan_shows_who_holds_what_of_a_divided_model_what_a_step_costs_and_who_trains() -> None:
+    group = {
+        "backend": "jaccl",
+        "parallelism": "pipeline",
+        "examples_per_s": 0.145,
+        "ranks": [
+            {"rank": 0, "node": "M4 Max", "share": 0.198, "layers": [102, 126], "bytes": 94_100_000_000},
+            {"rank": 1, "node": "M3 Ultra", "share": 0.802, "layers": [1, 101], "bytes": 380_000_000_000},
+        ],
+        "step": {"batch_size": 4, "compute_s": 0.1146, "waiting_s": 0.0004, "collectives": 2, "message_s": 0.0002},
+        "link": {"latency_s": 15e-6, "bytes_per_s": 6e9, "basis": "measured"},
+    }
+    training = {
+        "stage": "train",
+        "nodes": ["a", "b"],
+        "backend": "ring",
+        "alone_s": 300.0,
+        "group_s": 180.0,
+        "gain": 1.67,
+        "gradient_bytes": 80_000_000,
+        "because": "a group is predicted 1.67 times as fast",
+    }
+    models = [{"name": "235B", "group": group}, {"name": "235B", "group": group}, {"name": "7B", "group": None}]
+    text = "\n".join(plan_lines(plan(models=models, training=training)))
+    for part in (
+        "235B on one group over jaccl, whole layers each, in turn (pipeline): 0.145 ex/s",
+        "102-126",
+        "380 GB",
+        "a token of 4 sequences takes 115 ms: 115 ms of compute, 2 messages of 0.2 ms",
+        "(link: 15 us and 6 GB/s, measured)",
+        "training on a, b as one group over ring, 3m 0s instead of 5m 0s alone: a group is predicted 1.67 times",
+    ):
+        assert part in text
+    assert text.count("on one group") == 1
+    alone = training | {"nodes": ["a"], "backend": None, "because": "no other node"}
+    assert "training on a alone, 5m 0s: no other node" in "\n".join(plan_lines(plan(models=models, training=alone)))
+
+
 def test_a_status_shows_leader_members_engine_and_jobs() -> None:
     status = status_pb2.NodeStatus(
         node=status_pb2.NodeIdentity(id="n1", name="left", version="0.1", chip="M4 Max", memory_bytes=128 * 10**9),

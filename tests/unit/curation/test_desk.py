@@ -18,8 +18,9 @@ from realign_daemon.clock import SystemClock
 from realign_daemon.curation.desk import Desk, Surroundings
 from realign_daemon.curation.record import JobRecord, StageRecord
 from realign_daemon.curation.run import reset
+from realign_daemon.curation.spec import ModelPin
 from realign_daemon.curation.unit_nodes import UnitNodes
-from realign_daemon.engine.api import LocalModel
+from realign_daemon.engine.api import LocalModel, Sha256, Train, TrainSettings
 from realign_daemon.testing.memory_links import MemoryLinks
 from realign_daemon.testing.scripted_desk import PIN, generation, job_spec
 from realign_daemon.testing.scripted_engine import ScriptedEngine
@@ -62,6 +63,7 @@ class Home:
         self.database = Database(folder / "ledger.sqlite")
         self.ledger, self.blobs = Ledger(self.database), BlobStore(folder / "blobs")
         self.engine = ScriptedEngine(self.blobs)
+        self.crews: set[tuple[str, bool]] = set()  # asked for, by model and whether it is to be trained
         self.executor = Executor(
             node_id="home",
             engine=self.engine,
@@ -75,6 +77,10 @@ class Home:
         links = MemoryLinks({"home": self.executor}, {"home": self.blobs}, home="home")
         self.dispatcher = Dispatcher(ledger=self.ledger, connections=links, clock=SystemClock())
 
+    def _crew(self, pin: ModelPin, trains: bool) -> list[Crew]:
+        self.crews.add((pin.name, trains))
+        return [Crew(node="home", examples_per_s=1.0)]
+
     def desk(self, record: JobRecord, *, counted: set[UnitKey] | None = None, is_pilot: bool = False) -> Desk:
         return Desk(
             job_spec(),
@@ -84,7 +90,7 @@ class Home:
                 ledger=self.ledger,
                 blobs=self.blobs,
                 computations=cast("Any", None),
-                crew=lambda *_: [Crew(node="home", examples_per_s=1.0)],
+                crew=self._crew,
                 home="home",
                 node_names=lambda: {"home": "Home"},
                 changed=lambda: None,
@@ -159,6 +165,14 @@ async def test_a_unit_that_several_stages_and_the_pilot_ask_for_is_counted_once(
     assert counts(record) == (12, 12, 0)
     assert [progress(stage) for stage in record.stages] == [(8, 8, 3), (7, 7, 3)]
     assert len(counted) == 3, "the run itself keeps no keys"
+
+
+async def test_a_training_asks_for_the_crew_that_trains_and_everything_else_for_its_models(home: Home) -> None:
+    desk = home.desk(begun())
+    await ask(desk, range(1))
+    settings = TrainSettings(steps=1)
+    await desk.train("target", Train(model=PIN.model, method="sft", dataset=Sha256("d"), settings=settings, seed=0))
+    assert home.crews == {(PIN.name, False), (PIN.name, True)}
 
 
 async def test_the_orders_of_a_stage_add_up(home: Home) -> None:

@@ -305,15 +305,29 @@ async def test_a_job_that_the_disk_paused_goes_on_by_itself_once_there_is_room(t
         assert len(executions(home)) == len(set(executions(home)))
 
 
-async def test_a_pause_that_could_not_be_saved_is_a_pause_and_no_failed_job(tmp_path: Path) -> None:
+async def test_a_cancel_that_could_not_be_saved_is_a_cancel_and_no_failed_job(tmp_path: Path) -> None:
     script = Script()
     async with JobHome(tmp_path, work=script.work) as home:
         job = await held(home, script, "train_dpo")
         await home.database.run(lambda connection: connection.execute("ALTER TABLE records RENAME TO gone"))
         with pytest.raises(sqlite3.OperationalError):
-            await home.jobs.pause(job.spec.job_id)
+            await home.jobs.cancel(job.spec.job_id)
+        await job.closed.wait()
         await home.database.run(lambda connection: connection.execute("ALTER TABLE gone RENAME TO records"))
-        assert job.record.state == "paused"
+        assert (job.record.state, job.record.error) == ("cancelled", "")
+
+
+async def test_a_cancel_that_could_not_be_decided_is_not_taken_for_final(tmp_path: Path) -> None:
+    script = Script()
+    async with JobHome(tmp_path, work=script.work) as home:
+        job = await held(home, script, "train_dpo")
+        await home.database.run(lambda connection: connection.execute("ALTER TABLE ballots RENAME TO gone"))
+        await home.jobs.cancel(job.spec.job_id)
+        await home.database.run(lambda connection: connection.execute("ALTER TABLE gone RENAME TO ballots"))
+        assert (job.record.state, job.record.decision) == ("cancelled", None)
+        assert job.record.provisional.startswith("provisional: ")
+        with pytest.raises(WrongState, match="not confirmed"):
+            await home.jobs.retry(job.spec.job_id, **AGAIN)
 
 
 async def test_a_defect_in_a_stage_fails_the_job_and_the_next_one_runs(tmp_path: Path) -> None:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -12,6 +13,8 @@ from realign_daemon.curation.colleague import Colleague
 from realign_daemon.curation.job import Job
 from realign_daemon.curation.record import JobRecord, NodeRecord, StageRecord
 from realign_daemon.curation.roster import Roster
+from realign_daemon.curation.spec import ModelPin
+from realign_daemon.models.arrival import Arrived
 from realign_daemon.testing.job_home import OneColleague
 from realign_daemon.testing.manual_clock import ManualClock
 from realign_daemon.testing.scripted_desk import PIN, job_spec
@@ -41,6 +44,10 @@ class Neighbourhood:
     async def measure(self, node_id: str, model: str) -> None:
         self.measured.append(node_id)
 
+    async def fetch(self, node_id: str, pin: ModelPin) -> AsyncGenerator[Arrived]:
+        raise ConnectionError(f"{node_id} can get no {pin.name}")
+        yield Arrived(source="")
+
     async def changes(self) -> AsyncIterator[object]:
         while True:
             yield await self.news.get()
@@ -48,11 +55,11 @@ class Neighbourhood:
 
 
 class World:
-    def __init__(self, *present: Colleague) -> None:
+    def __init__(self, *present: Colleague, **spec: Any) -> None:
         self.neighbourhood = Neighbourhood(*present)
         self.told: list[tuple[str, str]] = []
         record = JobRecord(stages=[StageRecord(name="sft_baseline", title="SFT baseline")])
-        self.job = Job(spec=job_spec(), record=record, client_token="t")
+        self.job = Job(spec=job_spec(**spec), record=record, client_token="t")
         self.clock = ManualClock()
         self.roster = Roster(
             self.neighbourhood, self.job, lambda kind, text: self.told.append((kind, text)), self.clock

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 from tests.unit.curation.test_roster import World, colleague
@@ -10,7 +11,6 @@ from tests.unit.curation.test_roster import World, colleague
 from realign_daemon.cluster.facts import MeasuredLink, NodeId, RdmaPort
 from realign_daemon.curation import intake
 from realign_daemon.curation.colleague import Colleague, cluster_facts
-from realign_daemon.curation.record import NodeRecord
 from realign_daemon.engine.api import ModelId, ModelShape
 from realign_daemon.engine.ranks import GroupWish
 from realign_daemon.errors import NothingFits
@@ -22,6 +22,7 @@ from realign_planner.setbacks import RESTS_S
 
 SHAPE = ModelShape(layers=6, heads=6, kv_heads=6, kv_values=192, tensor=True, pipeline=True)
 JUDGE = ModelId("j")
+NO_TRAINING: dict[str, Any] = {"data_type": "sft", "until": "quality_filter"}
 
 
 def small(name: str, *others: str, usable_gb: float = 0.0055) -> Colleague:
@@ -56,20 +57,20 @@ def lose(world: World, *failed: str, cause: str = "no beat of it came for 4 s", 
 
 
 def test_a_model_that_fits_no_node_goes_to_the_head_of_a_group_with_the_groups_plan() -> None:
-    world = World(ONE, TWO)
+    world = World(ONE, TWO, **NO_TRAINING)
     assert wish_of(world) == GroupWish(nodes=("id-a", "id-b"), backend="jaccl", parallelism="tensor")
     assert world.job.record.plan is not None
     assert world.job.record.plan["group"]["backend"] == "jaccl"
 
 
 def test_unequal_nodes_hold_whole_layers_and_the_head_the_last_ones() -> None:
-    world = World(small("a", usable_gb=0.003), small("b"))
+    world = World(small("a", usable_gb=0.003), small("b"), **NO_TRAINING)
     wish = wish_of(world)
     assert (wish.backend, wish.parallelism, wish.split) == ("ring", "pipeline", (2, 4))
 
 
 def test_a_lost_group_is_formed_again_over_the_ring_then_without_the_node_that_failed() -> None:
-    world = World(ONE, TWO, THREE)
+    world = World(ONE, TWO, THREE, **NO_TRAINING)
     first = lose(world, "id-b")
     second = lose(world, "id-b")
     third = wish_of(world)
@@ -81,7 +82,7 @@ def test_a_lost_group_is_formed_again_over_the_ring_then_without_the_node_that_f
 
 
 def test_where_nothing_is_left_the_job_waits_names_what_would_fit_and_tries_again_after_a_rest() -> None:
-    world = World(ONE, TWO)
+    world = World(ONE, TWO, **NO_TRAINING)
     lose(world, "id-b")
     lose(world, "id-b")
     assert crew_of(world) == []
@@ -96,7 +97,7 @@ def test_where_nothing_is_left_the_job_waits_names_what_would_fit_and_tries_agai
 
 
 def test_results_that_a_canary_threw_away_are_told_in_the_record() -> None:
-    world = World(ONE, TWO)
+    world = World(ONE, TWO, **NO_TRAINING)
     lose(world, "id-b", cause="canary: b differs from the reference by 0.4", thrown_away=37)
     assert world.job.record.warnings == [
         "37 results of a group were thrown away and computed again: canary: b differs from the reference by 0.4"
@@ -104,25 +105,33 @@ def test_results_that_a_canary_threw_away_are_told_in_the_record() -> None:
 
 
 def test_a_group_whose_member_leaves_is_planned_again_over_those_that_are_there() -> None:
-    world = World(ONE, TWO, THREE)
+    world = World(ONE, TWO, THREE, **NO_TRAINING)
     assert wish_of(world).nodes == ("id-a", "id-b")
     world.neighbourhood.present = (ONE, THREE)
     assert wish_of(world).nodes == ("id-a", "id-c")
 
 
-def test_all_nodes_of_a_group_count_as_working() -> None:
-    world = World(ONE, TWO)
-    for one in (ONE, TWO):
-        world.job.record.nodes[one.node_id] = NodeRecord(node_id=one.node_id, name=one.facts.name)
+def test_a_group_that_works_goes_on_as_it_is_whoever_comes_and_whatever_memory_is_free() -> None:
+    world = World(small("b", usable_gb=0.003), small("c"), **NO_TRAINING)
+    before = wish_of(world)
+    world.neighbourhood.present = (small("a"), small("b", usable_gb=0.004), small("c"))
+    assert wish_of(world) == before
+    assert before.split == (2, 4)
+
+
+def test_the_record_names_all_nodes_of_a_group_and_says_that_they_work() -> None:
+    world = World(ONE, TWO, **NO_TRAINING)
     wish_of(world)
-    assert {node.state for node in world.job.record.nodes.values()} == {"working"}
+    wish_of(world)
+    nodes = world.job.record.nodes.values()
+    assert [(node.name, node.state, node.units) for node in nodes] == [("a", "working", 0), ("b", "working", 0)]
 
 
 def test_another_model_runs_on_its_own_nodes_beside_a_group() -> None:
     judge = replace(PIN, name="tiny judge 1M", model=JUDGE)
     holding = replace(ONE.holdings[0], name=judge.name, model=JUDGE, shape=None, params_b=0.001)
     third = replace(THREE, holdings=(holding,), facts=replace(THREE.facts, usable_bytes=2**34))
-    world = World(ONE, TWO)
+    world = World(ONE, TWO, **NO_TRAINING)
     world.job.spec = replace(world.job.spec, roles=world.job.spec.roles | {"judge": judge})
     world.neighbourhood.present = (ONE, TWO, third)
     world.roster.plan()

@@ -11,7 +11,7 @@ from typing import BinaryIO, cast
 
 import pytest
 
-from realign_daemon.engine.child.formation import NotFormed, prepare
+from realign_daemon.engine.child.formation import NoGroup, prepare
 from realign_daemon.engine.environment import EngineSettings, child_environment
 from realign_daemon.engine.frames import read_frame_blocking, write_frame_blocking
 from realign_daemon.engine.ranks import GroupPlan, Rank
@@ -71,7 +71,7 @@ def test_parallel_cables_are_used_by_a_ring_for_the_mesh_would_use_one() -> None
 
 
 def test_a_plan_that_is_none_is_refused_before_mlx_sees_it() -> None:
-    with pytest.raises(NotFormed, match=r"^rank 1 of group g1 \(ring\): a group has at least two ranks, this has 1$"):
+    with pytest.raises(NoGroup, match=r"^rank 1 of group g1 \(ring\): a group has at least two ranks, this has 1$"):
         prepared(replace(RING, hosts=RING.hosts[:1]))
 
 

@@ -18,8 +18,9 @@ import pytest
 
 import realign_daemon
 from realign_daemon.engine.api import EngineStatus, Generate, Generated, LocalModel, Message, ModelId, Sampler
+from realign_daemon.engine.ending import last_words
 from realign_daemon.engine.errors import BadTask, EngineDied, NotLoaded
-from realign_daemon.engine.process import last_words, patience_s
+from realign_daemon.engine.process import patience_s
 from realign_daemon.engine.supervisor import EngineSettings, EngineSupervisor, child_environment, needed_bytes
 from realign_daemon.work.blobs import BlobStore
 

@@ -100,6 +100,11 @@ async def test_a_file_that_is_not_what_was_announced_is_refused_and_not_kept(hub
     assert not (tmp_path / "part").exists()
 
 
+async def test_a_wrong_beginning_that_came_from_elsewhere_is_fetched_again(hub: ModelHub, tmp_path: Path) -> None:
+    (tmp_path / "part").write_bytes(bytes(1000))
+    assert await fetched(tmp_path) == FILES[WEIGHTS]
+
+
 async def test_a_small_file_that_is_not_what_git_calls_it_is_refused(
     hub: ModelHub, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -115,6 +120,12 @@ async def test_a_small_file_that_is_not_what_git_calls_it_is_refused(
 async def test_a_hub_that_is_busy_for_a_moment_is_asked_again(hub: ModelHub, tmp_path: Path) -> None:
     offer = await looked_up()
     hub.busy = 3
+    assert await fetched(tmp_path, offer) == FILES[WEIGHTS]
+
+
+async def test_an_address_of_the_bytes_that_has_run_out_is_asked_for_anew(hub: ModelHub, tmp_path: Path) -> None:
+    offer = await looked_up()
+    hub.forbids = 2
     assert await fetched(tmp_path, offer) == FILES[WEIGHTS]
 
 
@@ -147,6 +158,7 @@ async def test_the_token_goes_to_the_hub_and_not_to_where_it_redirects(
     monkeypatch.setenv("HF_HOME", str(tmp_path))
     (tmp_path / "token").write_text(f"{TOKEN}\n")
     hub.repositories[NAME].gated = True
+    hub.detours = 1
     await fetched(tmp_path)
     assert hub.tokens == {"hub": {TOKEN}, "store": {None}}
 

@@ -15,9 +15,11 @@ from realign_proto.v1 import (
     decision_pb2,
     facts_pb2,
     files_pb2,
+    groups_pb2,
     host_pb2,
     housekeeping_pb2,
     journal_pb2,
+    models_pb2,
     status_pb2,
     trust_pb2,
     work_pb2,
@@ -25,8 +27,8 @@ from realign_proto.v1 import (
 from released import broken_promises, wire_of
 
 MODULES = (
-    *(cluster_pb2, curation_pb2, decision_pb2, facts_pb2, files_pb2, host_pb2),
-    *(housekeeping_pb2, journal_pb2, status_pb2, trust_pb2, work_pb2),
+    *(cluster_pb2, curation_pb2, decision_pb2, facts_pb2, files_pb2, groups_pb2, host_pb2),
+    *(housekeeping_pb2, journal_pb2, models_pb2, status_pb2, trust_pb2, work_pb2),
 )
 Change = Callable[[FileDescriptorProto], object]
 RELEASED = Path(__file__).parents[3] / "proto" / "released.json"

@@ -7,9 +7,18 @@ from hypothesis import strategies as st
 
 from realign_daemon.cluster.addresses import Address
 from realign_daemon.cluster.beats import Beat, JobDigest
-from realign_daemon.cluster.facts import BootId, HostBenchmark, KnownModel, MeasuredModel, NodeFacts, NodeId
+from realign_daemon.cluster.facts import (
+    BootId,
+    HostBenchmark,
+    KnownModel,
+    MeasuredLink,
+    MeasuredModel,
+    NodeFacts,
+    NodeId,
+    RdmaPort,
+)
 from realign_daemon.cluster.greeting import Greeting, Welcome
-from realign_daemon.engine.api import BatchPoint, EngineStatus, GroupPart, ModelId
+from realign_daemon.engine.api import BatchPoint, EngineStatus, GroupPart, ModelId, ModelShape
 from realign_daemon.host.power import Power
 from realign_daemon.host.sleep import Sleep
 from realign_daemon.rpc import convert
@@ -52,6 +61,16 @@ models = st.builds(
     active_params_b=amount,
     bits=count,
     templates=st.just("standard"),
+    shape=st.none()
+    | st.builds(
+        ModelShape,
+        layers=count,
+        heads=st.none() | st.integers(1, 128),
+        kv_heads=st.none() | st.integers(1, 128),
+        kv_values=count,
+        tensor=st.none() | st.booleans(),
+        pipeline=st.none() | st.booleans(),
+    ),
 )
 engines = st.builds(
     EngineStatus,
@@ -69,6 +88,12 @@ engines = st.builds(
         parallelism=text,
         nodes=st.lists(text, max_size=3).map(tuple),
     ),
+)
+links = st.builds(
+    MeasuredLink,
+    node=nodes,
+    latency_s=st.floats(0, 10, exclude_min=True),
+    bytes_per_s=st.floats(0, 1e12, exclude_min=True),
 )
 powers = st.builds(
     Power, source=st.sampled_from(["ac", "battery", "unknown"]), battery_fraction=st.none() | st.floats(0, 1)
@@ -104,6 +129,8 @@ def beats(draw: st.DrawFn) -> Beat:
         protocol=draw(st.integers(0, 2**32 - 1)),
         features=draw(st.frozensets(text, max_size=2)),
         witness=draw(st.booleans()),
+        links=tuple(draw(st.lists(links, max_size=2))),
+        rdma=tuple(draw(st.lists(st.builds(RdmaPort, node=nodes, device=text), max_size=2))),
     )
     return Beat(
         node=node,

@@ -11,7 +11,8 @@ from realign_daemon.cluster.facts import NodeFacts, NodeId
 from realign_daemon.cluster.membership import MemberState
 from realign_daemon.cluster.standing import MemberView
 from realign_daemon.curation.replicas import Away
-from realign_daemon.rpc.neighbours import Neighbours
+from realign_daemon.engine.api import EngineStatus
+from realign_daemon.rpc.neighbours import Neighbours, planner_facts
 
 NOW = 1_800_000_000.0
 
@@ -31,6 +32,9 @@ class View:
 
     def members(self) -> tuple[MemberView, ...]:
         return self._members
+
+    def others(self) -> tuple[MemberView, ...]:
+        return tuple(member for member in self._members if not member.is_self)
 
     def channel(self, node: NodeId) -> str | None:
         return None if node == "lost" else node
@@ -86,3 +90,10 @@ def test_the_fittest_home_is_the_steadiest_that_can_run_what_this_node_can_whate
 
 def test_a_paused_node_is_home_where_there_is_no_other() -> None:
     assert Neighbours(cast("Any", View(fit("me", paused=True), fit("z", paused=True)))).fittest() == "me"
+
+
+def test_what_the_engine_holds_is_free_for_what_is_planned() -> None:
+    facts = NodeFacts(node_id=NodeId("me"), name="me", memory_bytes=100, usable_bytes=90, free_bytes=20)
+    holding = replace(facts, engine=EngineStatus(state="ready", rss_bytes=60))
+    assert [planner_facts(one).free_bytes for one in (facts, holding)] == [20, 80]
+    assert planner_facts(replace(facts, free_bytes=0)).free_bytes is None

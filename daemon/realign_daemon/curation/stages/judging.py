@@ -153,7 +153,7 @@ async def _compare(desk: Desk, pin: ModelPin, contests: Sequence[Versus]) -> lis
     def said(task: Fill, result: Filled) -> Choice:
         odds = result.probabilities[-1]
         winner = choices[max(range(len(choices)), key=odds.__getitem__)]
-        return Choice(judge=pin, template=task.template, made=desk.made(task), winner=winner)
+        return Choice(judge=pin, template=task.template, made=desk.made(task), winner=winner, samples=result.samples)
 
     found = [None if result is None else said(task, result) for task, result in zip(tasks, results, strict=True)]
     return [

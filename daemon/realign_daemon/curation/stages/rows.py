@@ -98,8 +98,7 @@ def made(desk: Desk, role: Role, task: Generate | None) -> dict[str, Any] | None
         return None
     pin, unit = desk.pin(role), desk.made(task)
     return {
-        "model": pin.name,
-        "model_sha256": pin.model,
+        **pin.provenance,
         "adapter": task.adapter,
         "template": task.template,
         "temperature": task.sampler.temperature,

@@ -59,7 +59,11 @@ async def _by_judge(desk: Desk, pin: ModelPin, answered: Sequence[tuple[Prompt, 
         None
         if result is None
         else Rating(
-            judge=pin, template=task.template, made=desk.made(task), scores=(("right", result.probabilities[-1][-1]),)
+            judge=pin,
+            template=task.template,
+            made=desk.made(task),
+            scores=(("right", result.probabilities[-1][-1]),),
+            samples=result.samples,
         )
         for task, result in zip(tasks, results, strict=True)
     ]

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from realign_daemon.engine.blas import build_shim, load_shim
-from realign_daemon.engine.child.formation import NotFormed, form, prepare
+from realign_daemon.engine.child.formation import NoGroup, form, prepare
 from realign_daemon.engine.ranks import read_rank
 
 
@@ -36,7 +36,7 @@ def main() -> None:
         _serve(options, replies)
     except BrokenPipeError:
         code = os.EX_OK  # the daemon has gone
-    except NotFormed as error:
+    except NoGroup as error:
         code = os.EX_UNAVAILABLE
         sys.stderr.write(f"{error}\n")
     except Exception:  # noqa: BLE001 - the boundary of the process: the daemon reads this on stderr
@@ -63,14 +63,20 @@ def _serve(options: dict[str, Any], replies: BinaryIO) -> None:
         peers = Peers(rank, form(rank, own, outbox))
         inbox = SharedInbox(own, peers)
         outbox.formed()
-    Loop(
+    loop = Loop(
         inbox,
         outbox,
         peers,
         folder=rank and rank.folder,
         duty_fraction=options["duty_fraction"],
         max_batch_size=options["max_batch_size"],
-    ).run()
+    )
+    try:
+        loop.run()
+    except RuntimeError as error:
+        if rank is not None and str(error).startswith(f"[{rank.plan.backend}]"):
+            raise NoGroup(rank, f"it lost a peer ({error}); form another group") from error
+        raise
 
 
 if __name__ == "__main__":

@@ -25,8 +25,8 @@ _PATTERN = 251
 _LONGEST_WAIT_S = 60.0
 
 
-class NotFormed(Exception):
-    """There is no group, or not the one that was planned."""
+class NoGroup(Exception):
+    """There is no group, not the one that was planned, or no longer."""
 
     def __init__(self, rank: Rank, problem: str) -> None:
         """`problem` says what is wrong and what to do."""
@@ -37,10 +37,10 @@ def prepare(rank: Rank, environment: MutableMapping[str, str]) -> None:
     """Writes what MLX reads when a group is formed: a file and a few variables.
 
     Raises:
-        NotFormed: the plan is none.
+        NoGroup: the plan is none.
     """
     if problem := rank.plan.problem():
-        raise NotFormed(rank, problem)
+        raise NoGroup(rank, problem)
     folder = Path(tempfile.mkdtemp(prefix="group-"))
     environment["MLX_RANK"] = str(rank.rank)
     if rank.plan.backend == "ring":
@@ -64,7 +64,7 @@ def form(rank: Rank, inbox: Inbox, outbox: Outbox) -> Any:
     has a deadline.
 
     Raises:
-        NotFormed: see its text.
+        NoGroup: see its text.
     """
     import mlx.core as mx
 
@@ -77,12 +77,12 @@ def form(rank: Rank, inbox: Inbox, outbox: Outbox) -> Any:
         else:
             group = mx.distributed.init(backend=rank.plan.backend, strict=True)
     except (RuntimeError, TypeError) as error:  # TypeError: an MLX before 0.32.1 takes no all_gather_factory
-        raise NotFormed(rank, f"MLX {version('mlx')} could not join ({error}); look at the links and start anew") from (
+        raise NoGroup(rank, f"MLX {version('mlx')} could not join ({error}); look at the links and start anew") from (
             error
         )
     if (group.rank(), group.size()) != (rank.rank, rank.plan.size):
         problem = f"it became rank {group.rank()} of {group.size()} where the plan has {rank.plan.size} ranks"
-        raise NotFormed(rank, f"{problem}; give every rank the same plan")
+        raise NoGroup(rank, f"{problem}; give every rank the same plan")
     for count in _PROOFS:
         _prove(rank, group, count)
     faulthandler.cancel_dump_traceback_later()
@@ -96,7 +96,7 @@ def _prove(rank: Rank, group: Any, count: int) -> None:
     values = (mx.arange(count) % _PATTERN).astype(mx.float32)
     found = mx.distributed.all_sum(values * (rank.rank + 1), group=group, stream=mx.cpu)
     if not bool(mx.array_equal(found, values * (size * (size + 1) // 2)).item()):
-        raise NotFormed(rank, f"a sum of {count} values over the ranks came out wrong; do not use this link")
+        raise NoGroup(rank, f"a sum of {count} values over the ranks came out wrong; do not use this link")
 
 
 def hand_shake(rank: Rank, inbox: Inbox, outbox: Outbox) -> Callable[[bytes, int], bytes]:

@@ -1,0 +1,104 @@
+"""Transfer: the files of one model on their way into the store, from another node or from the hub."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
+from pathlib import Path
+from typing import Protocol
+
+from realign_daemon.engine.api import ModelId
+from realign_daemon.errors import Full
+from realign_daemon.files.partial import Partial
+from realign_daemon.models.hub import Offer
+from realign_daemon.models.manifest import Manifest, ModelFile
+from realign_daemon.models.store import ModelStore
+
+STEP_S = 1.0
+
+
+class Copy(Protocol):
+    """A model on another node. What it says is not believed before it is checked."""
+
+    node: str  # name
+    model: ModelId
+
+    async def manifest(self) -> Manifest:
+        """Its files. Raises ConnectionError."""
+        ...
+
+    def read(self, file: str, offset: int) -> AsyncGenerator[bytes]:
+        """A file's bytes from there on. Raises ConnectionError."""
+        ...
+
+
+class HubFiles(Protocol):
+    """See models.hub.Hub."""
+
+    async def look_up(self, name: str, revision: str = "") -> Offer:
+        """What the hub has under the name."""
+        ...
+
+    async def download(self, manifest: Manifest, file: ModelFile, path: Path) -> None:
+        """Puts a file at the path."""
+        ...
+
+
+async def copied(copy: Copy, manifest: Manifest, store: ModelStore) -> AsyncGenerator[None]:
+    """Puts every file of another node's model into the store, each behind what of it is there; a step for each piece.
+
+    Raises:
+        ConnectionError: the node does not give it.
+        Damaged: a file is not what the manifest says; nothing of that one is kept.
+    """
+    for file in manifest.files:
+        path = store.partial(manifest, file)
+        partial = Partial(path, file.sha256)
+        if partial.bytes_here > file.size_bytes:
+            path.unlink()
+        if (offset := partial.bytes_here) < file.size_bytes:
+            async with aclosing(copy.read(file.name, offset)) as pieces:
+                async for data in pieces:
+                    partial.add(offset, data)
+                    offset += len(data)
+                    if offset > file.size_bytes:
+                        raise ConnectionError(f"{copy.node} sends more of {file.name} than there is")
+                    yield
+        if offset < file.size_bytes:
+            raise ConnectionError(f"{copy.node} ended {file.name} too early")
+        path.touch()  # also where it is empty
+        await partial.check()
+
+
+async def downloaded(hub: HubFiles, manifest: Manifest, store: ModelStore) -> AsyncGenerator[None]:
+    """Puts every file of the hub's model into the store, each behind what of it is there; a step each second.
+
+    Raises:
+        RealignError: as Hub.download.
+    """
+    for file in manifest.files:
+        path = store.partial(manifest, file)
+        download = asyncio.create_task(hub.download(manifest, file, path), name=f"model.{file.name}")
+        try:
+            while not download.done():
+                await asyncio.wait({download}, timeout=STEP_S)
+                yield
+            await download
+        finally:
+            download.cancel()
+            await asyncio.gather(download, return_exceptions=True)
+
+
+async def stored(steps: AsyncGenerator[None]) -> AsyncGenerator[None]:
+    """The steps. Raises Full where the disk takes no more."""
+    async with aclosing(steps):
+        try:
+            async for step in steps:
+                yield step
+        except ConnectionError:
+            raise
+        except OSError as error:
+            raise Full(
+                f"the model could not be stored ({error.strerror or error}); make room on this node's disk, then go on"
+            ) from error

@@ -1,0 +1,98 @@
+"""ScriptedServer: a real listener on loopback that says what a test has written down, and remembers what it was asked."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+Speak = Callable[[asyncio.StreamWriter], Awaitable[None]]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Asked:
+    """One request."""
+
+    line: str
+    headers: dict[str, str]
+    body: dict[str, Any]
+
+
+@dataclass(kw_only=True)
+class ScriptedServer:
+    """Says `script` in its order, and the last of it again and again."""
+
+    script: list[Speak]
+    url: str = ""
+    asked: list[Asked] = field(default_factory=list[Asked])
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        head = (await reader.readuntil(b"\r\n\r\n")).decode().split("\r\n")
+        headers = dict(line.lower().split(": ", 1) for line in head[1:] if line)
+        body = await reader.readexactly(int(headers.get("content-length", "0")))
+        self.asked.append(Asked(line=head[0], headers=headers, body=json.loads(body or b"{}")))
+        speak = self.script.pop(0) if len(self.script) > 1 else self.script[0]
+        try:
+            await speak(writer)
+        except ConnectionError:
+            pass  # it heard enough
+        writer.close()
+
+
+@asynccontextmanager
+async def scripted(*script: Speak) -> AsyncGenerator[ScriptedServer]:
+    """The server, listening."""
+    one = ScriptedServer(script=list(script))
+    listener = await asyncio.start_server(one._serve, "127.0.0.1", 0)  # noqa: SLF001 - its own maker
+    one.url = f"http://127.0.0.1:{listener.sockets[0].getsockname()[1]}"
+    async with listener:
+        yield one
+
+
+def says(status: int, body: object = None, **headers: str) -> Speak:
+    """A whole answer of JSON, or of bytes as they are."""
+    data = body if isinstance(body, bytes) else json.dumps(body).encode()
+
+    async def speak(writer: asyncio.StreamWriter) -> None:
+        lines = [f"HTTP/1.1 {status} Whatever", f"Content-Length: {len(data)}"]
+        lines += [f"{name.replace('_', '-')}: {value}" for name, value in headers.items()]
+        writer.write("\r\n".join(lines).encode() + b"\r\n\r\n" + data)
+        await writer.drain()
+
+    return speak
+
+
+def raw(data: bytes) -> Speak:
+    """These bytes, and the end of the connection."""
+
+    async def speak(writer: asyncio.StreamWriter) -> None:
+        writer.write(data)
+        await writer.drain()
+
+    return speak
+
+
+async def drip(writer: asyncio.StreamWriter) -> None:
+    """An answer that never ends, some bytes at a time."""
+    writer.write(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n")
+    while True:
+        writer.write(b"1\r\n \r\n")
+        await writer.drain()
+        await asyncio.sleep(0.01)
+
+
+async def flood(writer: asyncio.StreamWriter) -> None:
+    """An answer that never ends, as fast as it goes."""
+    writer.write(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n")
+    while True:
+        writer.write(b"10000\r\n" + b" " * 65536 + b"\r\n")
+        await writer.drain()
+
+
+def completion(text: str, **more: object) -> dict[str, object]:
+    """A chat completion."""
+    choice = {"index": 0, "message": {"role": "assistant", "content": text}, "finish_reason": "stop"}
+    return {"choices": [choice], "usage": {"prompt_tokens": 5, "completion_tokens": 2}, **more}

@@ -1,0 +1,105 @@
+"""Which model a server has, and when it counts as gone."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import pytest
+from tests.contract.endpoints.scripted_server import ScriptedServer, completion, says, scripted
+
+from realign_daemon.clock import SystemClock
+from realign_daemon.endpoints.endpoints import Endpoints
+from realign_daemon.endpoints.settings import EndpointSettings
+from realign_daemon.endpoints.url import read_url
+from realign_daemon.engine.api import Generate, Message, Sampler
+from realign_daemon.engine.errors import EndpointGone
+from realign_daemon.errors import BadInput, NothingFits
+
+KEY = "sk-sesame"
+
+
+class Quick(SystemClock):
+    """Waits are not waited."""
+
+    async def sleep(self, seconds: float) -> None:  # noqa: ARG002
+        return
+
+
+def endpoints_of(*configured: EndpointSettings) -> Endpoints:
+    return Endpoints(configured, environment={"FAR_KEY": KEY}, clock=Quick(), chance=random.Random(1))
+
+
+def model_list(*names: str) -> Callable[[Any], Awaitable[None]]:
+    return says(200, {"data": [{"id": name, "owned_by": "me", "created": random.random()} for name in names]})
+
+
+async def test_other_answers_are_another_model_though_the_name_is_the_same() -> None:
+    met = []
+    for text in ("one", "one", "other"):
+        async with scripted(model_list("m"), says(200, completion(text))) as server:
+            met.append(await endpoints_of().open(server.url))
+    one, again, other = met
+    assert one.model == again.model != other.model
+    assert one.endpoint != again.endpoint
+    assert one.name.startswith("m@127.0.0.1:")
+
+
+async def test_a_server_with_several_models_is_asked_for_none_before_one_is_named() -> None:
+    async with scripted(model_list("a", "b"), says(200, completion("x"))) as server:
+        with pytest.raises(BadInput, match="--engine-model"):
+            await endpoints_of().open(server.url)
+        assert len(server.asked) == 1
+        assert (await endpoints_of().open(server.url, "b")).remote == "b"
+
+
+async def test_a_server_that_is_not_there_is_said_so_at_once() -> None:
+    async with scripted(says(200)) as server:
+        pass
+    with pytest.raises(NothingFits, match=server.url):
+        await endpoints_of().open(server.url)
+
+
+async def test_the_key_goes_to_its_own_server_only() -> None:
+    async def asked_with(server: ScriptedServer) -> set[str]:
+        return {one.headers.get("authorization", "") for one in server.asked}
+
+    async with (
+        scripted(model_list("m"), says(200, completion("x"))) as own,
+        scripted(model_list("m"), says(200, completion("x"))) as other,
+    ):
+        settings = EndpointSettings(name="own", url=read_url(own.url), api_key_env="FAR_KEY")
+        endpoints = endpoints_of(settings)
+        await endpoints.open(own.url)
+        await endpoints.open(other.url)
+        assert await asked_with(own) == {f"bearer {KEY}"}
+        assert await asked_with(other) == {""}
+    assert KEY not in repr(endpoints.models)
+
+
+async def test_a_server_that_went_has_to_answer_as_the_same_model_before_it_gets_work() -> None:
+    async with scripted(model_list("m"), says(200, completion("one"))) as server:
+        endpoints = endpoints_of()
+        model = await endpoints.open(server.url)
+        engine = await endpoints.serve(model)
+        task = Generate(
+            model=model.model,
+            messages=(Message(role="user", content="?"),),
+            sampler=Sampler(max_tokens=4),
+            seed=1,
+            template="t",
+        )
+        server.script = [says(500)]
+        with pytest.raises(EndpointGone):
+            await engine.perform(task)
+        endpoints.lose(engine)
+        with pytest.raises(EndpointGone):
+            await endpoints.serve(model)
+        server.script = [model_list("m"), says(200, completion("one"))]
+        assert await (await endpoints.serve(model)).perform(task)
+        endpoints.lose(engine)
+        server.script = [model_list("m"), says(200, completion("other"))]
+        with pytest.raises(EndpointGone, match="another model"):
+            await endpoints.serve(model)
+        assert endpoints.engine(model.model) is None

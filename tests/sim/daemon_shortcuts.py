@@ -1,0 +1,67 @@
+"""Shortcuts: what a simulated daemon need not compute again, as it is pure and comes out the same in most worlds."""
+
+from __future__ import annotations
+
+import traceback
+from collections.abc import Callable, Generator, Mapping
+from contextlib import ExitStack, contextmanager
+from unittest.mock import patch
+
+from realign_daemon.cluster import peers
+from realign_daemon.cluster.beats import Beat
+from realign_daemon.cluster.facts import NodeFacts
+from realign_daemon.curation import intake
+from realign_daemon.rpc import cluster_servicer, convert
+from realign_planner.nodes import ClusterFacts
+from realign_planner.plan import PlanRequest
+from realign_planner.strategy import make_plan
+from realign_proto.v1 import cluster_pb2, facts_pb2
+
+_plans: dict[tuple[object, ...], object] = {}
+
+
+@contextmanager
+def shortcuts() -> Generator[None]:
+    """Holds for one world: a second world of the same seed has beats of the same names, and perhaps others in them."""
+    written = _writing_once(convert.beat_to_wire)
+    with ExitStack() as patches:
+        for module, name, instead in (
+            (intake, "make_plan", _planned),
+            (peers, "beat_to_wire", written),
+            (cluster_servicer, "beat_to_wire", written),
+            (convert, "facts_from_wire", _reading_once(convert.facts_from_wire)),
+            (traceback, "format_exc", str),  # grpc.aio writes one for a log that nobody keeps
+        ):
+            patches.enter_context(patch.object(module, name, instead))
+        yield
+
+
+def _planned(request: PlanRequest, cluster: ClusterFacts, **known: Mapping[str, object]) -> object:
+    asked = request, cluster, repr(known)
+    if asked not in _plans:
+        _plans[asked] = make_plan(request, cluster, **known)
+    return _plans[asked]
+
+
+def _writing_once(write: Callable[[Beat], cluster_pb2.Beat]) -> Callable[[Beat], cluster_pb2.Beat]:
+    written: dict[tuple[str, int], cluster_pb2.Beat] = {}
+
+    def write_once(beat: Beat) -> cluster_pb2.Beat:
+        name = beat.boot, beat.sequence
+        if name not in written:
+            written[name] = write(beat)
+        return written[name]
+
+    return write_once
+
+
+def _reading_once(read: Callable[[facts_pb2.NodeFacts], NodeFacts]) -> Callable[[facts_pb2.NodeFacts], NodeFacts]:
+    known: dict[bytes, NodeFacts] = {}
+
+    def read_once(wire: facts_pb2.NodeFacts) -> NodeFacts:
+        content = wire.SerializeToString()
+        if content not in known:
+            known[content] = read(wire)
+        return known[content]
+
+    return read_once
