@@ -114,6 +114,7 @@ class Node:
             grouping = Grouping(
                 config,
                 platform,
+                node=identity.node,
                 own=platform.engine(config, blobs, lambda: machine.spare_bytes()),  # noqa: PLW0108 - it is made below
                 blobs=blobs,
                 find=lambda name: machine.find(name),  # noqa: PLW0108 - as above

@@ -8,6 +8,7 @@ import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
+import pytest
 from tests.e2e.conftest import Cluster, Daemon
 from tests.e2e.test_dpo_job import has_ended, job_when, submitted
 from tests.model_hub import COMMIT, Repository, model_hub
@@ -20,13 +21,19 @@ NAME = "acme/pocket-3M"
 Run = Callable[..., subprocess.CompletedProcess[str]]
 
 
+@pytest.fixture
+def few(sums: Path, tmp_path: Path) -> Path:
+    """A source that a pilot is soon done with."""
+    path = tmp_path / "few.md"
+    path.write_text(sums.read_text()[:400])
+    return path
+
+
 async def test_a_model_is_fetched_once_for_a_job_copied_for_another_and_not_removed_under_it(
-    cluster: Cluster, sums: Path, realignctl: Run, tmp_path: Path
+    cluster: Cluster, few: Path, realignctl: Run, tmp_path: Path
 ) -> None:
     files = {file.name: file.read_bytes() for file in POCKET_FOLDER.iterdir() if file.is_file()}
     files["config.json"] = files["config.json"].replace(b"{", b'{"is_another": true,', 1)
-    few = tmp_path / "few.md"
-    few.write_text(sums.read_text()[:400])
     with model_hub({NAME: Repository(files)}) as hub:
         settings = {**hub.environment(), "HF_HOME": str(tmp_path), "REALIGN_BENCHMARK__BUDGET_S": "1", "no_proxy": "*"}
         for name in ("left", "right"):
@@ -37,7 +44,15 @@ async def test_a_model_is_fetched_once_for_a_job_copied_for_another_and_not_remo
 
         for seed, node in enumerate((other, home)):  # one gets it from the hub, then the home from that one
             job_id = await submitted(
-                daemon, few, model=NAME, nodes=[node], data_type="sft", settings=SHORT, seed=seed, pilot="only"
+                daemon,
+                few,
+                model=NAME,
+                nodes=[node],
+                data_type="sft",
+                settings=SHORT,
+                seed=seed,
+                pilot="only",
+                until="data_prep",
             )
             job = await job_when(daemon, job_id, has_ended)
             assert (job.paused_by, [one.name for one in job.nodes]) == ("pilot", [node]), job

@@ -1,8 +1,9 @@
 """The DPO workflow: pairs of a better and a worse answer to one prompt, and a model trained on them.
 
-Four answers a prompt, each scored once, and the best-worst pair compared in both orders: six judgements a prompt, all
-counted, though equal answers are judged once and make no pair. The picked pair is scored afresh before the gap is measured, since the best of four noisy
-scores is too high by chance. What the baseline and the tuned model answer to held-out prompts is compared in the end.
+Four answers a prompt, each scored once, and the best-worst pair compared in both orders: six judgements a prompt. All
+are counted, though equal answers are judged once and make no pair. The picked pair is scored afresh before the gap is
+measured, since the best of four noisy scores is too high by chance. What the baseline and the tuned model answer to
+held-out prompts is compared in the end.
 """
 
 from __future__ import annotations

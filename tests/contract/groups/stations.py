@@ -140,6 +140,7 @@ async def _station(
     grouping = Grouping(
         config,
         Platform(start_rank=lambda _: start_rank),
+        node=data_dir.name,
         own=own,
         blobs=blobs,
         find=lambda name: station.find(name),  # noqa: PLW0108 - it is made below

@@ -74,8 +74,7 @@ async def test_a_group_computes_what_a_node_alone_does(
         await nodes.until_nothing_is_left()
 
 
-@pytest.mark.parametrize("sign", [signal.SIGKILL, signal.SIGSTOP])
-@pytest.mark.parametrize("rank", [0, 1])
+@pytest.mark.parametrize(("sign", "rank"), [(signal.SIGKILL, 0), (signal.SIGSTOP, 1)])
 async def test_a_rank_that_dies_or_hangs_costs_seconds_and_its_node_is_named(
     sign: signal.Signals, rank: int, tmp_path: Path, real_model: LocalModel, canaries: Path
 ) -> None:
@@ -190,6 +189,15 @@ async def test_a_node_serves_one_group_at_a_time(tmp_path: Path, real_model: Loc
         wish = replace(nodes.wish(), nodes=("node-1", "node-0"))
         with pytest.raises(GroupDied, match="it is rank 1 of pocket already, which node-0 leads"):
             await other.load(real_model, wish)
+
+
+@pytest.mark.parametrize("names", [("node-1", "node-0"), ("node-0",), ("node-0", "node-0"), ()])
+async def test_a_wish_that_is_no_group_of_this_head_is_refused(
+    names: tuple[str, ...], tmp_path: Path, real_model: LocalModel
+) -> None:
+    async with stations(tmp_path, real_model, real_model) as nodes:
+        with pytest.raises(GroupDied, match="no group with this node at its head"):
+            await nodes.head.grouping.engine.load(real_model, replace(nodes.wish(), nodes=names))
 
 
 def spoiled(model: LocalModel, folder: Path) -> LocalModel:

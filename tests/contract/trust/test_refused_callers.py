@@ -8,7 +8,6 @@ from collections.abc import AsyncGenerator
 from dataclasses import dataclass
 from pathlib import Path
 
-import grpc
 import grpc.aio
 import pytest
 
@@ -43,7 +42,7 @@ class Studio:
 
     @property
     def address(self) -> Address:
-        return Address.parse((self.folder / "endpoint").read_text())
+        return Address.parse((self.folder / "endpoint").read_text().strip())
 
     @property
     def roots(self) -> bytes:
@@ -77,24 +76,17 @@ async def studio(tmp_path: Path) -> AsyncGenerator[Studio]:
             await asyncio.sleep(0.05)
         async with connect(daemon.socket) as owner:
             await owner.trust.found("home")
-            while (folder / "endpoint").read_text() == before:  # noqa: ASYNC110 - another process
-                await asyncio.sleep(0.05)
             studio = Studio(folder=folder, owner=owner)
-            async with studio.channel(studio.authority) as channel:
-                while (await failure(channel)).code() is grpc.StatusCode.UNAVAILABLE:
-                    await asyncio.sleep(0.05)
+            while str(studio.address) == before:  # noqa: ASYNC110 - another process
+                await asyncio.sleep(0.05)
             yield studio
-
-
-async def failure(channel: Channel) -> grpc.aio.AioRpcError:
-    with pytest.raises(grpc.aio.AioRpcError) as refused:
-        await StatusStub(channel).GetStatus(status_pb2.StatusRequest(), timeout=10)
-    return refused.value
 
 
 async def heard(channel: Channel) -> str:
     """What a call over the channel fails with, as the caller is told."""
-    details = (await failure(channel)).details() or ""
+    with pytest.raises(grpc.aio.AioRpcError) as refused:
+        await StatusStub(channel).GetStatus(status_pb2.StatusRequest(), timeout=10)
+    details = refused.value.details() or ""
     return explain_handshake(details) or details
 
 
@@ -111,9 +103,8 @@ async def test_without_tls(studio: Studio) -> None:
 
 
 async def test_with_a_certificate_of_another_cluster(studio: Studio) -> None:
-    async with studio.channel(
-        Authority.found("home", now_unix_s=time.time())
-    ) as channel:  # of the same name on purpose
+    foreign = Authority.found("home", now_unix_s=time.time())  # of the same name on purpose
+    async with studio.channel(foreign) as channel:
         assert (await heard(channel)).startswith(NOT_ACCEPTED)
     assert await studio.audited("its certificate is of another cluster") == ("stranger", "TLS")
 

@@ -171,27 +171,6 @@ async def test_a_voter_that_gives_no_answer_keeps_no_other_job_waiting_and_its_o
         assert b.home.jobs.get(of_three.spec.job_id).record.provisional
 
 
-async def test_a_cancel_that_is_being_written_when_a_run_is_given_up_leaves_no_files(tmp_path: Path) -> None:
-    async with running(tmp_path, "ab") as world:
-        a, b = world.nodes.values()
-        job = await a.held()
-        await world.share()
-        world.cut("a")
-        b.script.held = "train_dpo"
-        await world.look("b")
-        await b.script.reached.wait()
-        there = b.home.jobs.get(job.spec.job_id)
-        cancelling = asyncio.create_task(b.home.jobs.cancel(job.spec.job_id))
-        await asyncio.sleep(0)
-        assert not there.closed.is_set()
-        world.cut()
-        await b.look()
-        await cancelling
-        assert there.closed.is_set()
-        assert not b.home.jobs.has(job.spec.job_id)
-        assert not list((b.home.folder / "provisional").glob(f"*/{MARK}"))
-
-
 async def test_provisional_files_that_could_not_be_removed_at_once_are_removed_later(tmp_path: Path) -> None:
     async with running(tmp_path, "ab") as world:
         b = world.nodes["b"]
@@ -213,41 +192,6 @@ async def test_nothing_runs_provisionally_where_the_owner_says_so(tmp_path: Path
         world.cut("a")
         await world.look("b")
         assert not b.home.jobs.has(job.spec.job_id)
-
-
-async def test_a_wish_to_cancel_is_honoured_by_who_runs_the_job_and_by_its_home_when_it_is_back(tmp_path: Path) -> None:
-    async with running(tmp_path, "ab") as world:
-        a, b = world.nodes.values()
-        job = await a.held()
-        await world.share()
-        world.cut("a")
-        b.script.held = "train_dpo"
-        await world.look("b")
-        await b.script.reached.wait()
-        await b.custody.ask_to_cancel(await b.stored(job), by="me")
-        await world.look("b")
-        there = b.home.jobs.get(job.spec.job_id)
-        assert (there.record.state, folder_of(there)) == ("cancelled", "provisional")
-        world.cut()
-        await world.share()
-        await world.look()
-        assert (job.record.state, job.record.provisional) == ("cancelled", "")
-        assert job.record.decision is not None
-        assert job.record.decision.end == "cancelled"
-
-
-async def test_a_wish_to_cancel_is_honoured_at_the_home_that_a_job_gets(tmp_path: Path) -> None:
-    async with running(tmp_path, "abc") as world:
-        a, b, c = world.nodes.values()
-        job = await a.held()
-        await world.share()
-        world.cut("a")
-        await b.custody.ask_to_cancel(await b.stored(job), by="me")
-        await world.look("b")
-        await world.look("c")
-        moved = c.home.jobs.get(job.spec.job_id)
-        assert (moved.claim.home, moved.record.state, moved.record.provisional) == ("c", "cancelled", "")
-        assert moved.record.decision is not None
 
 
 async def test_an_end_without_a_majority_becomes_final_when_the_voters_are_back(tmp_path: Path) -> None:
