@@ -142,7 +142,7 @@ class Node:
             view = footing.view(
                 server,
                 discovery,
-                facts=lambda: replace(machine.facts(), links=survey.links()),
+                facts=lambda: machine.facts(links=survey.links()),
                 jobs=lambda: self._digests(jobs, identity),
             )
             neighbours: Neighbours = Neighbours(view)

@@ -1,22 +1,27 @@
-"""Shortcuts: what a simulated daemon need not compute again, as it is pure and comes out the same in most worlds."""
+"""Shortcuts: what simulated daemons need not do in full or again, as it comes out the same and is not looked at here."""
 
 from __future__ import annotations
 
 import traceback
 from collections.abc import Callable, Generator, Mapping
 from contextlib import ExitStack, contextmanager
+from functools import cache
 from unittest.mock import patch
 
+from realign_daemon import grouping
 from realign_daemon.cluster import peers
 from realign_daemon.cluster.beats import Beat
 from realign_daemon.cluster.facts import NodeFacts
 from realign_daemon.curation import intake
-from realign_daemon.rpc import cluster_servicer, convert
+from realign_daemon.rpc import cluster_servicer, convert, link_survey
 from realign_planner.nodes import ClusterFacts
 from realign_planner.plan import PlanRequest
 from realign_planner.strategy import make_plan
 from realign_proto.v1 import cluster_pb2, facts_pb2
 
+ECHO_BYTES = 1024  # how fast a link is matters to groups of machines, which one small model does not need
+
+_mlx_version = cache(grouping.mlx_version)
 _plans: dict[tuple[object, ...], object] = {}
 
 
@@ -30,7 +35,10 @@ def shortcuts() -> Generator[None]:
             (peers, "beat_to_wire", written),
             (cluster_servicer, "beat_to_wire", written),
             (convert, "facts_from_wire", _reading_once(convert.facts_from_wire)),
+            (grouping, "mlx_version", _mlx_version),
             (traceback, "format_exc", str),  # grpc.aio writes one for a log that nobody keeps
+            (link_survey, "TURNS", 1),
+            (link_survey, "MAX_ECHO_BYTES", ECHO_BYTES),
         ):
             patches.enter_context(patch.object(module, name, instead))
         yield

@@ -215,8 +215,8 @@ class Machine:
         measured = self._benchmarks.known_model(model.model)
         return measured.value.peak_batch_size if measured else model.concurrency or UNMEASURED_SLOTS
 
-    def facts(self) -> NodeFacts:
-        """This node as the cluster should know it."""
+    def facts(self, *, links: tuple[MeasuredLink, ...] = ()) -> NodeFacts:
+        """This node as the cluster should know it, with its links to others."""
         host, now, situation = self._host, self._now, self._now.situation
         return NodeFacts(
             node_id=self._node_id,
@@ -243,6 +243,7 @@ class Machine:
             refusal=self.reason_to_refuse(),
             pause_left_s=self._pause.left_s,
             last_sleep=self._sleep.last,
+            links=links,
         )
 
     def _at_most(self, count: int) -> int:

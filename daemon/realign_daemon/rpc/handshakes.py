@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import os
+import sqlite3
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 
 from realign_daemon.clock import Clock
@@ -47,11 +49,9 @@ class Handshakes:
         self._denials = {reason: Denials() for reason in _CAUSES.values()}
 
     async def run(self) -> None:
-        """Audits what comes from now on, until cancelled; ends at once where there is no log."""
-        if not self._log.exists():
-            return
-        offset, dialled = self._log.stat().st_size, False
-        while True:
+        """Audits what comes from now on, until cancelled, or until there is no log."""
+        offset, dialled = self._log.stat().st_size if self._log.exists() else 0, False
+        while self._log.exists():
             await self._clock.sleep(LOOK_EVERY_S)
             lines, offset = await asyncio.to_thread(_read, self._log, offset)
             await self._clock.sleep(LOOK_EVERY_S)
@@ -60,7 +60,8 @@ class Handshakes:
                 deed = Deed(actor=STRANGER, role="", method=METHOD, outcome=reason)
                 written = self._denials[reason].note(deed, now_s=self._clock.continuous())
                 if written is not None:
-                    await self._audit.record(written)
+                    with suppress(sqlite3.OperationalError):  # a full disk has no room for it
+                        await self._audit.record(written)
 
 
 def _read(log: Path, offset: int) -> tuple[list[str], int]:

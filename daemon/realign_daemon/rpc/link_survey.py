@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from statistics import median
 
 import grpc.aio
@@ -42,17 +42,11 @@ class LinkSurvey:
         self._channel = channel
         self._clock = clock
         self._measured: dict[NodeId, deque[MeasuredLink]] = {}
+        self._links: tuple[MeasuredLink, ...] = ()
 
     def links(self) -> tuple[MeasuredLink, ...]:
         """The links to the nodes that answered a short while ago, by node id."""
-        return tuple(
-            MeasuredLink(
-                node=node,
-                latency_s=median(one.latency_s for one in kept),
-                bytes_per_s=median(one.bytes_per_s for one in kept),
-            )
-            for node, kept in sorted(self._measured.items())
-        )
+        return self._links
 
     async def run(self) -> None:
         """Measures the links, one after the other, until cancelled."""
@@ -67,7 +61,17 @@ class LinkSurvey:
 
     async def measure(self) -> None:
         """Measures the link to every other node once; a node that does not answer has none."""
-        others = tuple(self._others())
+        await self._measure(tuple(self._others()))
+        self._links = tuple(
+            MeasuredLink(
+                node=node,
+                latency_s=median(one.latency_s for one in kept),
+                bytes_per_s=median(one.bytes_per_s for one in kept),
+            )
+            for node, kept in sorted(self._measured.items())
+        )
+
+    async def _measure(self, others: Collection[NodeId]) -> None:
         for node in [node for node in self._measured if node not in others]:
             del self._measured[node]
         own_s = await self._round_trip_s(self._node, 0) if others else None

@@ -11,7 +11,7 @@ from typing import Protocol, assert_never
 import structlog
 
 from realign_daemon.clock import Clock
-from realign_daemon.engine.api import Blobs, Engine, Fused, LocalModel, Result, Sha256, Trained
+from realign_daemon.engine.api import Blobs, Engine, LocalModel, Result, Sha256
 from realign_daemon.engine.codec import decode_result, encode
 from realign_daemon.engine.errors import (
     BadTask,
@@ -24,6 +24,7 @@ from realign_daemon.engine.errors import (
 )
 from realign_daemon.engine.ranks import GroupWish
 from realign_daemon.errors import DamagedBlob
+from realign_daemon.work.computed import blobs_of, tokens_of
 from realign_daemon.work.ledger import Execution, Ledger, StoredResult
 from realign_daemon.work.messages import (
     Abandon,
@@ -207,7 +208,7 @@ class Executor:
                 self._tray.put(item)
 
     def _answer(self, item: Item, stored: StoredResult) -> None:
-        blobs = _blobs(decode_result(stored.result))
+        blobs = blobs_of(decode_result(stored.result))
         item.session.emit(UnitDone(result=stored, remembered=True, blobs=blobs))
 
     def _capacity(self) -> Capacity:
@@ -295,7 +296,7 @@ class Executor:
             await self._fail(item, "engine_died", "the unit met a defect in realign; that node's log has the details")
         else:
             busy_s = self._meter.change(0, self._clock.continuous()) - share_s
-            return self._stored_result(item, result, started_unix_s, busy_s), _blobs(result)
+            return self._stored_result(item, result, started_unix_s, busy_s), blobs_of(result)
         finally:
             self._meter.change(-1, self._clock.continuous())
         return None
@@ -356,7 +357,7 @@ class Executor:
             node=self._node_id,
             started_unix_s=started_unix_s,
             busy_s=busy_s,
-            tokens=_tokens(result),
+            tokens=tokens_of(result),
         )
 
     async def _store_finished(self) -> None:
@@ -390,29 +391,3 @@ class Executor:
         if self._is_stuck:
             self._is_stuck = False
             self.refresh()
-
-
-def _tokens(result: Result) -> int:
-    match result.kind:
-        case "generated":
-            return result.prompt_tokens + result.completion_tokens
-        case "filled":
-            return result.prompt_tokens + len(result.probabilities)
-        case "scored":
-            return result.tokens
-        case "trained":
-            return result.trained_tokens
-        case "rendered":
-            return result.prompt_tokens + result.completion_tokens
-        case "fused":
-            return sum(map(_tokens, result.answers))
-
-
-def _blobs(result: Result) -> tuple[Sha256, ...]:
-    match result:
-        case Trained():
-            return (result.adapter,)
-        case Fused():
-            return (result.weights,)
-        case _:
-            return ()

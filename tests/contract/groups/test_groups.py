@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.contract.groups.conftest import Alone
 from tests.contract.groups.stations import Stations, question, stations
 
 from realign_daemon.engine.api import Generated, LocalModel, ModelId, Sampler
@@ -49,28 +50,24 @@ async def until_working(nodes: Stations, model: LocalModel) -> list[asyncio.Task
 
 @pytest.mark.parametrize(("size", "parallelism"), [(2, "tensor"), (3, "pipeline")])
 async def test_a_group_computes_what_a_node_alone_does(
-    size: int, parallelism: Parallelism, tmp_path: Path, real_model: LocalModel, canaries: Path
+    size: int, parallelism: Parallelism, tmp_path: Path, real_model: LocalModel, alone: Alone
 ) -> None:
-    async with stations(tmp_path, *[real_model] * size, canaries=canaries) as nodes:
+    async with stations(tmp_path, *[real_model] * size, canaries=alone.canaries) as nodes:
         engine, wish = nodes.head.grouping.engine, nodes.wish(parallelism=parallelism)
-        tasks = [question(real_model, seed) for seed in range(12)]
-        await engine.load(real_model)
-        alone = await asyncio.gather(*map(engine.perform, tasks))
-        assert engine.confirmation() is None
         await engine.load(real_model, wish)
+        tasks = [question(real_model, seed) for seed in range(len(alone.answers))]
         together = await asyncio.gather(*map(engine.perform, tasks))
         confirmation = engine.confirmation()
         assert confirmation is not None
         await confirmation
-        for one, other in zip(together, alone, strict=True):
+        for one, other in zip(together, alone.answers, strict=True):
             assert isinstance(one, Generated)
-            assert isinstance(other, Generated)
             assert one.text == other.text
             assert one.logprob == pytest.approx(other.logprob, abs=1e-3)
         parts = [node.grouping.engine.status().group for node in nodes.all]
         assert [part and (part.rank, part.nodes) for part in parts] == [(rank, wish.nodes) for rank in range(size)]
         assert nodes.all[1].grouping.berth.serves() == f"it is rank 1 of {size} of pocket, which node-0 leads"
-        await engine.load(real_model)
+        await engine.close()
         await nodes.until_nothing_is_left()
 
 

@@ -26,7 +26,7 @@ from realign_proto.handshake import MEMBER, explain_handshake
 from realign_proto.v1 import status_pb2
 from realign_proto.v1.status_pb2_grpc import StatusStub
 
-pytestmark = pytest.mark.deadline(20)
+pytestmark = pytest.mark.deadline(60)
 
 LOOPBACK = ("--no-discovery", "--listen", "127.0.0.1:0")
 QUIET = {"REALIGN_BENCHMARK__ON_START": "false", "REALIGN_NODE_NAME": "studio"}
