@@ -41,8 +41,12 @@ class Grouping:
         spare_bytes: Callable[[], int],
         name_of: Callable[[str], str],
         channel: Channel,
+        host_of: Callable[[str], str],
     ) -> None:
-        """`own` is the engine of this machine alone; `find` gives a model here, `name_of` what people call a node."""
+        """`own` is the engine of this machine alone; `find` gives a model here, `name_of` what people call a node.
+
+        `host_of` gives the host at which a node is connected.
+        """
         self._own, self._clock = own, platform.clock
         data_dir, mlx = config.node.data_dir, mlx_version()
         self.berth = Berth(
@@ -52,11 +56,13 @@ class Grouping:
             references=References(data_dir / "canaries.json", mlx=mlx),
             residue=Residue(platform.clock),
             mlx=mlx,
+            clock=platform.clock,
         )
         head = Head(
             node=node,
             name_of=name_of,
             connect=GroupLinks(channel).connect,
+            host_of=host_of,
             berth=self.berth,
             vacate=lambda: own.unload("a group takes its place"),
             clock=platform.clock,

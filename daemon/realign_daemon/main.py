@@ -9,6 +9,7 @@ import signal
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import structlog
 
@@ -19,8 +20,10 @@ from realign_daemon.errors import DiskFailed, RealignError
 from realign_daemon.footing import VERSION
 from realign_daemon.guard import KeyReplaced
 from realign_daemon.native_words import NATIVE_LOG, native_words_in
-from realign_daemon.node import Node
 from realign_daemon.witness import Witness
+
+if TYPE_CHECKING:
+    from realign_daemon.node import Node
 
 log = structlog.get_logger()
 
@@ -59,14 +62,21 @@ async def _serve(config: Config) -> None:
 
 async def _run(config: Config) -> None:
     """Runs the node or witness, and once its key was replaced the one that it has become."""
-    daemon = Witness if config.node.witness else Node
     while True:
         try:
-            await daemon(config).run(lambda address: _announce(address, config.network.listen))
+            await _daemon(config).run(lambda address: _announce(address, config.network.listen))
         except BaseExceptionGroup as errors:
             if errors.split(KeyReplaced)[1] is not None:
                 raise
             log.info("node.renamed")
+
+
+def _daemon(config: Config) -> Node | Witness:
+    if config.node.witness:
+        return Witness(config)
+    from realign_daemon.node import Node  # with all that a node needs, which is not there where a witness is
+
+    return Node(config)
 
 
 def _announce(address: Address, wanted: Address | None) -> None:

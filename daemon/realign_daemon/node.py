@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack
-from dataclasses import replace
 from datetime import UTC, datetime
 
 import structlog
@@ -121,6 +120,7 @@ class Node:
                 spare_bytes=lambda: machine.spare_bytes(),  # noqa: PLW0108 - as above
                 name_of=lambda node: neighbours.name_of(node),  # noqa: PLW0108 - as above
                 channel=lambda node: neighbours.node_channel(node),  # noqa: PLW0108 - as above
+                host_of=lambda node: neighbours.host_of(node),  # noqa: PLW0108 - as above
             )
             engine = RoutingEngine(grouping.engine, endpoints, self._clock)
             stack.push_async_callback(engine.close)

@@ -91,6 +91,7 @@ class ClusterFacts:
     name: str
     nodes: tuple[NodeFacts, ...]
     links: tuple[Link, ...] = ()
+    may_group: bool = True  # all nodes are of a version that can hold a model together
 
     def link(self, one: str, other: str, backend: Backend) -> Link | None:
         """The link with the lowest latency that a backend can use between two nodes, or None where none is known."""

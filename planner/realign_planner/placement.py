@@ -99,6 +99,8 @@ def group(
     layout = fit_group(model, ordered)
     if isinstance(layout, Misfit):
         return layout
+    if not cluster.may_group:
+        return Misfit(reason="some node has a version of realign without groups: update it")
     chosen = backend(names, cluster, bars)
     if chosen is None:
         return Misfit(reason=f"a group of {', '.join(sorted(names))} was lost a short while ago")
@@ -134,8 +136,10 @@ def _ranks(model: ModelFacts, layout: GroupFit, ordered: Sequence[NodeFacts], si
 def backend(members: Sequence[str], cluster: ClusterFacts, bars: Bars = NO_BARS) -> Backend | None:
     """JACCL where an RDMA link joins every pair of members (it needs a full mesh), else the TCP ring.
 
-    None where these members are barred with whatever they could use.
+    None where no group may be formed, or these members are barred with whatever they could use.
     """
+    if not cluster.may_group:
+        return None
     meshed = all(cluster.link(one, other, "jaccl") is not None for one, other in combinations(members, 2))
     able: tuple[Backend, ...] = ("jaccl", "ring") if meshed else ("ring",)
     return next((one for one in able if bars.allows(members, one)), None)

@@ -1,7 +1,8 @@
 """Setbacks: groups of nodes that were lost, and what may therefore not be tried again for a while.
 
 The ladder after a loss follows from them, as `choose` takes the best of what is not barred: the same nodes over the
-ring where it was JACCL; then without the nodes that failed; then whatever else holds the model.
+ring where it was JACCL; then without the nodes that failed; then whatever else holds the model; and where nothing else
+does, what failed once more, before it rests.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Final
 
 from realign_planner.plan import Backend
@@ -16,6 +18,9 @@ from realign_planner.plan import Backend
 # How long what failed rests: after its first loss, and after every later one. A machine that woke or a daemon that was
 # started again is back within a minute; what fails twice has a cause that time alone does not mend (own choice).
 RESTS_S: Final = (60.0, 600.0)
+# Where nothing else holds the model, what failed is tried again at once, and then after so long: a link or a daemon
+# that was gone for seconds is back. A group that gave good results begins anew (own choice).
+LAST_RESORT_RESTS_S: Final = (0.0, 5.0, 10.0, *RESTS_S)
 
 Formation = tuple[frozenset[str], Backend]
 
@@ -28,6 +33,7 @@ class Setback:
     backend: Backend
     lost: tuple[str, ...]  # the nodes that failed; empty where nobody in particular did
     at_s: float
+    worked: bool = False  # it had given good results before
 
     @property
     def formation(self) -> Formation:
@@ -70,21 +76,23 @@ class Bars:
 NO_BARS: Final = Bars()
 
 
-def bars(setbacks: Sequence[Setback], now_s: float) -> Bars:
+def bars(setbacks: Sequence[Setback], now_s: float, *, is_last_resort: bool = False) -> Bars:
     """What rests at `now_s` after these setbacks, the oldest first.
 
     A formation rests after each of its losses. A node that failed rests from all groups when the ring lost it: over
     JACCL the link may be to blame, so that the same nodes try the ring first.
+
+    As a last resort only that rests which failed again before it gave a good result: a rank that was killed is no
+    reason to stand still.
     """
     failed: Counter[str | Formation] = Counter()
     nodes: dict[str, float] = {}
     formations: dict[Formation, float] = {}
     for setback in setbacks:
-        failed[setback.formation] += 1
-        formations[setback.formation] = setback.at_s + _rest_s(failed[setback.formation])
+        until_s = partial(_until_s, setback, failed, is_last_resort=is_last_resort)
+        formations[setback.formation] = until_s(setback.formation)
         for node in setback.lost if setback.backend == "ring" else ():
-            failed[node] += 1
-            nodes[node] = setback.at_s + _rest_s(failed[node])
+            nodes[node] = until_s(node)
     barred = Bars(
         nodes={node: until_s for node, until_s in nodes.items() if until_s > now_s},
         formations={formation: until_s for formation, until_s in formations.items() if until_s > now_s},
@@ -95,5 +103,12 @@ def bars(setbacks: Sequence[Setback], now_s: float) -> Bars:
     return replace(barred, next=(frozenset(last), "ring")) if barred.allows(last, "ring") else barred
 
 
-def _rest_s(times: int) -> float:
-    return RESTS_S[min(times, len(RESTS_S)) - 1]
+def _until_s(
+    setback: Setback, failed: Counter[str | Formation], what: str | Formation, *, is_last_resort: bool
+) -> float:
+    """When the rest ends that this loss gives to what failed, which it counts."""
+    if is_last_resort and setback.worked:
+        failed[what] = 0
+    failed[what] += 1
+    rests_s = LAST_RESORT_RESTS_S if is_last_resort else RESTS_S
+    return setback.at_s + rests_s[min(failed[what], len(rests_s)) - 1]

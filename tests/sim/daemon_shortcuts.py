@@ -1,11 +1,12 @@
-"""Shortcuts: what simulated daemons need not do in full or again, as it comes out the same and is not looked at here."""
+"""Shortcuts: what simulated daemons need not do again, as it comes out the same, or in full, as nobody looks at it."""
 
 from __future__ import annotations
 
 import traceback
-from collections.abc import Callable, Generator, Mapping
+from collections.abc import Callable, Generator
 from contextlib import ExitStack, contextmanager
 from functools import cache
+from typing import Any
 from unittest.mock import patch
 
 from realign_daemon import grouping
@@ -14,14 +15,17 @@ from realign_daemon.cluster.beats import Beat
 from realign_daemon.cluster.facts import NodeFacts
 from realign_daemon.curation import intake
 from realign_daemon.rpc import cluster_servicer, convert, link_survey
+from realign_planner import strategy
 from realign_planner.nodes import ClusterFacts
 from realign_planner.plan import PlanRequest
-from realign_planner.strategy import make_plan
 from realign_proto.v1 import cluster_pb2, facts_pb2
 
-ECHO_BYTES = 1024  # how fast a link is matters to groups of machines, which one small model does not need
+# How fast links are matters to groups of machines, and one small model needs none: here all are equal, as are plans.
+ECHO_BYTES = 1024
+MEDIAN = 1.0
 
 _mlx_version = cache(grouping.mlx_version)
+_detected = cache(strategy.detect)
 _plans: dict[tuple[object, ...], object] = {}
 
 
@@ -32,6 +36,7 @@ def shortcuts() -> Generator[None]:
     with ExitStack() as patches:
         for module, name, instead in (
             (intake, "make_plan", _planned),
+            (strategy, "detect", _detected),
             (peers, "beat_to_wire", written),
             (cluster_servicer, "beat_to_wire", written),
             (convert, "facts_from_wire", _reading_once(convert.facts_from_wire)),
@@ -39,15 +44,16 @@ def shortcuts() -> Generator[None]:
             (traceback, "format_exc", str),  # grpc.aio writes one for a log that nobody keeps
             (link_survey, "TURNS", 1),
             (link_survey, "MAX_ECHO_BYTES", ECHO_BYTES),
+            (link_survey, "median", lambda _: MEDIAN),
         ):
             patches.enter_context(patch.object(module, name, instead))
         yield
 
 
-def _planned(request: PlanRequest, cluster: ClusterFacts, **known: Mapping[str, object]) -> object:
+def _planned(request: PlanRequest, cluster: ClusterFacts, **known: Any) -> object:
     asked = request, cluster, repr(known)
     if asked not in _plans:
-        _plans[asked] = make_plan(request, cluster, **known)
+        _plans[asked] = strategy.make_plan(request, cluster, **known)
     return _plans[asked]
 
 

@@ -19,7 +19,7 @@ from realign_planner.workflow import for_type
 
 DATA_TYPE: DataType = "sft"
 FIRST, LAST = (stage.name for stage in for_type(DATA_TYPE).stages[:2])
-PILOT_UNITS = 2
+PILOT_UNITS = 1
 SOURCE = {"name": "a.txt", "sha256": "5a" * 32, "section": ""}
 
 

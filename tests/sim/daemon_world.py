@@ -32,7 +32,7 @@ SIZES = (2, 2, 2, 2, 2, 3, 3, 3, 3, 4)
 WITNESSED = 0.3  # of the clusters of two, which are those that need one
 JOBS = (1, 1, 1, 2)
 UNITS = {1: (2, 5), 2: (1, 3)}  # drafts of a job, at least and at most, by the number of jobs; as many checks follow
-UNIT_S = (0.4, 2.6)
+UNIT_S = (0.4, 2.4)
 SECOND_S = 3.0  # within which a second job comes
 RETRY_S = 1.0
 TRANSFER_S = 3.0
@@ -63,6 +63,7 @@ class World:
         self.asked: list[Asked] = []
         self.refusal = ""  # of a submit, the last one
         self.finals: dict[str, set[str]] = {}  # by job, every end that was given out as final
+        self._looked_at: dict[str, int] = {}  # by host, the changes that its ledger had seen at the last look
         self.begins: list[tuple[float, UnitKey]] = []  # of units, anywhere, and when
         self.said_done = {node.host.name: set[str]() for node in self.nodes}  # results, by who told a home of them
         self._awaited: dict[str, asyncio.Future[VirtualDaemon]] = {}
@@ -139,6 +140,10 @@ class World:
             "WHERE json_extract(record, '$.decision') IS NOT NULL AND json_extract(record, '$.provisional') = ''"
         )
         for node in self.workers:
+            changes = node.connection.total_changes
+            if changes == self._looked_at.get(node.host.name):
+                continue
+            self._looked_at[node.host.name] = changes
             for job_id, decision in node.connection.execute(query):
                 self.finals.setdefault(job_id, set()).add(decision)
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
 from typing import Annotated
 
@@ -17,9 +16,7 @@ from realign_client.render.doctor import diagnosis_lines, document_of
 from realign_client.terminal import emit, note, say
 from realign_planner.diagnosis.answer import Answers
 from realign_planner.diagnosis.diagnosis import Diagnosis, diagnose
-from realign_planner.diagnosis.situation import SelfTest, Situation, read_situation
-
-TestLink = Callable[[Situation], Awaitable[SelfTest]]  # in processes of its own, with a deadline; raises nothing
+from realign_planner.diagnosis.situation import read_situation
 
 
 def doctor(
@@ -52,18 +49,9 @@ async def _examine(recorded: str, record: str, peers: list[str], endpoint: str |
         raise BadUsage("--recorded looks at a recording and --record makes one; give one of the two")
     if recorded:
         folder = Path(recorded).expanduser()
-        return await examine(read_recording(folder), {**read_peers(folder), **others})
+        return diagnose(read_situation(read_recording(folder), {**read_peers(folder), **others}))
     answers = await ask_machine(endpoint)
     if record:
         write_recording(answers, Path(record).expanduser())
         note(f"wrote {len(answers)} answers to {record}")
-    return await examine(answers, others)
-
-
-async def examine(answers: Answers, peers: Mapping[str, Answers], test_link: TestLink | None = None) -> Diagnosis:
-    """The diagnosis; where all is there for it, with a test of the link."""
-    situation = read_situation(answers, peers)
-    diagnosis = diagnose(situation)
-    if test_link is None or not diagnosis.may_test:
-        return diagnosis
-    return diagnose(read_situation(answers, peers, await test_link(situation)))
+    return diagnose(read_situation(answers, others))

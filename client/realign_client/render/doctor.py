@@ -55,11 +55,12 @@ def _cause_lines(check: Check) -> Iterator[str]:
 
 
 def _verdict(diagnosis: Diagnosis) -> str:
-    link = (
-        "sharded models can use RDMA"
-        if diagnosis.backend == "jaccl"
-        else "sharded models use the ring over TCP; single nodes need neither"
-    )
+    if diagnosis.backend == "jaccl":
+        link = "sharded models can use RDMA"
+    elif diagnosis.awaits_test:
+        link = "RDMA is ready as far as can be seen here; the first group of nodes that uses it proves the link"
+    else:
+        link = "sharded models use the ring over TCP; single nodes need neither"
     if diagnosis.ok:
         return f"nothing is wrong; {link}"
     return f"{link}; doctor has changed nothing"

@@ -40,7 +40,9 @@ def arrival_line(name: str, arrived: pb.ModelArrived) -> str:
     """How far the model has come, from where, and how long the rest takes."""
     if not arrived.source:
         return f"{arrived.node} fetches another model before {name}"
-    share = 100 * arrived.bytes_done // arrived.bytes_total if arrived.bytes_total else 0
+    if not arrived.bytes_total:
+        return f"{arrived.node} asks {arrived.source} for {name}"
+    share = 100 * arrived.bytes_done // arrived.bytes_total
     done = f"{size(arrived.bytes_done)} of {size(arrived.bytes_total)}, {share} %"
     pace = ""
     if arrived.bytes_per_s > 0:

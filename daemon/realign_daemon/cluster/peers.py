@@ -114,6 +114,11 @@ class Peers:
         link = self._links.get(node)
         return link.channel if link else None
 
+    def address(self, node: NodeId) -> Address | None:
+        """Where that channel leads, which is where the node proved who it is; None while there is none."""
+        link = self._links.get(node)
+        return link.address if link else None
+
     def want(self, targets: Iterable[Target]) -> None:
         """Dials exactly these from now on. A connection that stands is not ended by it."""
         wanted = frozenset(targets)

@@ -8,4 +8,5 @@ MIN_PROTOCOL: Final = 1  # oldest wire protocol this realign speaks: the one bef
 MAX_PROTOCOL: Final = 1  # newest one
 # What goes beyond the protocol. New behaviour gets a name here, never a version compare, and waits until
 # ClusterView.has_feature says that all nodes have it.
-FEATURES: Final = frozenset({"groups"})  # it can be a rank of a model that several nodes hold together
+GROUPS: Final = "groups"  # it can be a rank of a model that several nodes hold together
+FEATURES: Final = frozenset({GROUPS})

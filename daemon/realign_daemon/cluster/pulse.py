@@ -14,7 +14,7 @@ class Pulse:
     def __init__(self, beat_s: float) -> None:
         """One beat in so many seconds, more where `hurry` says so."""
         self._beat_s = beat_s
-        self._last: Beat | None = None
+        self.last: Beat | None = None
         self._due_s = 0.0
         self._next = asyncio.Event()
         self._has_stopped = False
@@ -22,7 +22,7 @@ class Pulse:
     @property
     def sequence(self) -> int:
         """The number of the next beat."""
-        return self._last.sequence + 1 if self._last else 1
+        return self.last.sequence + 1 if self.last else 1
 
     def is_due(self, now_s: float) -> bool:
         """Whether it is time for one, in continuous seconds."""
@@ -34,7 +34,7 @@ class Pulse:
 
     def send(self, beat: Beat, now_s: float) -> None:
         """The next beat, to all who listen."""
-        self._last = beat
+        self.last = beat
         self._due_s = now_s + self._beat_s
         self._wake()
 
@@ -46,7 +46,7 @@ class Pulse:
     async def beats(self) -> AsyncIterator[Beat]:
         """The last one now, and every new one, until the end."""
         while not self._has_stopped:
-            beat, following = self._last, self._next
+            beat, following = self.last, self._next
             if beat:
                 yield beat
             await following.wait()

@@ -170,6 +170,10 @@ class ClusterView:
             self._self_channel = self._open_channel(self._own_addresses()[-1], self.identity.node)
         return self._self_channel
 
+    def address(self, node: NodeId) -> Address | None:
+        """Where the channel to another node leads; None while it is not connected."""
+        return self._peers.address(node)
+
     def dials_here(self, node: NodeId) -> bool:
         """Whether the other node holds a connection to this one that it made itself."""
         return self._streams[node] > (self._peers.channel(node) is not None)
@@ -288,7 +292,8 @@ class ClusterView:
         if gap_s > self._timing.suspect_s:
             log.warning("cluster.stood_still", gap_s=round(gap_s, 1), led=self.leads)
             believed = election.paused(believed, self.identity.node, now_s, self._timing)
-        me = election.rank_of(self._self_facts())
+        said = self._pulse.last  # by its facts all others rank this node
+        me = election.rank_of(said.facts if said else self._self_facts())
         voices = [
             election.Voice(rank=election.rank_of(member.beat.facts), term=member.beat.term, leader=member.beat.leader)
             for member in self._membership.present

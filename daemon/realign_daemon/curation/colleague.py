@@ -49,6 +49,7 @@ class Colleague:
     room_bytes: int = 0  # what models may still take of its disk
     links: tuple[MeasuredLink, ...] = ()  # to other nodes
     rdma: tuple[RdmaPort, ...] = ()  # ports with a cable to another node
+    knows_groups: bool = True  # a node of an older version does not
 
     def holds(self, model: ModelId) -> bool:
         """True when the weights are on the node's disk."""
@@ -99,6 +100,7 @@ def cluster_facts(colleagues: Sequence[Colleague]) -> ClusterFacts:
     return ClusterFacts(
         name="live",
         nodes=tuple(colleague.facts for colleague in colleagues),
+        may_group=all(colleague.knows_groups for colleague in colleagues),
         links=tuple(link for one, other in combinations(colleagues, 2) for link in _links(one, other)),
     )
 

@@ -76,11 +76,9 @@ class Roster:
         alive = self._supply.usable(self._colleagues.alive())
         self._planned_over = _working(alive)
         ids = {colleague.facts.name: colleague.node_id for colleague in alive}
-        barred = self._barred().named({node: name for name, node in ids.items()})
-        spec, record = self._job.spec, self._job.record
-        before = self._nodes()
+        record, before = self._job.record, self._nodes()
         try:
-            prepared = intake.draft(intake.request_of(spec), alive, passages=spec.passages, bars=barred)
+            prepared, barred = self._drafted(alive, ids)
         except (NothingFits, BadInput) as error:
             self._crews, self._trainers, self._retry_at_s = {}, (), None
             self._warn(f"no living node can go on: {error}")
@@ -115,8 +113,10 @@ class Roster:
     def group_lost(self, loss: GroupLoss) -> None:
         """Plans again without what failed, and says in the record what became of the group's results."""
         wish = loss.wish
-        setback = Setback(nodes=wish.nodes, backend=wish.backend, lost=loss.lost, at_s=self._clock.continuous())
-        self._setbacks.append(setback)
+        now_s = self._clock.continuous()
+        self._setbacks.append(
+            Setback(nodes=wish.nodes, backend=wish.backend, lost=loss.lost, at_s=now_s, worked=loss.worked)
+        )
         log.warning("job.group_lost", job=self._job.spec.job_id, group=loss.group, lost=loss.lost, reason=loss.cause)
         if loss.thrown_away:
             count = f"{loss.thrown_away} result" + ("s" if loss.thrown_away > 1 else "")
@@ -147,9 +147,20 @@ class Roster:
         for node in (node for member in crew if member.group for node in member.group.nodes if node not in nodes):
             nodes[node] = NodeRecord(node_id=node, name=names.get(node, node))
 
-    def _barred(self) -> Bars:
+    def _drafted(self, alive: Sequence[Colleague], ids: Mapping[str, str]) -> tuple[intake.Prepared, Bars]:
+        """The plan over these nodes, and what it had to do without. Raises what `intake.draft` raises."""
+        names = {node: name for name, node in ids.items()}
+        request, passages = intake.request_of(self._job.spec), self._job.spec.passages
+        barred = self._barred().named(names)
+        prepared = intake.draft(request, alive, passages=passages, bars=barred)
+        if not prepared.plan.fits and self._setbacks:
+            barred = self._barred(is_last_resort=True).named(names)
+            prepared = intake.draft(request, alive, passages=passages, bars=barred)
+        return prepared, barred
+
+    def _barred(self, *, is_last_resort: bool = False) -> Bars:
         """What may not be tried now, by node id; a group that works is not given up for one that promises more."""
-        barred = bars(self._setbacks, self._clock.continuous())
+        barred = bars(self._setbacks, self._clock.continuous(), is_last_resort=is_last_resort)
         wishes = (member.group for crew in self._crews.values() for member in crew if member.group is not None)
         working = next((wish for wish in wishes if barred.allows(wish.nodes, wish.backend)), None)
         if barred.next is not None or working is None:

@@ -28,6 +28,7 @@ _SCHEMA: Final[Mapping[str, object]] = {
     "additionalProperties": False,
 }
 _TRIES: Final = 2
+_LIST_S: Final = 15.0  # for a list, which needs no model; an answer may need one that is loaded first
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,7 +42,7 @@ class Acquaintance:
 async def listed(server: Server) -> dict[str, dict[str, Any]]:
     """What the server says of each of its models, by name; empty where it lists none. Raises Gone."""
     try:
-        plain: object = await server.ask(MODELS, tries=_TRIES)
+        plain: object = await server.ask(MODELS, tries=_TRIES, deadline_s=_LIST_S)
     except (Refused, Unheard):  # as mlx_lm.server does where nothing was ever fetched from the hub
         return {}
     data: object = cast("Mapping[str, Any]", plain).get("data") if isinstance(plain, Mapping) else None

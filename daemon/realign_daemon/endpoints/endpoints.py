@@ -47,6 +47,7 @@ class _Post:
 
     server: Server
     names: Mapping[str, str]  # its name -> ours; empty: all that it lists
+    wanted: dict[str, str] = field(default_factory=dict[str, str])  # by jobs: its name -> prompt template set
     met: dict[str, tuple[LocalModel, EndpointEngine]] = field(
         default_factory=dict[str, tuple[LocalModel, EndpointEngine]]
     )
@@ -90,9 +91,9 @@ class Endpoints:
         return any(post.server.settings.url == _read(url) for post in self._posts)
 
     async def run(self) -> None:
-        """Looks for servers of the configuration that have not answered yet, until cancelled."""
+        """Looks for servers that have not answered yet, until cancelled."""
         while True:
-            for post in self._posts:
+            for post in self._all():
                 if not post.met:
                     await self._look(post)
             await self._clock.sleep(LOOK_EVERY_S)
@@ -108,27 +109,24 @@ class Endpoints:
             NothingFits: it does not answer.
         """
         place = _read(url)
-        post = next((one for one in self._all() if one.server.settings.url == place), None)
-        if post is None:
-            settings = EndpointSettings(name=place.authority, url=place, templates=templates or "standard")
-            post = self._post(settings)
-            self._opened = [*self._opened[-MOST_OPENED + 1 :], post]
+        post = self._at(place, templates)
         try:
             said = await listed(post.server)
             remote = remote or _only(post, tuple(said))
-            return await self._met(post, remote, said.get(remote, {}), templates=templates)
+            model = await self._met(post, remote, said.get(remote, {}), templates=templates)
         except Gone as error:
             raise NothingFits(f"{place} {error}; see to it that the server runs and answers this machine") from error
+        self._keep(post, remote, templates)
+        return model
 
     async def reopen(self, pins: Iterable[Pinned]) -> None:
-        """Asks again for what a job was promised; a server that is away is left for `serve`."""
-        for pin in {(pin.endpoint, pin.remote, pin.templates) for pin in pins if pin.endpoint}:
-            url, remote, templates = pin
-            if not any(model.endpoint == url and model.remote == remote for model in self.models):
-                try:
-                    await self.open(url, remote, templates=templates)
-                except (NothingFits, BadInput) as error:
-                    log.warning("endpoint.absent", reason=str(error))
+        """Has what a job was promised asked for: at once, and where its server is away, until it is back."""
+        for url, remote, templates in {(pin.endpoint, pin.remote, pin.templates) for pin in pins if pin.endpoint}:
+            if any(model.endpoint == url and model.remote == remote for model in self.models):
+                continue
+            post = self._at(_read(url), templates)
+            self._keep(post, remote, templates)
+            await self._look(post)
 
     async def serve(self, model: LocalModel) -> EndpointEngine:
         """What performs the model's tasks, after its server has answered as that model.
@@ -153,7 +151,8 @@ class Endpoints:
 
     async def _ask_again(self, post: _Post, model: LocalModel) -> None:
         try:
-            found = (await self._met(post, model.remote, (await listed(post.server)).get(model.remote, {}))).model
+            said = (await listed(post.server)).get(model.remote, {})
+            found = (await self._met(post, model.remote, said, templates=model.templates)).model
         except Gone as error:
             raise EndpointGone(model=model.name, endpoint=model.endpoint, cause=str(error)) from error
         if found != model.model:
@@ -162,12 +161,12 @@ class Endpoints:
     async def _look(self, post: _Post) -> None:
         try:
             said = await listed(post.server)
-            wanted = tuple(post.names) or tuple(said) or (UNLISTED,)
+            wanted = tuple(post.names) or tuple(post.wanted) or tuple(said) or (UNLISTED,)
             if len(wanted) > MOST_LISTED and not post.names:
                 log.warning("endpoint.lists_many", endpoint=post.server.settings.name, models=len(wanted))
                 return
             for remote in wanted:
-                await self._met(post, remote, said.get(remote, {}))
+                await self._met(post, remote, said.get(remote, {}), templates=post.wanted.get(remote, ""))
         except Gone as error:
             log.info("endpoint.absent", endpoint=post.server.settings.name, reason=str(error))
 
@@ -185,6 +184,18 @@ class Endpoints:
                 )
             post.up.add(remote)
             return model
+
+    def _at(self, place: ServerUrl, templates: str) -> _Post:
+        """The server at a URL: the one that is known, or one that nobody has asked yet."""
+        known = next((one for one in self._all() if one.server.settings.url == place), None)
+        settings = EndpointSettings(name=place.authority, url=place, templates=templates or "standard")
+        return known or self._post(settings)
+
+    def _keep(self, post: _Post, remote: str, templates: str) -> None:
+        """Notes that a job wants a server's model, and the server where it is not of the configuration."""
+        post.wanted[remote] = templates
+        if post not in self._all():
+            self._opened = [*self._opened[-MOST_OPENED + 1 :], post]
 
     def _all(self) -> list[_Post]:
         return [*self._posts, *self._opened]

@@ -6,6 +6,7 @@ import asyncio
 import json
 import random
 from collections.abc import Mapping
+from math import inf
 from typing import Any, Final, cast
 
 import structlog
@@ -61,13 +62,18 @@ class Server:
         """Whether a request is in flight."""
         return self._in_flight > 0
 
-    async def ask(self, path: str, body: Mapping[str, object] | None = None, *, tries: int | None = None) -> Any:  # noqa: ANN401 - JSON
+    async def ask(
+        self, path: str, body: Mapping[str, object] | None = None, *, tries: int = BUSY_TRIES, deadline_s: float = inf
+    ) -> Any:  # noqa: ANN401 - JSON
         """The JSON of a good answer; `tries` bounds how often it is asked for, whatever goes wrong.
+
+        Each try ends at the deadline of the settings, or `deadline_s` where that is sooner.
 
         Raises:
             Gone: there is none, although it was tried again.
             Refused: the request is wrong.
         """
+        deadline_s = min(deadline_s, self.settings.deadline_s)
         data = None if body is None else json.dumps(body, ensure_ascii=False).encode("utf-8", "replace")
         broken = busy = 0
         last = Gone
@@ -77,7 +83,7 @@ class Server:
                 while True:
                     await self._turnstile.pass_through()
                     try:
-                        return self._read(await self._http.ask(path, data, key=self._key, deadline_s=self._deadline_s))
+                        return self._read(await self._http.ask(path, data, key=self._key, deadline_s=deadline_s))
                     except _Busy as error:
                         busy += 1
                         problem, wait_s = error.problem, error.wait_s
@@ -87,16 +93,12 @@ class Server:
                         if isinstance(error, TooLong):
                             raise Gone(problem) from error
                         last = Unheard if isinstance(error, _Garbled) else Gone
-                    is_over = busy >= BUSY_TRIES or broken >= BROKEN_TRIES or broken + busy >= (tries or BUSY_TRIES)
+                    is_over = busy >= BUSY_TRIES or broken >= BROKEN_TRIES or broken + busy >= tries
                     if is_over or (wait_s or 0.0) > LONGEST_ASKED_S:
                         raise last(problem)
                     await self._rest(problem, wait_s, tries=broken + busy)
             finally:
                 self._in_flight -= 1
-
-    @property
-    def _deadline_s(self) -> float:
-        return self.settings.deadline_s
 
     async def _rest(self, problem: str, wait_s: float | None, *, tries: int) -> None:
         """Waits: what the server asked for holds for all requests, what it did not only for this one."""

@@ -53,12 +53,25 @@ class EndpointGone(EngineDied):
 class GroupDied(EngineDied):
     """The nodes that were to hold a model together do so no more, or never did. No task is to blame."""
 
-    def __init__(self, *, model: str, group: str, lost: tuple[str, ...], cause: str, thrown_away: int = 0) -> None:
-        """`lost` are the ids of the nodes that failed; `thrown_away` counts results that may have been wrong."""
+    def __init__(
+        self,
+        *,
+        model: str,
+        group: str,
+        lost: tuple[str, ...],
+        cause: str,
+        thrown_away: int = 0,
+        worked: bool = False,
+    ) -> None:
+        """`lost` are the ids of the nodes that failed; `thrown_away` counts results that may have been wrong.
+
+        `worked` says whether the group had given good results before.
+        """
         super().__init__(model=model, cause=cause)
         self.group = group  # the attempt's name
         self.lost = lost
         self.thrown_away = thrown_away
+        self.worked = worked
 
 
 class MissingBlob(EngineError):

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import socket
 from contextlib import closing
 
 _ANY_PORT = 9  # nothing is sent to it
+_PORTS = range(1024, 65536)  # that a process without privileges listens on
 
 
 def port_facing(host: str) -> str:
@@ -28,3 +30,15 @@ def port_facing(host: str) -> str:
 def host_of(address: str) -> str:
     """The host in "ipv4:port"."""
     return address.rpartition(":")[0]
+
+
+async def is_at(address: str, host: str) -> bool:
+    """Whether an "ipv4:port" is one of this host, which may be a name, and a port that a rank may have."""
+    port = address.rpartition(":")[2]
+    if not (host and port.isdecimal() and int(port) in _PORTS):
+        return False
+    try:
+        found = await asyncio.get_running_loop().getaddrinfo(host, None, family=socket.AF_INET)
+    except OSError:
+        return False
+    return host_of(address) in {place[0] for *_, place in found}

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from functools import partial
 from typing import Any, Protocol
 
+import psutil
 import structlog
 
+from realign_daemon.clock import Clock
 from realign_daemon.engine.api import EngineStatus, GroupPart, LocalModel, Progress
 from realign_daemon.engine.codec import encode
 from realign_daemon.engine.errors import BadTask, EngineDied
@@ -24,6 +26,8 @@ log = structlog.get_logger()
 
 Ask = Callable[[Mapping[str, object]], Awaitable[dict[str, Any]]]  # a request to a process in, its reply out
 
+STOPPED = "a signal had stopped its process"
+_STOPPED_LOOK_S = 1.0
 _STALL_S = 60.0  # as [engine] watchdog_s: a step of one machine by itself is never that long
 
 
@@ -76,6 +80,13 @@ def load_patience_s(model: LocalModel) -> float:
     return _STALL_S + model.weight_bytes / SLOWEST_DISK_BYTES_PER_S
 
 
+def is_stopped(pid: int) -> bool:
+    """Whether a signal has stopped the process, so that it does nothing until another one comes."""
+    with suppress(psutil.Error):
+        return psutil.Process(pid).status() == psutil.STATUS_STOPPED
+    return False
+
+
 def share_of(wanted: Prepare) -> float:
     """The part of a model's weights that a rank holds, 0..1."""
     if wanted.parallelism == "data":
@@ -97,10 +108,11 @@ class Berth:
         references: References,
         residue: Residue,
         mlx: str,
+        clock: Clock,
     ) -> None:
         """`find` gives the model of a registry name, `spare_bytes` the memory that a model may take now."""
         self.find, self.start, self.spare_bytes = find, start, spare_bytes
-        self.references, self.residue, self.mlx = references, residue, mlx
+        self.references, self.residue, self.mlx, self.clock = references, residue, mlx, clock
         self._place: Place | None = None
 
     @property
@@ -156,6 +168,7 @@ class Place:
         self.on_give_up: Callable[[str], None] = lambda _: None
         self._berth = berth
         self._process: RankProcess | None = None
+        self._guarding: asyncio.Task[None] | None = None
         self._held_bytes = 0
 
     @property
@@ -193,6 +206,7 @@ class Place:
         self._berth.residue.note()
         rank = Rank(plan=plan, rank=self.wanted.rank, folder=model.path)
         self._process = await self._berth.start(rank, model=model.name, on_event=noted)
+        self._guarding = asyncio.create_task(self._end_once_stopped(self._process), name="rank.guard")
         log.info("rank.started", group=plan.group, rank=rank.rank, model=model.name, pid=self._process.pid)
         return self._process
 
@@ -200,6 +214,8 @@ class Place:
         """Kills the rank: one that waits for a lost peer hears nothing else."""
         if self.distrusts:
             await asyncio.to_thread(self._berth.references.forget, self.wanted.model_id)
+        if self._guarding is not None:
+            self._guarding.cancel()
         if self._process is not None:
             await self._process.kill("its group is over")
             await self._berth.residue.settle(held_bytes=self._held_bytes)
@@ -224,6 +240,12 @@ class Place:
                 nodes=wanted.nodes,
             ),
         )
+
+    async def _end_once_stopped(self, process: RankProcess) -> None:
+        """While a group forms no beat is due, so that nobody would miss those of a process that a signal stopped."""
+        while not is_stopped(process.pid):
+            await self._berth.clock.sleep(_STOPPED_LOOK_S)
+        await process.kill(STOPPED)
 
     def _model(self) -> LocalModel:
         wanted, mlx = self.wanted, self._berth.mlx

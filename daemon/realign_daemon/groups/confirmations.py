@@ -8,6 +8,7 @@ from realign_daemon.engine.errors import GroupDied
 
 EVERY_RESULTS = 64
 EVERY_S = 10.0
+FIRST_S = 2.0  # after it was formed a group shows soon that it gives good results: what is lost with it later is less
 IDLE_S = 0.05  # a group with nothing in flight for so long has time: between two units pass milliseconds
 # What runs must end before a canary, so that it costs more than its own time; of all time it takes this share at most.
 _SHARE = 0.1
@@ -21,6 +22,7 @@ class Confirmations:
         self._sung_for: list[asyncio.Future[None]] = []
         self._oldest_s = self._last_s = self._began_s = now_s
         self._cost_s = 0.0
+        self.has_confirmed = False  # some result was good
 
     @property
     def held(self) -> int:
@@ -40,7 +42,8 @@ class Confirmations:
             return False
         if idle_s is not None:
             return idle_s >= IDLE_S
-        is_wanted = len(self._waiting) >= EVERY_RESULTS or now_s - self._oldest_s >= EVERY_S
+        patience_s = EVERY_S if self.has_confirmed else FIRST_S
+        is_wanted = len(self._waiting) >= EVERY_RESULTS or now_s - self._oldest_s >= patience_s
         return is_wanted and now_s - self._last_s >= self._cost_s * (1 - _SHARE) / _SHARE
 
     def begin(self, *, now_s: float) -> None:
@@ -51,6 +54,7 @@ class Confirmations:
     def good(self, *, now_s: float) -> None:
         """It found what it should."""
         self._cost_s, self._last_s = now_s - self._began_s, now_s
+        self.has_confirmed = self.has_confirmed or bool(self._sung_for)
         for waiting in self._sung_for:
             if not waiting.done():
                 waiting.set_result(None)

@@ -15,7 +15,7 @@ from realign_daemon.engine.api import EngineStatus, LocalModel, Progress
 from realign_daemon.engine.errors import BadTask, EngineDied, GroupDied
 from realign_daemon.engine.ranks import GroupWish
 from realign_daemon.groups import canary
-from realign_daemon.groups.addresses import host_of, port_facing
+from realign_daemon.groups.addresses import host_of, is_at, port_facing
 from realign_daemon.groups.berth import Berth, Place, RankProcess, RankRefused, load_patience_s, sing
 from realign_daemon.groups.cables import matrix_of, own_cables
 from realign_daemon.groups.confirmations import IDLE_S, Confirmations
@@ -37,6 +37,7 @@ class Head:
     node: str  # its id
     name_of: Callable[[str], str]  # node id -> what people call it
     connect: Callable[[str], AbstractAsyncContextManager[GroupLink]]  # node id; raises ConnectionError
+    host_of: Callable[[str], str]  # node id -> where it is connected
     berth: Berth
     vacate: Callable[[], Awaitable[None]]  # ends what this node's own engine holds
     clock: Clock
@@ -155,8 +156,10 @@ class Group:
             lost=() if lost.rank is None else (self.wish.nodes[lost.rank],),
             cause=f"{where}{lost.cause}",
             thrown_away=self._confirmations.held,
+            worked=self._confirmations.has_confirmed and not self._distrusts,
         )
-        log.info("group.over", group=self.name, reason=died.cause, thrown_away=died.thrown_away)
+        backend, held = self.wish.backend, died.thrown_away
+        log.info("group.over", group=self.name, backend=backend, reason=died.cause, thrown_away=held)
         self.is_worth_a_retry = self.is_worth_a_retry and lost.has_ended
         self._confirmations.bad(died)
         self._over.set_result(died)
@@ -175,7 +178,8 @@ class Group:
             self._roll.tell(rank, self._question(rank))
         await self._roll.unless_lost(self._assemble(place))
         self._ready.set()
-        log.info("group.formed", group=self.name, model=self.model.name, nodes=self._nodes)
+        backend = self.wish.backend
+        log.info("group.formed", group=self.name, backend=backend, model=self.model.name, nodes=self._nodes)
         await self._roll.unless_lost(self._keep_confirming())
 
     async def _occupied(self, stack: AsyncExitStack) -> Place:
@@ -218,6 +222,7 @@ class Group:
         if self.wish.backend == "jaccl":
             start = Start(devices=matrix_of((await own_cables(), *(other.cables for other in others))))
         else:
+            await self._check_addresses(others)
             own = port_facing(host_of(others[0].address))
             start = Start(hosts=((own,), *((other.address,) for other in others)))
         plan = plan_of(self._question(0), start)
@@ -228,6 +233,14 @@ class Group:
         while not (self._roll.watchdog and self._roll.watchdog.is_formed):
             await self._head.clock.sleep(_FORMED_LOOK_S)
         self.is_worth_a_retry = False
+
+    async def _check_addresses(self, others: Sequence[Prepared]) -> None:
+        """Raises RankLost where a rank would listen elsewhere than on its node: all others would connect to it."""
+        for rank, other in enumerate(others, 1):
+            if not await is_at(other.address, self._head.host_of(self.wish.nodes[rank])):
+                where = other.address or "no address"
+                cause = f"it gave {where}, where it is not connected: a ring needs one IPv4 network"
+                raise RankLost(Lost(rank=rank, cause=cause))
 
     def _agreed(self, references: Sequence[Logprobs]) -> Logprobs:
         """What nodes found that computed alone, if any did. Raises RankLost where they do not find the same."""

@@ -12,7 +12,7 @@ import structlog
 from realign_daemon.clock import Clock
 from realign_daemon.engine.errors import EngineDied
 from realign_daemon.engine.ranks import Beat, CanaryTaken, Formed, Gather
-from realign_daemon.groups.berth import RankProcess
+from realign_daemon.groups.berth import STOPPED, RankProcess
 from realign_daemon.groups.messages import Command, Ended, Event, Gathered, HeadLives, Logprobs, Prepared, Stop, Wanted
 from realign_daemon.groups.watchdog import Lost, Watchdog
 
@@ -21,6 +21,7 @@ log = structlog.get_logger()
 LOOK_S = 0.25
 LIVES_EVERY = 4  # looks
 STOP_S = 1.0  # for the others to hear that it is over, and why
+_MOST_VIEWS = 4  # one canary is under way; what more a node tells of is not waited for
 _ECHO = "connection to a peer was lost"  # what MLX's ring says where another rank has gone
 
 T = TypeVar("T")
@@ -117,7 +118,7 @@ class Roll:
                 watchdog.formed(rank, now_s=now_s)
             case Beat(steps=steps, busy=busy) if watchdog is not None:
                 watchdog.beat(rank, steps=steps, busy=busy, now_s=now_s)
-            case CanaryTaken(request=request, logprobs=logprobs):
+            case CanaryTaken(request=request, logprobs=logprobs) if self._has_room(request):
                 self.views.setdefault(request, {})[rank] = logprobs
             case Gather(data=data):
                 self._gather(rank, data)
@@ -142,6 +143,9 @@ class Roll:
             for task in self._tasks:
                 task.cancel()
             await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    def _has_room(self, request: int) -> bool:
+        return request in self.views or len(self.views) < _MOST_VIEWS
 
     def _gather(self, rank: int, data: bytes) -> None:
         """JACCL's hand-shake: once all have given their part, each gets all parts. It may have several rounds."""
@@ -184,5 +188,5 @@ class Roll:
 
 def said_of(died: EngineDied) -> str:
     """How a rank ended, in one sentence. One that was killed had no time to say why, whatever it said last."""
-    is_told = died.last_words and not died.cause.startswith("killed by SIGKILL")
+    is_told = died.last_words and not died.cause.startswith(("killed by SIGKILL", STOPPED))
     return f"{died.cause}: {died.last_words}" if is_told else died.cause

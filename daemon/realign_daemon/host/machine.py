@@ -10,7 +10,7 @@ from typing import Protocol
 import structlog
 
 from realign_daemon.clock import Clock
-from realign_daemon.cluster.facts import HostBenchmark, KnownModel, MeasuredModel, NodeFacts, NodeId
+from realign_daemon.cluster.facts import HostBenchmark, KnownModel, MeasuredLink, MeasuredModel, NodeFacts, NodeId
 from realign_daemon.config import Config
 from realign_daemon.engine.api import Engine, LocalModel
 from realign_daemon.engine.errors import EngineError
@@ -168,7 +168,9 @@ class Machine:
         return tuple(self._models.values())
 
     async def manifest(self, model: LocalModel) -> Manifest:
-        """The files of a model that is here. Raises OSError when one has gone."""
+        """The files of a model that is here. Raises OSError when one has gone, or only a server has them."""
+        if model.endpoint:
+            raise OSError(f"{model.name} is at {model.endpoint}, and no file of it is here")
         return await asyncio.to_thread(self._local_models.manifest, model)
 
     def models_room_bytes(self) -> int:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import http.client
 import os
+import re
 import urllib.error
 import urllib.request
 from collections.abc import Generator
@@ -20,6 +21,7 @@ HUB: Final = "https://huggingface.co"
 STALL_S = 30.0  # without a byte; a phone that changes cells is silent for some ten seconds
 NOT_FOUND, UNAUTHORISED, FORBIDDEN = 404, 401, 403
 AGENT = "realign"
+_TOKEN = re.compile(r"[!-~]+")  # what else stood in it, the error of an HTTP client would quote
 
 Refused = Literal["missing", "gated", "unreachable", "damaged", "full"]
 
@@ -125,6 +127,8 @@ def _opener() -> urllib.request.OpenerDirector:
 
 def _authorise(request: urllib.request.Request) -> None:
     token = _token()
+    if token and not _TOKEN.fullmatch(token):
+        raise HubRefusal("gated", "the hub's token on this node is not one word; log in again with `hf auth login`")
     if token:
         request.add_unredirected_header("Authorization", f"Bearer {token}")
 

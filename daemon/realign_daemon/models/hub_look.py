@@ -15,7 +15,7 @@ from urllib.parse import quote
 
 from realign_daemon.engine.weights import MAX_HEADER_BYTES, weigh
 from realign_daemon.models.hub_answer import Answer, Broken, HubRefusal, asked, endpoint, path_of
-from realign_daemon.models.manifest import WEIGHTS, is_read, is_weights
+from realign_daemon.models.manifest import MOST_FILES, WEIGHTS, is_read, is_weights
 
 DESCRIPTION_BYTES = 16 * 2**20  # of a repository of thousands of files
 SMALL_BYTES = 64 * 2**20  # the largest tokeniser is some twenty million
@@ -39,6 +39,8 @@ def look_up(*, name: str, revision: str) -> Mapping[str, Any]:
     except Broken as broken:
         sentence = f"{endpoint()} can't be reached ({broken}); check the network of the machine where realignd runs"
         return {"refused": "unreachable", "sentence": sentence}
+    except (AttributeError, KeyError, TypeError, ValueError, OverflowError):
+        return {"refused": "damaged", "sentence": f"what {endpoint()} says of {name} is no description of a model"}
 
 
 def _look_up(name: str, revision: str) -> Mapping[str, Any]:
@@ -47,6 +49,8 @@ def _look_up(name: str, revision: str) -> Mapping[str, Any]:
     commit = str(description.get("sha", ""))
     listed = cast("list[Sibling]", description.get("siblings") or [])
     siblings = [one for one in listed if is_read(str(one.get("rfilename", "")))]
+    if len(siblings) > MOST_FILES:
+        raise HubRefusal("missing", f"{name} has more than {MOST_FILES} files of weights, which no model has")
     parts = [str(one["rfilename"]) for one in siblings if is_weights(one["rfilename"])]
     if not _COMMIT.fullmatch(commit) or not parts or all(one["rfilename"] != "config.json" for one in siblings):
         raise HubRefusal(

@@ -6,7 +6,6 @@ import hashlib
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
-from fnmatch import fnmatchcase
 
 from realign_daemon.engine.api import ModelId, Sha256
 from realign_daemon.errors import BadInput, Damaged
@@ -32,6 +31,8 @@ READ_BY_THE_ENGINE = frozenset(
 MOST_FILES = 2_000  # the largest models come in some two hundred parts
 _NAME = re.compile(r"[A-Za-z0-9][\w.-]*(/[A-Za-z0-9][\w.-]*)?", re.ASCII)
 _NAME_LENGTH = 200
+_WEIGHTS_NAME = re.compile(r"model[\w.-]{0,200}\.safetensors", re.ASCII)
+_COMMIT = re.compile(r"([0-9a-f]{40})?")
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 
 
@@ -73,7 +74,7 @@ def content_id(files: Iterable[tuple[str, str]]) -> ModelId:
 
 def is_weights(name: str) -> bool:
     """Whether the file holds weights that the engine reads."""
-    return "/" not in name and fnmatchcase(name, WEIGHTS)
+    return _WEIGHTS_NAME.fullmatch(name) is not None
 
 
 def is_read(name: str) -> bool:
@@ -93,16 +94,18 @@ def checked(manifest: Manifest, *, expected: ModelId | None = None) -> Manifest:
 
     Raises:
         BadInput: its name is none.
-        Damaged: it names what the engine does not read, or another model than the expected one.
+        Damaged: it names what the engine does not read or what some disks take for one file, or is another model than
+            the expected one.
     """
     checked_name(manifest.name)
     names = [file.name for file in manifest.files]
     is_sound = (
-        len(names) == len(set(names)) <= MOST_FILES
+        len(names) == len({name.lower() for name in names}) <= MOST_FILES
         and all(is_read(file.name) and _SHA256.fullmatch(file.sha256) for file in manifest.files)
         and all(file.size_bytes >= 0 for file in manifest.files)
         and "config.json" in names
         and any(map(is_weights, names))
+        and _COMMIT.fullmatch(manifest.revision)
     )
     if not is_sound:
         raise Damaged(f"the list of files of {manifest.name} is not one of a model; fetch it from somewhere else")

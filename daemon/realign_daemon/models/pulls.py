@@ -13,7 +13,7 @@ import structlog
 from realign_daemon.clock import Clock
 from realign_daemon.engine.api import LocalModel, ModelId
 from realign_daemon.engine.models import POCKET
-from realign_daemon.errors import Damaged, Full, NotFound, Unreachable, WrongState
+from realign_daemon.errors import BadInput, Damaged, Full, NotFound, Unreachable, WrongState
 from realign_daemon.models.arrival import HUB, Arrived, Wanted
 from realign_daemon.models.hub import Offer
 from realign_daemon.models.manifest import Manifest, checked, checked_name
@@ -23,6 +23,7 @@ from realign_daemon.models.transfer import Copy, HubFiles, copied, downloaded, s
 log = structlog.get_logger()
 
 REPORT_S = 1.0
+REVISION_CHARACTERS = 250  # Git keeps a branch in a file of that name
 
 
 class Shelf(Protocol):
@@ -83,6 +84,8 @@ class Pulls:
             HubUnreachable, Unreachable, Damaged: it did not come.
         """
         checked_name(wanted.name)
+        if len(wanted.revision) > REVISION_CHARACTERS:
+            raise BadInput(f"{wanted.revision[:40]}… is no revision; give a branch, a tag or a commit of {wanted.name}")
         while not await self._has_turn():
             yield Arrived(source="")
         try:
@@ -138,7 +141,9 @@ class Pulls:
                 yield arrived
         if self._is_here(wanted):
             return
-        offer = offer or await self._offered(wanted)
+        if offer is None:
+            yield Arrived(source=HUB)
+            offer = await self._offered(wanted)
         if not self._is_here(_pinned(wanted, offer)):
             async with aclosing(
                 self._bring(offer.manifest, HUB, downloaded(self._hub, offer.manifest, self._store))
@@ -147,16 +152,26 @@ class Pulls:
                     yield arrived
 
     async def _from_nodes(self, wanted: Wanted) -> AsyncGenerator[Arrived]:
-        """Copies it from the first node that gives it; none may."""
+        """Copies it from the first node that gives it; none may.
+
+        Raises:
+            Full: there is no room, as far as the nodes tell its size truly.
+        """
+        full: Full | None = None
         for copy in self._copies(wanted):
+            yield Arrived(source=copy.node)
             try:
                 async with aclosing(self._copied(copy, wanted)) as steps:
                     async for arrived in steps:
                         yield arrived
             except (ConnectionError, Damaged) as error:
                 log.warning("model.copy_failed", model=wanted.name, node=copy.node, reason=str(error))
+            except Full as error:  # the hashes hold, the sizes are the node's own word
+                full = error
             else:
                 return
+        if full is not None:
+            raise full
 
     async def _is_linked(self, wanted: Wanted) -> bool:
         """Whether the same weights were here under another name; they have this one, too, from now on."""
@@ -173,8 +188,10 @@ class Pulls:
 
     async def _copied(self, copy: Copy, wanted: Wanted) -> AsyncGenerator[Arrived]:
         manifest = checked(await copy.manifest(), expected=copy.model)
-        if wanted.model is not None:  # the other node may know it by another name
-            manifest = replace(manifest, name=wanted.name, revision=wanted.revision or manifest.revision)
+        if wanted.model is not None:
+            manifest = replace(manifest, revision=wanted.revision or manifest.revision)
+        if wanted.model is not None or manifest.name.lower() != wanted.name.lower():  # its own name for it, or a lie
+            manifest = replace(manifest, name=wanted.name)
         async with aclosing(self._bring(manifest, copy.node, copied(copy, manifest, self._store))) as steps:
             async for arrived in steps:
                 yield arrived
@@ -201,6 +218,8 @@ class Pulls:
     async def _bring(self, manifest: Manifest, source: str, steps: AsyncGenerator[None]) -> AsyncGenerator[Arrived]:
         """Goes the steps, saying how far it is, and publishes the model at their end."""
         await self._must_not_replace(manifest.name)
+        async with self._changing:
+            await asyncio.to_thread(self._store.forget, self._clock.unix())
         self._must_have_room(manifest)
         log.info("model.pulling", model=manifest.name, revision=manifest.revision, source=source)
         began_s, before = self._clock.continuous(), self._store.arrived_bytes(manifest)
@@ -210,6 +229,7 @@ class Pulls:
                 now_s = self._clock.continuous()
                 if now_s - reported_s >= REPORT_S:
                     reported_s, done = now_s, self._store.arrived_bytes(manifest)
+                    self._must_leave_room(manifest)
                     rate = (done - before) / (now_s - began_s) if now_s > began_s else 0.0
                     yield Arrived(
                         source=source, bytes_done=done, bytes_total=manifest.size_bytes, bytes_per_s=max(0.0, rate)
@@ -224,14 +244,22 @@ class Pulls:
     def _must_have_room(self, manifest: Manifest) -> None:
         missing = manifest.size_bytes - self._store.arrived_bytes(manifest)
         room = self._shelf.models_room_bytes()
-        if missing > room:
+        if missing > max(0, room):
             raise Full(
                 f"{manifest.name} takes {missing / 1e9:.1f} GB more, and this node's disk has room for "
                 f"{max(0, room) / 1e9:.1f} GB beside what its work needs; make room, or use another node"
             )
 
+    def _must_leave_room(self, manifest: Manifest) -> None:
+        """Raises Full where something else took so much of the disk meanwhile that the node's work stands still."""
+        if self._shelf.models_room_bytes() < 0:
+            raise Full(
+                f"this node's disk filled up while {manifest.name} came; what has come is kept: make room, then go on"
+            )
+
     async def _must_not_replace(self, name: str) -> None:
-        """Raises WrongState where other weights of that name would have to go, and a job needs them."""
+        """Raises WrongState where other weights would have to go and a job needs them, or the place is taken."""
+        self._store.path(name)
         other = self._shelf.find(name)
         if other is not None and self._store.has(other.path):
             await self._must_be_unused(other)

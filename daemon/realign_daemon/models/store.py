@@ -8,6 +8,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from realign_daemon.durable_file import flush_folder, private_folder, replace_file
+from realign_daemon.errors import WrongState
 from realign_daemon.models.manifest import NOTE, Manifest, ModelFile, checked_name
 
 MODELS = "models"
@@ -25,6 +26,10 @@ class ModelStore:
         self._arriving = data_dir / ARRIVING
         for folder in (self.folder, self._arriving):
             private_folder(folder)
+        self.forget(now_unix_s)
+
+    def forget(self, now_unix_s: float) -> None:
+        """Removes what nobody went on with for a week, and what was on its way out. Not while another method runs."""
         for folder in filter(Path.is_dir, self._arriving.iterdir()):
             if folder.name.startswith(GONE) or _touched_unix_s(folder) < now_unix_s - KEPT_S:
                 shutil.rmtree(folder, ignore_errors=True)
@@ -52,8 +57,13 @@ class ModelStore:
         arrived = self._arriving / f"{GONE}{manifest.model}"
         shutil.rmtree(arrived, ignore_errors=True)
         arrived.mkdir(mode=0o700)
+        own = self.folder.resolve()
         for file in manifest.files:
-            (arrived / file.name).symlink_to((folder / file.name).resolve())
+            origin = (folder / file.name).resolve()
+            if origin.is_relative_to(own):  # the other name may be removed, and this one stays whole
+                (arrived / file.name).hardlink_to(origin)
+            else:
+                (arrived / file.name).symlink_to(origin)
         self._publish(arrived, manifest)
 
     def _publish(self, arrived: Path, manifest: Manifest) -> None:
@@ -82,8 +92,24 @@ class ModelStore:
         return path.is_relative_to(self.folder)
 
     def path(self, name: str) -> Path:
-        """Where a model of this name is or would be. Raises BadInput for what is no name."""
-        return self.folder / checked_name(name)
+        """Where a model of this name is, in whatever capitals, or would be.
+
+        Raises:
+            BadInput: it is no name.
+            WrongState: there is a model where its owner's folder would be, or an owner's folder in its own place.
+        """
+        *owners, last = checked_name(name).split("/")
+        target = self.folder
+        for owner in owners:
+            target = _spelled(target, owner)
+            if _is_model(target):
+                raise WrongState(
+                    f"{name} can't be put beside the model {target.name}; `realignctl models rm {target.name}`"
+                )
+        target = _spelled(target, last)
+        if target.is_dir() and not _is_model(target) and any(target.iterdir()):
+            raise WrongState(f"{target} holds other models, so none of the name {name} fits there; remove those first")
+        return target
 
     def _put_aside(self, target: Path) -> Path:
         aside = self._arriving / f"{GONE}{target.name}"
@@ -91,6 +117,16 @@ class ModelStore:
         with suppress(FileNotFoundError):
             target.rename(aside)
         return aside
+
+
+def _spelled(folder: Path, name: str) -> Path:
+    """The folder's entry of that name in the capitals that it has: they do not tell two models apart."""
+    entries = folder.iterdir() if folder.is_dir() else ()
+    return next((entry for entry in entries if entry.name.lower() == name.lower()), folder / name)
+
+
+def _is_model(folder: Path) -> bool:
+    return (folder / NOTE).exists() or (folder / "config.json").exists()
 
 
 def _size(path: Path) -> int:

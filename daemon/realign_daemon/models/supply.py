@@ -140,6 +140,8 @@ class Supply:
 def _progress(node: str, model: str, arrived: Arrived) -> str:
     if not arrived.source:
         return f"{node} fetches another model before {model}"
+    if not arrived.bytes_total:
+        return f"{node} asks {arrived.source} for {model}"
     left = ""
     if arrived.bytes_per_s > 0:
         minutes = (arrived.bytes_total - arrived.bytes_done) / arrived.bytes_per_s / 60

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Protocol
 
 from realign_daemon.engine.api import ModelId
-from realign_daemon.errors import Full
+from realign_daemon.errors import Damaged, Full
 from realign_daemon.files.partial import Partial
 from realign_daemon.models.hub import Offer
 from realign_daemon.models.manifest import Manifest, ModelFile
@@ -53,22 +53,39 @@ async def copied(copy: Copy, manifest: Manifest, store: ModelStore) -> AsyncGene
         Damaged: a file is not what the manifest says; nothing of that one is kept.
     """
     for file in manifest.files:
-        path = store.partial(manifest, file)
-        partial = Partial(path, file.sha256)
-        if partial.bytes_here > file.size_bytes:
-            path.unlink()
-        if (offset := partial.bytes_here) < file.size_bytes:
-            async with aclosing(copy.read(file.name, offset)) as pieces:
-                async for data in pieces:
-                    partial.add(offset, data)
-                    offset += len(data)
-                    if offset > file.size_bytes:
-                        raise ConnectionError(f"{copy.node} sends more of {file.name} than there is")
-                    yield
-        if offset < file.size_bytes:
-            raise ConnectionError(f"{copy.node} ended {file.name} too early")
-        path.touch()  # also where it is empty
+        partial = Partial(store.partial(manifest, file), file.sha256)
+        began = 0 < partial.bytes_here <= file.size_bytes
+        async with aclosing(_completed(copy, file, partial)) as steps:
+            async for step in steps:
+                yield step
+        try:
+            await partial.check()
+        except Damaged:
+            if not began:
+                raise
+        else:
+            continue
+        async with aclosing(_completed(copy, file, partial)) as steps:  # its beginning may have come from elsewhere
+            async for step in steps:
+                yield step
         await partial.check()
+
+
+async def _completed(copy: Copy, file: ModelFile, partial: Partial) -> AsyncGenerator[None]:
+    """Has the file as long as it should be, behind what of it is there; a step for each piece."""
+    if partial.bytes_here > file.size_bytes:
+        partial.path.unlink()
+    if (offset := partial.bytes_here) < file.size_bytes:
+        async with aclosing(copy.read(file.name, offset)) as pieces:
+            async for data in pieces:
+                if not 0 < len(data) <= file.size_bytes - offset:
+                    raise ConnectionError(f"{copy.node} sends nothing of {file.name}, or more than there is")
+                partial.add(offset, data)
+                offset += len(data)
+                yield
+    if offset < file.size_bytes:
+        raise ConnectionError(f"{copy.node} ended {file.name} too early")
+    partial.path.touch()  # also where it is empty
 
 
 async def downloaded(hub: HubFiles, manifest: Manifest, store: ModelStore) -> AsyncGenerator[None]:

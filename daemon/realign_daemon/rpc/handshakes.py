@@ -52,7 +52,6 @@ class Handshakes:
         """Audits what comes from now on, until cancelled, or until there is no log."""
         offset, dialled = self._log.stat().st_size if self._log.exists() else 0, False
         while self._log.exists():
-            await self._clock.sleep(LOOK_EVERY_S)
             lines, offset = await asyncio.to_thread(_read, self._log, offset)
             await self._clock.sleep(LOOK_EVERY_S)
             dialled, dialled_before = self._dials_in_vain(), dialled

@@ -18,7 +18,7 @@ from realign_proto.v1.models_pb2_grpc import ModelsStub
 if TYPE_CHECKING:
     from realign_proto.v1.models_pb2_grpc import ModelsAsyncStub
 
-DESCRIBE_TIMEOUT_S = 600.0  # the node hashes the files first where it never has
+DESCRIBE_TIMEOUT_S = 180.0  # the node hashes files first that have changed; it goes on with that when it is given up
 PIECE_TIMEOUT_S = 60.0  # of one piece of 1 MiB; a machine whose lid was closed is given up then
 PULL_SILENCE_S = 240.0  # a look-up on the hub takes 180 s at most
 

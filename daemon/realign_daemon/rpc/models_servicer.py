@@ -27,7 +27,6 @@ from realign_proto.v1.models_pb2_grpc import ModelsStub, add_ModelsServicer_to_s
 LIST_TIMEOUT_S = 10.0
 REMOVE_TIMEOUT_S = 60.0
 _LARGEST_OFFSET = 2**62  # the wire holds offsets that no file does
-NODE_SHOWN = 8  # characters of an id that tell two nodes apart
 
 
 class Shelf(Protocol):
@@ -56,6 +55,10 @@ class Others(Protocol):
 
     def named_channel(self, node: str) -> grpc.aio.Channel | None:
         """The channel of the node of this name or id; None when there is none, or it is not connected."""
+        ...
+
+    def name_of(self, node: str) -> str:
+        """What people call the node of this id."""
         ...
 
 
@@ -100,7 +103,7 @@ class ModelsServicer(ModelsService):
                     stub = ModelsStub(self._channel(node))
                     return await passed_on(stub.ListModels(request, timeout=LIST_TIMEOUT_S, metadata=metadata))
                 except RealignError as error:
-                    return pb.ModelList(remarks=[f"node {node[:NODE_SHOWN]} could not be asked: {error}"])
+                    return pb.ModelList(remarks=[f"node {self._others.name_of(node)} could not be asked: {error}"])
 
             for answer in await asyncio.gather(*map(ask, self._others.other_nodes())):
                 found.MergeFrom(answer)

@@ -17,6 +17,7 @@ import grpc.aio
 from realign_daemon.cluster.election import rank_of
 from realign_daemon.cluster.facts import NodeFacts, NodeId
 from realign_daemon.cluster.membership import PeerChanged
+from realign_daemon.cluster.protocol import GROUPS
 from realign_daemon.cluster.standing import MemberView
 from realign_daemon.cluster.view import ClusterView
 from realign_daemon.curation.colleague import Colleague, Holding
@@ -126,6 +127,11 @@ class Neighbours:
         """The channel of the node of this id; None when it is not connected."""
         return self._view.channel(NodeId(node))
 
+    def host_of(self, node: str) -> str:
+        """The host at which another node is connected; "" when it is not."""
+        address = self._view.address(NodeId(node))
+        return address.host if address else ""
+
     def away(self, node: str, *, now_unix_s: float) -> Away | None:
         """What is known of a node that is not connected; None for one that is."""
         member = next((member for member in self._view.members() if member.node == node), None)
@@ -211,6 +217,7 @@ def _colleague(member: MemberView, *, is_unique: bool) -> Colleague:
         is_self=member.is_self,
         links=member.facts.links,
         rdma=member.facts.rdma,
+        knows_groups=GROUPS in member.facts.features,
         room_bytes=max(0, member.facts.disk_free_bytes - WORK_FLOOR_BYTES),
     )
 

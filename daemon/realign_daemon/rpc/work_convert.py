@@ -99,6 +99,7 @@ def event_to_wire(event: Event) -> pb.WorkEvent:
                     lost=loss.lost,
                     cause=loss.cause,
                     thrown_away=loss.thrown_away,
+                    worked=loss.worked,
                 )
             )
         case _:
@@ -153,6 +154,11 @@ def _lost_from_wire(wire: pb.GroupLost) -> GroupLost | Returned:
     return GroupLost(
         keys=keys,
         loss=GroupLoss(
-            wish=wish, group=wire.group, lost=tuple(wire.lost), cause=wire.cause, thrown_away=wire.thrown_away
+            wish=wish,
+            group=wire.group,
+            lost=tuple(wire.lost),
+            cause=wire.cause,
+            thrown_away=wire.thrown_away,
+            worked=wire.worked,
         ),
     )

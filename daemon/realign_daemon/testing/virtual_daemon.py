@@ -7,7 +7,7 @@ import random
 import sqlite3
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 
 from realign_daemon.clock import Clock
@@ -124,7 +124,9 @@ class VirtualDaemon:
         key.touch(mode=0o600)
         key.write_bytes(private_key(self.chance))
         self.node_id = node_id(TrustStore(self.folder).load().key.public_key())
-        prepare(self.connection, self.folder / "ledger.sqlite", self.chance.randbytes, now_unix_s=self.clock.unix())
+        _empty_ledger().backup(self.connection)
+        for key, value in (("index_id", self.chance.randbytes(8).hex()), ("born_unix_s", str(self.clock.unix()))):
+            self.connection.execute("UPDATE meta SET value=? WHERE key=?", (value, key))
 
     @property
     def address(self) -> Address:
@@ -221,6 +223,14 @@ class OneModel:
     def manifest(self, model: LocalModel) -> Manifest:
         """See Shelf; it has no files."""
         raise FileNotFoundError(model.path)
+
+
+@cache
+def _empty_ledger() -> sqlite3.Connection:
+    """One to be copied: to make one takes SQLite ten times as long."""
+    connection = sqlite3.connect(":memory:", isolation_level=None)
+    prepare(connection, Path())
+    return connection
 
 
 def private_key(chance: random.Random) -> bytes:

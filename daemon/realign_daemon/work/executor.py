@@ -316,7 +316,12 @@ class Executor:
         assert item.group is not None, "only a group dies as one"
         self._model, self._group = "", None
         loss = GroupLoss(
-            wish=item.group, group=error.group, lost=error.lost, cause=error.cause, thrown_away=error.thrown_away
+            wish=item.group,
+            group=error.group,
+            lost=error.lost,
+            cause=error.cause,
+            thrown_away=error.thrown_away,
+            worked=error.worked,
         )
         gone = {id(one): one for one in (item, *self._tray.take_of(item.group))}
         for one in gone.values():

@@ -90,6 +90,7 @@ class GroupLoss:
     lost: tuple[str, ...]  # ids of the nodes that failed; empty where nobody in particular did
     cause: str  # one sentence for people
     thrown_away: int = 0  # results that were computed after the last good canary
+    worked: bool = False  # it had given good results before
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -46,7 +46,6 @@ ASKED: Mapping[str, str] = MappingProxyType(
     {
         "interpreter": "the Python that runs the daemon: JSON of `python -m realign_daemon.host.interpreter`",
         "daemon_status": "what `realignctl status --json` prints; status 1 and a sentence when the daemon is silent",
-        "self_test": 'JSON {"outcome": "passed|hang|wrong_value|wrong_size|failed|not_run", "detail": "…"}',
     }
 )
 

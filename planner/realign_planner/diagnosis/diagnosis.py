@@ -39,8 +39,8 @@ class Diagnosis:
         return "jaccl" if self._state(LAST_STEP) == "ok" else "ring"
 
     @property
-    def may_test(self) -> bool:
-        """Whether all is there that a test of the link needs, and none has been made."""
+    def awaits_test(self) -> bool:
+        """Whether all is there that a test of the link needs, and no group has made it yet."""
         before = self.checks[: [check.id for check in self.checks].index(LAST_STEP)]
         return self._state(LAST_STEP) == "skipped" and all(
             check.state in ("ok", "warning") or (check.id in MAY_BE_OPEN and check.state != "failed")

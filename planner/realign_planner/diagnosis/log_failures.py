@@ -30,6 +30,7 @@ _PATTERNS: Mapping[str, re.Pattern[str]] = MappingProxyType(
         }.items()
     }
 )
+_PROOFS = re.compile(r'"group\.(?:formed|over)"')  # see self_test
 _NO_ROUTE = re.compile(r"errno:?[ =]*65\b|\(65\)|\(error: 65\)|EHOSTUNREACH|No route to host", re.IGNORECASE)
 
 
@@ -47,7 +48,7 @@ def no_route_in(log: str) -> str:
 
 def telling_lines(log: str) -> list[str]:
     """The lines that doctor reads anything from: all that a recording keeps of a log."""
-    patterns = (*_PATTERNS.values(), _NO_ROUTE)
+    patterns = (*_PATTERNS.values(), _NO_ROUTE, _PROOFS)
     return [line for line in since_start(log) if any(pattern.search(line) for pattern in patterns)]
 
 

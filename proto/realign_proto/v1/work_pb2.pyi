@@ -125,20 +125,22 @@ class Capacity(_message.Message):
     def __init__(self, slots: _Optional[int] = ..., model: _Optional[str] = ..., accepting: _Optional[bool] = ..., reason: _Optional[str] = ...) -> None: ...
 
 class GroupLost(_message.Message):
-    __slots__ = ("keys", "wish", "group", "lost", "cause", "thrown_away")
+    __slots__ = ("keys", "wish", "group", "lost", "cause", "thrown_away", "worked")
     KEYS_FIELD_NUMBER: _ClassVar[int]
     WISH_FIELD_NUMBER: _ClassVar[int]
     GROUP_FIELD_NUMBER: _ClassVar[int]
     LOST_FIELD_NUMBER: _ClassVar[int]
     CAUSE_FIELD_NUMBER: _ClassVar[int]
     THROWN_AWAY_FIELD_NUMBER: _ClassVar[int]
+    WORKED_FIELD_NUMBER: _ClassVar[int]
     keys: _containers.RepeatedScalarFieldContainer[str]
     wish: GroupWish
     group: str
     lost: _containers.RepeatedScalarFieldContainer[str]
     cause: str
     thrown_away: int
-    def __init__(self, keys: _Optional[_Iterable[str]] = ..., wish: _Optional[_Union[GroupWish, _Mapping]] = ..., group: _Optional[str] = ..., lost: _Optional[_Iterable[str]] = ..., cause: _Optional[str] = ..., thrown_away: _Optional[int] = ...) -> None: ...
+    worked: bool
+    def __init__(self, keys: _Optional[_Iterable[str]] = ..., wish: _Optional[_Union[GroupWish, _Mapping]] = ..., group: _Optional[str] = ..., lost: _Optional[_Iterable[str]] = ..., cause: _Optional[str] = ..., thrown_away: _Optional[int] = ..., worked: _Optional[bool] = ...) -> None: ...
 
 class WorkEvent(_message.Message):
     __slots__ = ("result", "failure", "returned", "progress", "capacity", "group_lost")

@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
+import asyncio
 import random
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
 from tests.contract.endpoints.scripted_server import ScriptedServer, completion, says, scripted
 
 from realign_daemon.clock import SystemClock
+from realign_daemon.curation.intake import Request
+from realign_daemon.curation.spec import ModelPin
+from realign_daemon.endpoints.asking import Asking
 from realign_daemon.endpoints.endpoints import Endpoints
 from realign_daemon.endpoints.settings import EndpointSettings
 from realign_daemon.endpoints.url import read_url
-from realign_daemon.engine.api import Generate, Message, Sampler
+from realign_daemon.engine.api import Generate, LocalModel, Message, ModelId, Sampler
 from realign_daemon.engine.errors import EndpointGone
-from realign_daemon.errors import BadInput, NothingFits
+from realign_daemon.errors import BadInput, NotAllowed, NothingFits
+from realign_daemon.trust.roles import Role
 
 KEY = "sk-sesame"
 
@@ -23,8 +29,8 @@ KEY = "sk-sesame"
 class Quick(SystemClock):
     """Waits are not waited."""
 
-    async def sleep(self, seconds: float) -> None:  # noqa: ARG002
-        return
+    async def sleep(self, seconds: float) -> None:
+        await asyncio.sleep(0)
 
 
 def endpoints_of(*configured: EndpointSettings) -> Endpoints:
@@ -36,7 +42,7 @@ def model_list(*names: str) -> Callable[[Any], Awaitable[None]]:
 
 
 async def test_other_answers_are_another_model_though_the_name_is_the_same() -> None:
-    met = []
+    met: list[LocalModel] = []
     for text in ("one", "one", "other"):
         async with scripted(model_list("m"), says(200, completion(text))) as server:
             met.append(await endpoints_of().open(server.url))
@@ -76,6 +82,38 @@ async def test_the_key_goes_to_its_own_server_only() -> None:
         assert await asked_with(own) == {f"bearer {KEY}"}
         assert await asked_with(other) == {""}
     assert KEY not in repr(endpoints.models)
+
+
+async def test_a_server_that_is_away_when_its_job_goes_on_is_asked_until_it_is_back() -> None:
+    pin = ModelPin(
+        name="m", model=ModelId("a" * 64), params_b=0.0, bits=16, weight_bytes=0, templates="pocket", remote="m"
+    )
+    async with scripted(says(503)) as server:
+        endpoints = endpoints_of()
+        await endpoints.reopen([replace(pin, endpoint=server.url)])
+        assert endpoints.models == ()
+        server.script = [model_list("m", "other"), says(200, completion("one"))]
+        looking = asyncio.create_task(endpoints.run())
+        while not endpoints.models:  # noqa: ASYNC110 - it is looked at, nobody announces it
+            await asyncio.sleep(0)
+        looking.cancel()
+        (model,) = endpoints.models
+        assert (model.remote, model.templates) == ("m", "pocket")
+
+
+async def test_nobody_but_admins_has_a_server_asked_that_is_not_on_the_list() -> None:
+    async with scripted(model_list("m"), says(200, completion("x"))) as server:
+        request = Request(text="DPO pairs", target="pocket", engine=server.url)
+
+        def asking(role: Role, *hosts: str) -> Asking:
+            return Asking(endpoints_of(), hosts=hosts, role=lambda: role, is_known=lambda _: False)
+
+        with pytest.raises(NotAllowed, match="endpoint_hosts"):
+            await asking("submit").completed(request)
+        assert server.asked == []
+        found = await asking("submit", "127.0.0.1").completed(request)
+        assert (found.target, found.generator, found.judge) == ("pocket", *[found.offered[0].name] * 2)
+        assert (await asking("admin").completed(request)).offered[0].endpoint == server.url
 
 
 async def test_a_server_that_went_has_to_answer_as_the_same_model_before_it_gets_work() -> None:

@@ -28,7 +28,7 @@ LISTED, GOOD = says(200, {"data": [{"id": "m"}]}), says(200, completion("fine"))
 class Quick(SystemClock):
     """Waits are not waited."""
 
-    async def sleep(self, seconds: float) -> None:  # noqa: ARG002
+    async def sleep(self, seconds: float) -> None:
         await asyncio.sleep(0)
 
 
@@ -55,6 +55,7 @@ async def test_units_of_a_server_that_goes_away_are_given_back_without_blame_and
 ) -> None:
     endpoints = Endpoints((), environment={}, clock=Quick(), chance=random.Random(1))
     database, blobs = Database(tmp_path / "ledger.sqlite"), BlobStore(tmp_path / "blobs")
+    await database.open()
     ledger = Ledger(database)
     executor = Executor(
         node_id="left",

@@ -53,6 +53,7 @@ class Station:
     spare_bytes: int = PLENTY_BYTES
     objection: str = ""
     is_wanted: bool = False  # by a home that has other work for it
+    others_at: str = "127.0.0.1"  # the host where it is connected to all others
     lies: bool = False  # what its rank finds for a canary is not what it should
     listener: Listener
 
@@ -147,6 +148,7 @@ async def _station(
         spare_bytes=lambda: station.spare_bytes,
         name_of=lambda node: node,
         channel=channels.get,
+        host_of=lambda _: station.others_at,
     )
     occupation = grouping.occupation(Units(), lambda: station.objection)
     service = grouping.servicer(occupation, refusal=lambda: station.objection, is_wanted=lambda: station.is_wanted)

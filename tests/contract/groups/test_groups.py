@@ -21,11 +21,11 @@ from realign_daemon.engine.api import Generated, LocalModel, ModelId, Sampler
 from realign_daemon.engine.errors import GroupDied
 from realign_daemon.engine.models import LocalModels
 from realign_daemon.engine.ranks import Parallelism
-from realign_daemon.groups.watchdog import SILENCE_S
 
 # From a rank's end to units that can be given to others. Silence is noticed after 4 s, an end at once; the rest is for
 # a busy test machine.
 DEADLINE_S = 6.0
+FORMED_AGAIN_S = 15.0
 
 
 async def losses_of(work: Sequence[Awaitable[Any]]) -> list[GroupDied]:
@@ -84,7 +84,7 @@ async def test_a_rank_that_dies_or_hangs_costs_seconds_and_its_node_is_named(
         losses = await losses_of(tasks)
         assert time.monotonic() - began_s < DEADLINE_S
         assert {loss.lost for loss in losses} == {(f"node-{rank}",)}
-        cause = "killed by SIGKILL" if sign is signal.SIGKILL else f"nothing was heard of it for {SILENCE_S:.0f} s"
+        cause = "killed by SIGKILL" if sign is signal.SIGKILL else "a signal had stopped its process"
         assert f"rank {rank} on node-{rank}: {cause}" in losses[0].cause
         await nodes.until_nothing_is_left()
 
@@ -98,6 +98,28 @@ async def test_a_node_that_is_cut_off_while_they_form_is_named_and_all_others_ar
         await nodes.all[1].close_door()
         (loss,) = await losses_of([forming])
         assert loss.lost == ("node-1",)
+        await nodes.until_nothing_is_left()
+
+
+async def test_a_rank_that_is_stopped_while_they_form_costs_seconds_and_another_group_is_formed(
+    tmp_path: Path, real_model: LocalModel, canaries: Path
+) -> None:
+    async with stations(tmp_path, real_model, real_model, canaries=canaries) as nodes:
+        forming = asyncio.create_task(nodes.head.grouping.engine.load(real_model, nodes.wish()))
+        await nodes.until(lambda: (status := nodes.all[1].grouping.berth.status()) and status.pid, within_s=5.0)
+        began_s = time.monotonic()
+        os.kill(nodes.pid(1), signal.SIGSTOP)
+        await forming
+        assert time.monotonic() - began_s < FORMED_AGAIN_S
+
+
+async def test_a_rank_may_not_listen_elsewhere_than_where_its_node_is_connected(
+    tmp_path: Path, real_model: LocalModel, canaries: Path
+) -> None:
+    async with stations(tmp_path, real_model, real_model, canaries=canaries) as nodes:
+        nodes.head.others_at = "127.0.0.2"
+        with pytest.raises(GroupDied, match=r"rank 1 on node-1: it gave 127\.0\.0\.1:\d+, where it is not connected"):
+            await nodes.head.grouping.engine.load(real_model, nodes.wish())
         await nodes.until_nothing_is_left()
 
 

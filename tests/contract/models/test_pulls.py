@@ -3,190 +3,22 @@
 from __future__ import annotations
 
 import errno
-import hashlib
 import os
-from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Mapping, Sequence
-from contextlib import AsyncExitStack
-from dataclasses import dataclass, field
+from collections.abc import AsyncGenerator
 from pathlib import Path
 
-import grpc.aio
 import pytest
-from tests.model_hub import COMMIT, ModelHub, Repository, model_hub
+from tests.contract.models.node_world import CONTENT, EMPTY, WEIGHTS, World, wanted_files
+from tests.model_hub import COMMIT, ModelHub, Repository
 from tests.unit.models.conftest import FILES, NAME, READ
 
-from realign_daemon.clock import SystemClock
-from realign_daemon.engine.api import LocalModel, ModelId, Sha256
-from realign_daemon.engine.models import LocalModels
-from realign_daemon.errors import Damaged, Full, NotFound, Unreachable, WrongState
-from realign_daemon.models import hub_download
+from realign_daemon.engine.api import Sha256
+from realign_daemon.errors import BadInput, Damaged, Full, Unreachable, WrongState
 from realign_daemon.models.arrival import HUB, Arrived, Wanted
-from realign_daemon.models.hub import Hub
-from realign_daemon.models.manifest import Manifest, ModelFile, content_id
-from realign_daemon.models.pulls import Pulls
 from realign_daemon.models.store import ARRIVING, ModelStore
-from realign_daemon.rpc.interceptor import FaultInterceptor
-from realign_daemon.rpc.model_link import RemoteCopy, have_pulled
-from realign_daemon.rpc.models_servicer import ModelsServicer
-from realign_daemon.testing.inline_worker import InlineWorker
-from realign_daemon.trust.keys import SpkiHash
+from realign_daemon.rpc.model_link import RemoteCopy
 from realign_proto.v1 import models_pb2 as pb
 from realign_proto.v1.models_pb2_grpc import ModelsStub
-
-WEIGHTS = READ[1]
-CONTENT = content_id((name, hashlib.sha256(FILES[name]).hexdigest()) for name in READ)
-
-EMPTY = Sha256(hashlib.sha256(b"").hexdigest())
-
-
-class LocalShelf:
-    """See models.pulls.Shelf: a real folder of models."""
-
-    def __init__(self, folder: Path) -> None:
-        self._models = LocalModels([folder / "models", folder / "shelf"], folder / "hashes.json", hub=folder / "no-hub")
-        self.room_bytes = 10**9
-
-    @property
-    def models(self) -> tuple[LocalModel, ...]:
-        return self._models.all()
-
-    def find(self, name: str) -> LocalModel | None:
-        return self._models.find(name)
-
-    async def manifest(self, model: LocalModel) -> Manifest:
-        return self._models.manifest(model)
-
-    async def look_for_models(self) -> None:
-        """Each find looks anew."""
-
-    def models_room_bytes(self) -> int:
-        return self.room_bytes
-
-
-@dataclass
-class Node:
-    name: str
-    folder: Path
-    world: World
-    users: dict[ModelId, tuple[str, ...]] = field(default_factory=dict[ModelId, tuple[str, ...]])
-
-    def __post_init__(self) -> None:
-        self.folder.mkdir(exist_ok=True)
-        self.shelf = LocalShelf(self.folder)
-        self.open()
-
-    def open(self) -> None:
-        """As after a restart of its daemon."""
-        self.store = ModelStore(self.folder, now_unix_s=0.0)
-        self.pulls = Pulls(
-            store=self.store,
-            hub=Hub(InlineWorker),
-            copies=lambda wanted: self.world.copies(self, wanted),
-            shelf=self.shelf,
-            users=self.used_by,
-            clock=SystemClock(),
-        )
-
-    def servicer(self) -> ModelsServicer:
-        return ModelsServicer(
-            shelf=self.shelf,
-            pulls=self.pulls,
-            is_own=self.store.has,
-            users=self.all_users,
-            others=self.world.others(self),
-            name=self.name,
-            node_id=f"id-{self.name}",
-            own=SpkiHash("00" * 32),
-        )
-
-    async def used_by(self, model: ModelId) -> Sequence[str]:
-        return self.users.get(model, ())
-
-    async def all_users(self) -> Mapping[ModelId, tuple[str, ...]]:
-        return self.users
-
-    def shelve(self, files: Mapping[str, bytes], name: str = NAME) -> Path:
-        """Puts a model there as a person does."""
-        folder = self.folder / "shelf" / name
-        folder.mkdir(parents=True)
-        for file in READ:
-            (folder / file).write_bytes(files[file])
-        return folder
-
-    async def pull(self, **wanted: str) -> list[Arrived]:
-        return [arrived async for arrived in self.pulls.pull(Wanted(**{"name": NAME, **wanted}))]  # pyright: ignore[reportArgumentType] - fields by name
-
-    def found(self) -> dict[str, bytes]:
-        """The files of the model that is found under the name, but for the note."""
-        model = self.shelf.find(NAME)
-        assert model is not None
-        return {file.name: file.read_bytes() for file in model.path.iterdir() if not file.name.startswith("realign")}
-
-
-@dataclass
-class World:
-    """Nodes that all know each other; which of them are away, and in which order copies are tried."""
-
-    nodes: dict[str, Node] = field(default_factory=dict[str, Node])
-    channels: dict[str, grpc.aio.Channel] = field(default_factory=dict[str, grpc.aio.Channel])
-    away: set[str] = field(default_factory=set[str])
-
-    def channel(self, name: str) -> grpc.aio.Channel | None:
-        return None if name in self.away else self.channels.get(name)
-
-    def copies(self, asking: Node, wanted: Wanted) -> list[RemoteCopy]:
-        return [
-            RemoteCopy(node=node.name, model=model.model, channel=lambda name=node.name: self.channel(name))
-            for node in self.nodes.values()
-            if node is not asking
-            for model in node.shelf.models
-            if model.model == wanted.model or (wanted.model is None and model.name == wanted.name)
-        ]
-
-    def others(self, node: Node) -> Others:
-        return Others(self, node.name)
-
-
-@dataclass
-class Others:
-    world: World
-    own: str
-
-    def other_nodes(self) -> list[str]:
-        return [name for name in self.world.nodes if name != self.own]
-
-    def named_channel(self, node: str) -> grpc.aio.Channel | None:
-        return self.world.channel(node)
-
-
-@pytest.fixture
-async def world(tmp_path: Path) -> AsyncIterator[World]:
-    world = World()
-    async with AsyncExitStack() as stack:
-        for name in ("left", "middle", "right"):
-            world.nodes[name] = Node(name, tmp_path / name, world)
-        for name, node in world.nodes.items():
-            server = grpc.aio.server(interceptors=[FaultInterceptor()])
-            node.servicer().add_to(server)
-            port = server.add_insecure_port("127.0.0.1:0")
-            await server.start()
-            stack.push_async_callback(server.stop, 0)
-            world.channels[name] = grpc.aio.insecure_channel(f"127.0.0.1:{port}")
-            stack.push_async_callback(world.channels[name].close)
-        yield world
-
-
-@pytest.fixture
-def hub(monkeypatch: pytest.MonkeyPatch) -> Iterator[ModelHub]:
-    with model_hub({NAME: Repository(FILES)}) as found:
-        for variable, value in {**found.environment(), "HF_HOME": "/nowhere", "no_proxy": "*"}.items():
-            monkeypatch.setenv(variable, value)
-        monkeypatch.setattr(hub_download, "FIRST_WAIT_S", 0.0)
-        yield found
-
-
-def wanted_files() -> dict[str, bytes]:
-    return {name: FILES[name] for name in READ}
 
 
 async def test_one_node_fetches_a_model_from_the_hub_and_the_others_copy_it_from_there(
@@ -285,6 +117,7 @@ async def test_a_pull_that_is_left_keeps_what_has_come_and_is_no_model_yet(world
     left, right = world.nodes["left"], world.nodes["right"]
     left.shelve(FILES)
     pull = right.pulls.pull(Wanted(name=NAME))
+    assert await anext(pull) == Arrived(source="left")
     await anext(pull)
     await pull.aclose()
     assert right.shelf.find(NAME) is None
@@ -293,25 +126,12 @@ async def test_a_pull_that_is_left_keeps_what_has_come_and_is_no_model_yet(world
     assert right.found() == wanted_files()
 
 
-async def test_a_node_whose_files_are_damaged_is_passed_over_for_the_next_one(world: World) -> None:
-    left, middle, right = (world.nodes[name] for name in ("left", "middle", "right"))
-    folder = left.shelve(FILES)
-    middle.shelve(FILES)
-    assert left.shelf.find(NAME) is not None  # hashed while it was well
-    weights = folder / WEIGHTS
-    stamp = weights.stat().st_mtime_ns
-    weights.write_bytes(FILES[WEIGHTS][:-1] + b"\xff")
-    os.utime(weights, ns=(stamp, stamp))  # what a bad disk changes has no new time
-    arrived = await right.pull(model=CONTENT)
-    assert arrived[-1].source == "middle"
-    assert right.found() == wanted_files()
-
-
 async def test_a_node_that_goes_away_is_passed_over_and_the_hub_is_the_last_resort(hub: ModelHub, world: World) -> None:
     world.nodes["left"].shelve(FILES)
     world.away.add("left")
     arrived = await world.nodes["right"].pull(model=CONTENT, revision=COMMIT)
-    assert {one.source for one in arrived} == {HUB}
+    assert [one.source for one in arrived if one.bytes_total] == [HUB] * (len(arrived) - 2)
+    assert [one.source for one in arrived if not one.bytes_total] == ["left", HUB]
     assert world.nodes["right"].found() == wanted_files()
 
 
@@ -355,96 +175,6 @@ async def test_another_revision_takes_the_place_of_one_that_no_job_needs(hub: Mo
     assert left.found()["tokenizer.json"] == b'{"version": "2.0"}'
 
 
-async def test_a_model_is_removed_once_no_job_needs_it(hub: ModelHub, world: World) -> None:
-    left = world.nodes["left"]
-    await left.pull()
-    stub = ModelsStub(world.channels["left"])
-    left.users[CONTENT] = ("dpo-1", "sft-2")
-    with pytest.raises(grpc.aio.AioRpcError, match="needed by dpo-1, sft-2; wait for the end"):
-        await stub.RemoveModel(pb.RemoveModelRequest(name=NAME))
-    left.users.clear()
-    gone = await stub.RemoveModel(pb.RemoveModelRequest(name=NAME))
-    assert (gone.node, gone.name, gone.sha256) == ("left", NAME, CONTENT)
-    assert left.shelf.find(NAME) is None
-    assert list(left.store.folder.iterdir()) == []
-    with pytest.raises(grpc.aio.AioRpcError, match="has no model"):
-        await stub.RemoveModel(pb.RemoveModelRequest(name=NAME))
-
-
-async def test_a_model_that_a_person_put_there_is_not_removed(world: World) -> None:
-    folder = world.nodes["left"].shelve(FILES)
-    with pytest.raises(grpc.aio.AioRpcError, match="where realign did not put it"):
-        await ModelsStub(world.channels["left"]).RemoveModel(pb.RemoveModelRequest(name=NAME))
-    assert folder.is_dir()
-
-
-async def test_any_node_lists_what_all_have_and_names_those_it_cannot_ask(world: World) -> None:
-    left, right = world.nodes["left"], world.nodes["right"]
-    folder = left.shelve(FILES)
-    await right.pull()
-    right.users[CONTENT] = ("dpo-1",)
-    world.away.add("left")
-    found = await ModelsStub(world.channels["middle"]).ListModels(pb.ListModelsRequest())
-    assert [(one.name, one.node) for one in found.models] == [
-        (NAME, "right"), ("pocket", "middle"), ("pocket", "right"),
-    ]  # fmt: skip
-    assert (found.models[0].used_by, found.models[0].removable) == (["dpo-1"], True)
-    assert [text.partition(":")[0] for text in found.remarks] == ["node left could not be asked"]
-    world.away.clear()
-    found = await ModelsStub(world.channels["middle"]).ListModels(pb.ListModelsRequest())
-    assert (found.models[0].node, found.models[0].path, found.models[0].removable) == ("left", str(folder), False)
-
-
-async def test_a_pull_is_passed_on_to_the_node_that_is_named(hub: ModelHub, world: World) -> None:
-    request = pb.PullModelRequest(name=NAME, node="right")
-    *_, last = [one async for one in ModelsStub(world.channels["left"]).PullModel(request)]
-    assert (last.node, last.model.name, last.model.removable) == ("right", NAME, True)
-    assert world.nodes["left"].shelf.find(NAME) is None
-    with pytest.raises(grpc.aio.AioRpcError, match="node 'attic' is not connected"):
-        await anext(aiter(ModelsStub(world.channels["left"]).PullModel(pb.PullModelRequest(name=NAME, node="attic"))))
-
-
-async def test_a_home_hears_why_a_node_could_not_get_a_model(hub: ModelHub, world: World) -> None:
-    hub.repositories.clear()
-    with pytest.raises(NotFound, match="the hub has no model"):
-        async for _ in have_pulled(world.channels["right"], node="right", wanted=Wanted(name=NAME)):
-            pass
-    with pytest.raises(ConnectionError, match="attic is not connected"):
-        async for _ in have_pulled(None, node="attic", wanted=Wanted(name=NAME)):
-            pass
-
-
-@pytest.mark.parametrize("file", ["../left/hashes.json", "/etc/passwd", "realign-model.json", "x.py"])
-async def test_other_nodes_get_no_file_but_those_of_a_model(world: World, file: str) -> None:
-    world.nodes["left"].shelve(FILES)
-    request = pb.ModelFileRequest(sha256=CONTENT, file=file)
-    with pytest.raises(grpc.aio.AioRpcError, match="is no file of a model that other nodes get"):
-        await anext(aiter(ModelsStub(world.channels["left"]).ReadModelFile(request)))
-
-
-@pytest.mark.parametrize(
-    "file",
-    [
-        ModelFile(name="../evil", sha256=EMPTY, size_bytes=0),
-        ModelFile(name="evil.py", sha256=EMPTY, size_bytes=0),
-        ModelFile(name="vocab.json", sha256=Sha256("../../x"), size_bytes=0),
-    ],
-)
-async def test_a_node_that_lists_what_no_model_has_is_not_believed(world: World, file: ModelFile) -> None:
-    left, right = world.nodes["left"], world.nodes["right"]
-    left.shelve(FILES)
-    honest = left.shelf.manifest
-
-    async def tampered(model: LocalModel) -> Manifest:
-        manifest = await honest(model)
-        return Manifest(name=manifest.name, revision="", files=(*manifest.files, file))
-
-    left.shelf.manifest = tampered
-    with pytest.raises(Unreachable):
-        await right.pull(model=CONTENT)
-    assert list((right.folder / ARRIVING).iterdir()) == []
-
-
 def test_what_nobody_went_on_with_for_a_week_goes_and_the_rest_stays(tmp_path: Path) -> None:
     arriving = tmp_path / ARRIVING
     for name in (CONTENT, "gone-tiny"):
@@ -455,3 +185,66 @@ def test_what_nobody_went_on_with_for_a_week_goes_and_the_rest_stays(tmp_path: P
     assert [folder.name for folder in arriving.iterdir()] == [CONTENT]
     ModelStore(tmp_path, now_unix_s=touched + 8 * 86_400)
     assert list(arriving.iterdir()) == []
+
+
+async def test_another_program_that_fills_the_disk_meanwhile_ends_a_pull_before_the_work_of_the_node_stands_still(
+    world: World,
+) -> None:
+    world.nodes["left"].shelve(FILES)
+    right = world.nodes["right"]
+    right.shelf.room_by_look = [10**9, -1]
+    with pytest.raises(Full, match="filled up while acme/tiny-1M came; what has come is kept"):
+        await right.pull()
+    assert list((right.folder / ARRIVING / CONTENT).iterdir())
+
+
+async def test_a_forgotten_download_goes_with_the_next_pull(world: World) -> None:
+    world.nodes["left"].shelve(FILES)
+    right = world.nodes["right"]
+    forgotten = right.folder / ARRIVING / ("5a" * 32)
+    forgotten.mkdir()
+    os.utime(forgotten, (1.0, 1.0))
+    await right.pull()
+    assert not forgotten.exists()
+
+
+async def test_capitals_do_not_make_a_second_model_of_one_that_is_here(hub: ModelHub, world: World) -> None:
+    left = world.nodes["left"]
+    await left.pull()
+    hub.repositories["acme/Tiny-1M"] = Repository({**FILES, "tokenizer.json": b"{}"}, commit="b" * 40)
+    await left.pull(name="acme/Tiny-1M", revision="main")
+    assert left.found()["tokenizer.json"] == b"{}"
+    assert [folder.name for folder in (left.store.folder / "acme").iterdir()] == ["tiny-1M"]
+
+
+async def test_a_model_that_is_called_as_an_owner_takes_no_other_models_away(hub: ModelHub, world: World) -> None:
+    left, right = world.nodes["left"], world.nodes["right"]
+    await right.pull()
+    left.shelve(FILES, "acme")
+    with pytest.raises(WrongState, match="holds other models, so none of the name acme fits there"):
+        await right.pull(name="acme", model=CONTENT)
+    assert right.found() == wanted_files()
+
+
+async def test_an_owner_that_is_called_as_a_model_is_refused_a_place_in_it(hub: ModelHub, world: World) -> None:
+    left, right = world.nodes["left"], world.nodes["right"]
+    left.shelve(FILES, "acme")
+    await right.pull(name="acme")
+    with pytest.raises(WrongState, match="can't be put beside the model acme"):
+        await right.pull()
+
+
+async def test_one_of_two_names_of_the_same_weights_goes_and_the_other_stays_whole(hub: ModelHub, world: World) -> None:
+    left = world.nodes["left"]
+    await left.pull()
+    await left.pull(name="acme/alias", model=CONTENT, revision=COMMIT)
+    await left.pulls.remove(NAME)
+    alias = left.shelf.find("acme/alias")
+    assert alias is not None
+    assert {name: (alias.path / name).read_bytes() for name in READ} == wanted_files()
+
+
+async def test_a_revision_that_no_hub_has_the_like_of_is_not_sent_there(hub: ModelHub, world: World) -> None:
+    with pytest.raises(BadInput, match="is no revision; give a branch, a tag or a commit"):
+        await world.nodes["left"].pull(revision="x" * 251)
+    assert hub.asked == []

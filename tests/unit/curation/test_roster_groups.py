@@ -18,7 +18,7 @@ from realign_daemon.testing.scripted_desk import PIN
 from realign_daemon.work.dispatcher import Crew
 from realign_daemon.work.messages import GroupLoss
 from realign_planner.nodes import Link
-from realign_planner.setbacks import RESTS_S
+from realign_planner.setbacks import LAST_RESORT_RESTS_S
 
 SHAPE = ModelShape(layers=6, heads=6, kv_heads=6, kv_values=192, tensor=True, pipeline=True)
 JUDGE = ModelId("j")
@@ -49,9 +49,15 @@ def wish_of(world: World) -> GroupWish:
     return head.group
 
 
-def lose(world: World, *failed: str, cause: str = "no beat of it came for 4 s", thrown_away: int = 0) -> GroupWish:
+def lose(
+    world: World,
+    *failed: str,
+    cause: str = "no beat of it came for 4 s",
+    thrown_away: int = 0,
+    worked: bool = False,
+) -> GroupWish:
     wish = wish_of(world)
-    loss = GroupLoss(wish=wish, group="g", lost=failed, cause=cause, thrown_away=thrown_away)
+    loss = GroupLoss(wish=wish, group="g", lost=failed, cause=cause, thrown_away=thrown_away, worked=worked)
     world.roster.group_lost(loss)
     return wish
 
@@ -83,16 +89,26 @@ def test_a_lost_group_is_formed_again_over_the_ring_then_without_the_node_that_f
 
 def test_where_nothing_is_left_the_job_waits_names_what_would_fit_and_tries_again_after_a_rest() -> None:
     world = World(ONE, TWO, **NO_TRAINING)
-    lose(world, "id-b")
-    lose(world, "id-b")
+    ways = [lose(world, "id-b").backend for _ in range(4)]
+    assert ways == ["jaccl", "ring", "jaccl", "ring"]
     assert crew_of(world) == []
     (warning,) = [text for kind, text in world.told if kind == "warning"]
     assert "no living node can go on" in warning
     assert "add --bits" in warning
 
-    world.clock.advance(RESTS_S[0] - 1)
+    world.clock.advance(LAST_RESORT_RESTS_S[1] - 1)
     assert crew_of(world) == []
     world.clock.advance(1)
+    assert wish_of(world).nodes == ("id-a", "id-b")
+
+
+def test_the_only_group_that_holds_a_model_is_formed_again_at_once_as_long_as_it_gets_on() -> None:
+    world = World(small("a"), small("b"), **NO_TRAINING)
+    for _ in range(5):
+        assert lose(world, "id-b", worked=True).nodes == ("id-a", "id-b")
+    lose(world, "id-b")
+    assert crew_of(world) == []
+    world.clock.advance(LAST_RESORT_RESTS_S[1])
     assert wish_of(world).nodes == ("id-a", "id-b")
 
 

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from realign_daemon.engine.api import ModelId
 from realign_daemon.engine.errors import GroupDied
 from realign_daemon.groups import canary
-from realign_daemon.groups.confirmations import EVERY_RESULTS, EVERY_S, IDLE_S, Confirmations
+from realign_daemon.groups.confirmations import EVERY_RESULTS, EVERY_S, FIRST_S, IDLE_S, Confirmations
 from realign_daemon.groups.messages import Logprobs
 
 rows = st.lists(st.floats(-40.0, 0.0), min_size=3, max_size=6).map(tuple)
@@ -61,10 +61,15 @@ async def test_results_wait_for_a_canary_that_is_due_by_count_by_age_or_when_the
     held.add(now_s=0.0)
     assert held.is_due(now_s=1.0, idle_s=IDLE_S)
     assert not held.is_due(now_s=1.0, idle_s=None)
-    assert held.is_due(now_s=EVERY_S, idle_s=None)
+    assert held.is_due(now_s=FIRST_S, idle_s=None)
+    held.begin(now_s=FIRST_S)
+    held.good(now_s=FIRST_S)
+    held.add(now_s=FIRST_S)
+    assert not held.is_due(now_s=EVERY_S, idle_s=None)
+    assert held.is_due(now_s=EVERY_S + FIRST_S, idle_s=None)
     for _ in range(EVERY_RESULTS):
-        held.add(now_s=1.0)
-    assert held.is_due(now_s=1.0, idle_s=None)
+        held.add(now_s=EVERY_S)
+    assert held.is_due(now_s=EVERY_S, idle_s=None)
 
 
 async def test_canaries_take_a_tenth_of_the_time_at_most() -> None:

@@ -49,6 +49,7 @@ def berth(clock: ManualClock, wired: Callable[[], int | None] = lambda: None) ->
         references=References(Path("/nowhere"), mlx="1"),
         residue=Residue(clock, wired=wired),
         mlx="1",
+        clock=clock,
     )
 
 

@@ -211,3 +211,31 @@ async def test_a_full_disk_is_said_so_and_is_no_fault_of_the_hub(
     monkeypatch.setattr("realign_daemon.models.hub_download.flush_to_disk", full)
     with pytest.raises(Full, match="the disk filled up while acme/tiny-1M was fetched; make room, then go on"):
         await fetched(tmp_path, offer)
+
+
+async def test_a_token_of_two_lines_is_refused_and_not_quoted(hub: ModelHub, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HF_TOKEN", "hf_secret\nhf_other")
+    with pytest.raises(BadInput, match="is not one word; log in again") as refused:
+        await looked_up()
+    assert "secret" not in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    "description",
+    [
+        b"[]",
+        b'{"siblings": 5}',
+        b'{"siblings": ["config.json"]}',
+        b'{"siblings": [{"rfilename": "config.json", "size": "x"}]}',
+    ],
+)
+async def test_a_hub_that_describes_no_model_is_said_to_have_done_so(
+    hub: ModelHub, monkeypatch: pytest.MonkeyPatch, description: bytes
+) -> None:
+    def said(path: str, *_: object) -> bytes:
+        assert path.startswith("/api/models/")
+        return description
+
+    monkeypatch.setattr("realign_daemon.models.hub_look._whole", said)
+    with pytest.raises((Damaged, NotFound)):
+        await looked_up()

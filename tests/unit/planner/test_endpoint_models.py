@@ -33,7 +33,7 @@ OTHERS = tuple(replace(SMALL, name=name, memory_bytes=2**37, usable_bytes=2**36)
 
 
 def plan_of(*nodes: NodeFacts, holders: tuple[str, ...] = ("small",), **request: Any) -> Plan:
-    roles = {"generator": FAR, "judge": FAR, "target": "pocket"} | request
+    roles: dict[str, Any] = {"generator": FAR, "judge": FAR, "target": "pocket"} | request
     found = make_plan(
         PlanRequest(text="Curate DPO pairs", count=100, **roles),
         ClusterFacts(name="c", nodes=nodes),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -11,7 +13,7 @@ from realign_planner.choice import choose
 from realign_planner.models import ModelFacts, describe
 from realign_planner.nodes import ClusterFacts
 from realign_planner.plan import Backend, PlannedGroup
-from realign_planner.setbacks import RESTS_S, Bars, Setback, bars
+from realign_planner.setbacks import LAST_RESORT_RESTS_S, RESTS_S, Bars, Setback, bars
 
 FIRST_REST_S, LATER_REST_S = RESTS_S
 
@@ -70,6 +72,15 @@ def test_what_failed_rests_longer_from_the_second_time_on(times: int, rest_s: fl
     assert not bars(setbacks, last_s + rest_s - 1).allows(("b", "c"), "ring")
     assert bars(setbacks, last_s + rest_s) == Bars()
     assert bars(setbacks, last_s).until_s == last_s + rest_s
+
+
+def test_as_a_last_resort_only_that_rests_which_failed_again_before_it_gave_a_good_result() -> None:
+    worked = replace(lost(("a", "b"), "ring", "b"), worked=True)
+    futile = lost(("a", "b"), "ring", "b", at_s=5.0)
+    assert bars([futile, futile, worked], 5.0, is_last_resort=True) == Bars()
+    for times, rest_s in enumerate(LAST_RESORT_RESTS_S[1:], 1):
+        assert bars([worked, *[futile] * times], 5.0, is_last_resort=True).until_s == 5.0 + rest_s
+    assert not bars([worked], 0.0).allows(("a", "b"), "ring")  # others go first where there are any
 
 
 def test_a_node_is_not_blamed_for_what_a_link_may_have_done() -> None:

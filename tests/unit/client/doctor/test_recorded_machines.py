@@ -11,10 +11,7 @@ import pytest
 from tests.unit.client.doctor.recorded import BROKEN, DATA, broken, pair
 
 from realign_client.cli import run
-from realign_client.commands.doctor import examine
-from realign_client.doctor.recording import read_peers, read_recording
 from realign_planner.diagnosis.causes import CAUSES
-from realign_planner.diagnosis.situation import SelfTest, Situation
 
 LADDER = ["macos", "mlx", "thunderbolt", "rdma_ctl", "rdma_devices", "rdma_port", "rdma_network", "cable", "self_test"]
 
@@ -118,7 +115,7 @@ def test_nothing_is_wrong_with_a_healthy_pair_but_no_link_was_tested(
 
 def test_a_link_whose_test_has_passed_is_used(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     folder = pair(tmp_path / "pair")
-    (folder / "self_test").write_text('{"outcome": "passed", "detail": "1000 sums"}')
+    note(folder, event="group.formed")
 
     assert examined(folder, capsys)["backend"] == "jaccl"
 
@@ -135,19 +132,58 @@ def test_where_there_can_be_no_rdma_nothing_is_wrong_and_the_ring_is_named(
         assert "ring over TCP" in check["sentence"]
 
 
-@pytest.mark.parametrize(("name", "calls"), [("", 1), ("wrong_port", 0), ("rdma_disabled", 0), ("self_test_hangs", 0)])
-async def test_a_link_is_tested_once_where_all_is_there_for_it(name: str, calls: int, tmp_path: Path) -> None:
-    folder = broken(name, tmp_path / "mac") if name else pair(tmp_path / "mac")
-    tested: list[Situation] = []
+def test_a_group_that_never_formed_for_a_cause_that_is_known_is_told_that_cause(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = pair(tmp_path / "mac")
+    said = "rank 0 (jaccl): MLX 0.32.4 could not join ([jaccl] Changing queue pair to RTR failed with errno 22)"
+    note(folder, event="group.formed")
+    note(folder, event="group.over", reason=said)
 
-    async def test_link(situation: Situation) -> SelfTest:
-        tested.append(situation)
-        return SelfTest(outcome="passed")
+    document = examined(folder, capsys)
 
-    diagnosis = await examine(read_recording(folder), read_peers(folder), test_link)
+    assert document["exit_code"] == CAUSES["queue_pair_refused"].exit_code
+    assert states(document)["self_test"] == "skipped"
 
-    assert len(tested) == calls
-    assert diagnosis.backend == ("jaccl" if calls else "ring")
+
+def test_a_group_that_never_formed_for_a_cause_that_is_not_known_has_failed_the_test(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = pair(tmp_path / "mac")
+    note(folder, event="group.over", reason="rank 1 of group 3f2a (jaccl): MLX 0.40.0 could not join (something new)")
+
+    assert examined(folder, capsys)["exit_code"] == CAUSES["self_test_failed"].exit_code
+
+
+@pytest.mark.parametrize("later", [{"event": "group.over", "reason": "nobody used it for 120 s"}, {"event": "x"}])
+def test_a_group_that_formed_and_ended_later_has_passed_the_test(
+    later: dict[str, str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = pair(tmp_path / "mac")
+    note(folder, event="group.formed")
+    note(folder, **later)
+
+    assert examined(folder, capsys)["backend"] == "jaccl"
+
+
+@pytest.mark.parametrize("after", [{"event": "server.listening"}, None])
+def test_neither_a_ring_nor_a_group_before_the_daemons_start_says_anything_of_rdma(
+    after: dict[str, str] | None, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = pair(tmp_path / "mac")
+    note(folder, event="group.formed", backend="jaccl" if after else "ring")
+    if after:
+        note(folder, **after)
+
+    assert run(["doctor", "--recorded", str(folder)]) == 0
+    assert "RDMA is ready as far as can be seen here; the first group" in capsys.readouterr().out
+
+
+def note(folder: Path, **fields: str) -> None:
+    """Adds a line to the recorded log, of a group over RDMA where nothing else is said."""
+    line = json.dumps({"backend": "jaccl", "group": "3f2a", "timestamp": "2026-05-17T06:41:00Z", **fields})
+    with (folder / "daemon_log").open("a") as log:
+        log.write(f"{line}\n")
 
 
 @pytest.mark.parametrize(("device", "state"), [("rdma_en2", "ok"), ("rdma_en3", "skipped")])
