@@ -13,21 +13,17 @@ from realign_daemon.cluster.addresses import Address
 from realign_daemon.cluster.beats import JobDigest
 from realign_daemon.cluster.facts import NodeId
 from realign_daemon.cluster.identity import Identity
-from realign_daemon.cluster.state import StateFile
 from realign_daemon.cluster.view import ClusterView
 from realign_daemon.config import Config
 from realign_daemon.curation.assignment import JobNode
 from realign_daemon.curation.computations import Computations
 from realign_daemon.curation.custody import Custody
 from realign_daemon.curation.data_sets import DataSets
-from realign_daemon.curation.endings import Endings
 from realign_daemon.curation.freezing import freeze
 from realign_daemon.curation.jobs import Jobs
 from realign_daemon.curation.output import Output
-from realign_daemon.curation.relief import Cluster
 from realign_daemon.curation.replicas import Replicas
 from realign_daemon.curation.spec import files_of
-from realign_daemon.decision.decisions import Decisions
 from realign_daemon.decision.store import DecisionStore
 from realign_daemon.endpoints.asking import Asking
 from realign_daemon.endpoints.endpoints import Endpoints
@@ -36,6 +32,7 @@ from realign_daemon.engine.api import Engine, LocalModel
 from realign_daemon.footing import VERSION, stand
 from realign_daemon.grouping import Grouping
 from realign_daemon.guard import Guard
+from realign_daemon.homing import Homing
 from realign_daemon.host.benchmark import Benchmarks
 from realign_daemon.host.machine import REFRESH_S, Machine
 from realign_daemon.host.pause import Pause
@@ -53,7 +50,6 @@ from realign_daemon.platform import Platform
 from realign_daemon.rpc.caller import caller
 from realign_daemon.rpc.cluster_servicer import ClusterServicer
 from realign_daemon.rpc.curation_servicer import CurationServicer
-from realign_daemon.rpc.decision_link import DecisionLink
 from realign_daemon.rpc.decision_servicer import DecisionServicer
 from realign_daemon.rpc.homes import Routes
 from realign_daemon.rpc.host_servicer import HostServicer
@@ -75,7 +71,6 @@ from realign_daemon.work.ledger import Ledger
 
 log = structlog.get_logger()
 
-CATCH_UP_S = 3.0  # with nodes that were met before: they are heard within a second, and a second brings 3,000 results
 COPY_WAIT_S = 2.0  # of a submit, for a second node to have the job
 
 
@@ -178,7 +173,8 @@ class Node:
             )
             computations = Computations(worker, ledger, self._clock)
             store = DecisionStore(database, noted=noted_decision)
-            decisions, endings = self._deciding(identity, store, ledger, neighbours)
+            homing = Homing(node=identity.node, config=config, platform=platform, neighbours=neighbours)
+            decisions, endings = homing.deciding(store, ledger)
             job_node = JobNode(
                 node_id=identity.node,
                 version=VERSION,
@@ -203,7 +199,7 @@ class Node:
             )
             jobs = Jobs(job_node, max_queued=config.limits.queued_jobs, max_units=config.limits.units_per_job)
             await jobs.load()
-            custody = self._custody(job_node, jobs, decisions, view, neighbours)
+            custody = homing.custody(job_node, jobs, decisions, view)
             staging, files, sources = keeping.files(links)
             models, offers = keeping.models(machine, Users(ledger, jobs.all), platform.worker, trust)
             services = self._services(
@@ -244,8 +240,10 @@ class Node:
                 DecisionServicer(store).add_to,
                 keeping.housekeeping(database, staging, trust).add_to,
             )
-            serving = server.serve(*services, opening=guard.opening, owner=guard.owner)
-            async with serving, asyncio.TaskGroup() as tasks:
+            async with (
+                server.serve(*services, opening=guard.opening, owner=guard.owner),
+                asyncio.TaskGroup() as tasks,
+            ):
                 loops = {
                     "guard": guard.run(),
                     "disk": database.watch(),
@@ -253,7 +251,7 @@ class Node:
                     "journal": replicator.run(),
                     "cluster": view.run(),
                     "executor": executor.run(),
-                    "jobs": self._run_jobs(jobs, custody, replicator),
+                    "jobs": homing.run(jobs, custody, replicator),
                     "uploads": staging.run(),
                     "burials": Burials(database, bury=jobs.bury, clock=self._clock).run(),
                     "machine": self._look_around(machine, steward, ledger),
@@ -299,54 +297,6 @@ class Node:
             serves=serves,
             endpoint_models=endpoint_models,
             senses=senses,
-        )
-
-    def _deciding(
-        self, identity: Identity, store: DecisionStore, ledger: Ledger, neighbours: Neighbours
-    ) -> tuple[Decisions, Endings]:
-        decisions = Decisions(
-            node=identity.node,
-            store=store,
-            voters=DecisionLink(channel=neighbours.node_channel),
-            clock=self._clock,
-            chance=self._platform.chance,
-        )
-        endings = Endings(
-            node_id=identity.node,
-            ledger=ledger,
-            decisions=decisions,
-            living=neighbours.living,
-            name_of=neighbours.name_of,
-        )
-        return decisions, endings
-
-    async def _run_jobs(self, jobs: Jobs, custody: Custody, replicator: Replicator) -> None:
-        """What others have computed while this node was away, and what they have decided, need not be done again."""
-        if StateFile(self._config.node.data_dir).load().addresses:
-            await replicator.catch_up(within_s=CATCH_UP_S)
-        async with asyncio.TaskGroup() as tasks:
-            tasks.create_task(jobs.run(), name="jobs.run")
-            tasks.create_task(custody.run(), name="custody")
-
-    def _custody(
-        self, job_node: JobNode, jobs: Jobs, decisions: Decisions, view: ClusterView, neighbours: Neighbours
-    ) -> Custody:
-        return Custody(
-            node_id=job_node.node_id,
-            jobs=jobs,
-            ledger=job_node.ledger,
-            output=job_node.output,
-            endings=job_node.endings,
-            decisions=decisions,
-            cluster=Cluster(
-                leads=lambda: view.leads,
-                fittest=neighbours.fittest,
-                away=lambda node: neighbours.lost(node, now_unix_s=self._clock.unix()),
-                living=neighbours.living,
-            ),
-            clock=self._clock,
-            is_provisional=self._config.cluster.provisional,
-            auto_adopt_after_s=self._config.cluster.auto_adopt_after_s,
         )
 
     def _services(

@@ -33,21 +33,26 @@ _plans: dict[tuple[object, ...], object] = {}
 def shortcuts() -> Generator[None]:
     """Holds for one world: a second world of the same seed has beats of the same names, and perhaps others in them."""
     written = _writing_once(convert.beat_to_wire)
+    instead: tuple[tuple[object, str, Any], ...] = (
+        (intake, "make_plan", _planned),
+        (strategy, "detect", _detected),
+        (peers, "beat_to_wire", written),
+        (cluster_servicer, "beat_to_wire", written),
+        (convert, "facts_from_wire", _reading_once(convert.facts_from_wire)),
+        (grouping, "mlx_version", _mlx_version),
+        (traceback, "format_exc", str),  # grpc.aio writes one for a log that nobody keeps
+        (link_survey, "TURNS", 1),
+        (link_survey, "MAX_ECHO_BYTES", ECHO_BYTES),
+        (link_survey, "median", _median),
+    )
     with ExitStack() as patches:
-        for module, name, instead in (
-            (intake, "make_plan", _planned),
-            (strategy, "detect", _detected),
-            (peers, "beat_to_wire", written),
-            (cluster_servicer, "beat_to_wire", written),
-            (convert, "facts_from_wire", _reading_once(convert.facts_from_wire)),
-            (grouping, "mlx_version", _mlx_version),
-            (traceback, "format_exc", str),  # grpc.aio writes one for a log that nobody keeps
-            (link_survey, "TURNS", 1),
-            (link_survey, "MAX_ECHO_BYTES", ECHO_BYTES),
-            (link_survey, "median", lambda _: MEDIAN),
-        ):
-            patches.enter_context(patch.object(module, name, instead))
+        for owner, name, shortcut in instead:
+            patches.enter_context(patch.object(owner, name, shortcut))
         yield
+
+
+def _median(_: object) -> float:
+    return MEDIAN
 
 
 def _planned(request: PlanRequest, cluster: ClusterFacts, **known: Any) -> object:

@@ -44,12 +44,16 @@ def read_recording(folder: Path) -> Answers:
 def read_peers(folder: Path) -> Mapping[str, Answers]:
     """The recordings of other machines in a recording, by node."""
     peers = folder / PEERS
-    return {path.name: read_recording(path) for path in sorted(peers.iterdir())} if peers.is_dir() else {}
+    folders = sorted(filter(Path.is_dir, peers.iterdir())) if peers.is_dir() else ()
+    return {path.name: read_recording(path) for path in folders}
 
 
 def write_recording(answers: Answers, folder: Path) -> None:
-    """Writes them without names of users. Raises BadUsage when the folder has something in it already."""
-    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    """Writes them without names of users. Raises BadUsage when the folder is none, or has something in it already."""
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as error:
+        raise BadUsage(f"{folder} cannot be made ({error.strerror}); name a new folder with --record") from error
     if any(folder.iterdir()):
         raise BadUsage(f"{folder} is not empty; name a new folder with --record")
     users = _users()

@@ -31,7 +31,7 @@ log = structlog.get_logger()
 
 # The head says every second that it lives. One that sleeps, or is stopped, keeps its connection for a while, and ranks
 # that wait for it spin.
-HEAD_SILENCE_S = 10.0
+HEAD_SILENCE_S = 5.0
 WANTED_LOOK_S = 1.0
 
 Emit = Callable[[Event], None]

@@ -89,6 +89,8 @@ def _reach(topic: Topic, situation: Situation) -> Check:
         return topic.failed("not_reachable", ", ".join(here + there))
     if no_route and (not others or _OF_GROUP.search(no_route)):
         return topic.failed("not_reachable", no_route)
+    if situation.cluster is None:
+        return topic.skipped("only a daemon that answers knows them")
     if not others:
         return topic.skipped("no other node is connected, or the daemon has just started")
     return topic.ok(f"nodes that dial this one and are dialled by it: {len(others)}")

@@ -78,6 +78,10 @@ class Stations:
     def wish(self, *, parallelism: Parallelism = "tensor", backend: Backend = "ring") -> GroupWish:
         return GroupWish(nodes=tuple(one.name for one in self.all), backend=backend, parallelism=parallelism)
 
+    def has_started(self, rank: int) -> bool:
+        status = self.all[rank].grouping.berth.status()
+        return status is not None and status.pid > 0
+
     def pid(self, rank: int) -> int:
         status = self.all[rank].grouping.berth.status()
         assert status is not None, f"there is no rank {rank}"

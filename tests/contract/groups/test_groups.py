@@ -106,7 +106,7 @@ async def test_a_rank_that_is_stopped_while_they_form_costs_seconds_and_another_
 ) -> None:
     async with stations(tmp_path, real_model, real_model, canaries=canaries) as nodes:
         forming = asyncio.create_task(nodes.head.grouping.engine.load(real_model, nodes.wish()))
-        await nodes.until(lambda: (status := nodes.all[1].grouping.berth.status()) and status.pid, within_s=5.0)
+        await nodes.until(lambda: nodes.has_started(1), within_s=5.0)
         began_s = time.monotonic()
         os.kill(nodes.pid(1), signal.SIGSTOP)
         await forming

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from realign_daemon.engine.api import ModelId
 from realign_daemon.engine.ranks import Parallelism
-from realign_daemon.groups.addresses import host_of, port_facing
+from realign_daemon.groups.addresses import host_of, is_at, port_facing
 from realign_daemon.groups.berth import share_of
 from realign_daemon.groups.cables import matrix_of, read_cables
 from realign_daemon.groups.messages import Cable, Prepare
@@ -61,6 +62,24 @@ def test_without_the_systems_programs_there_are_no_cables() -> None:
 
 def test_a_port_is_one_of_the_address_that_the_other_side_reaches() -> None:
     assert host_of(port_facing("127.0.0.1")) == "127.0.0.1"
+
+
+@pytest.mark.parametrize(
+    ("address", "host", "is_there"),
+    [
+        ("127.0.0.1:5000", "127.0.0.1", True),
+        ("127.0.0.1:5000", "localhost", True),
+        ("10.0.0.9:5000", "127.0.0.1", False),
+        ("127.0.0.1:22", "127.0.0.1", False),
+        ("127.0.0.1:99999", "127.0.0.1", False),
+        ("", "127.0.0.1", False),
+        ("127.0.0.1:5000", "", False),
+    ],
+)
+async def test_a_rank_listens_on_its_node_and_on_a_port_that_anybody_may_have(
+    address: str, host: str, *, is_there: bool
+) -> None:
+    assert await is_at(address, host) is is_there
 
 
 def test_a_reference_is_one_of_the_same_weights_and_the_same_mlx(tmp_path: Path) -> None:

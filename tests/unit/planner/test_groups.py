@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import pairwise
 from typing import Any
 
@@ -46,6 +47,13 @@ def test_a_step_costs_the_slowest_ranks_compute_and_two_messages_a_layer_over_th
     assert cost.message_s > 15e-6 + SYNC_S
     tokens_per_s = cost.batch_size / (cost.compute_s + cost.waiting_s)
     assert found.examples_per_s == pytest.approx(tokens_per_s / 239.7, rel=1e-3)
+
+
+def test_nothing_is_shared_while_some_node_knows_no_groups() -> None:
+    facts = cluster(node("a", 100, (70, 1.0)), node("b", 100, (70, 1.0)), links=(rdma("a", "b"),))
+    older = plan("sft Llama 70B", replace(facts, may_group=False))
+    assert not older.fits
+    assert "some node has a version of realign without groups: update it" in " ".join(older.reasons)
 
 
 def test_a_link_that_nobody_measured_is_assumed_and_called_so() -> None:
