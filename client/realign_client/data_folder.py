@@ -17,7 +17,7 @@ OURS = (
     *(LEDGER, "ledger.sqlite-*", "ledger.sqlite.schema*.bak*", "blobs", "cache", "curated", "provisional", "trust"),
     *("ballast", "ballast.new", "node.json", "cluster.json", "models.json", "benchmark.json", "pause.json"),
     *("endpoint", "port", "socket", "realignd.sock", LOCK, "realignd.log", "realignd.out", "grpc.log"),
-    *("deliveries.*", LOCAL),
+    *("deliveries.*", LOCAL, "models", "models-arriving", "canaries.json"),
 )
 PROOFS = (LEDGER, LOCK, "deliveries.lock")  # one of them is there wherever a daemon or a client has kept anything
 

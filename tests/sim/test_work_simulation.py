@@ -1,179 +1,26 @@
-"""Simulation of a home and its nodes in one process: real ledgers and executors, scripted engines and links."""
+"""Simulation of a home and its nodes: what is computed, how often, and by whom, when links and engines fail."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
+from tests.sim.work_world import MODEL, SLOTS, World, question, running
 
-from realign_daemon.clock import SystemClock
-from realign_daemon.engine.api import (
-    Generate,
-    LocalModel,
-    Message,
-    ModelId,
-    Result,
-    Sampler,
-    Sha256,
-    Task,
-    Train,
-    TrainSettings,
-)
+from realign_daemon.engine.api import Generate, Message, Result, Sampler, Sha256, Train, TrainSettings
 from realign_daemon.engine.codec import encode
-from realign_daemon.engine.errors import BadTask, EngineDied
-from realign_daemon.engine.ranks import GroupWish
-from realign_daemon.testing.memory_links import MemoryLinks
 from realign_daemon.testing.scripted_engine import ScriptedEngine
-from realign_daemon.work.blobs import BlobStore
-from realign_daemon.work.database import Database
-from realign_daemon.work.dispatcher import Crew, Dispatcher, Order, Outcome, Progress
-from realign_daemon.work.executor import Executor
-from realign_daemon.work.ledger import Ledger, StoredResult
-from realign_daemon.work.messages import Assign, Capacity, Event, Returned, UnitDone
+from realign_daemon.work.dispatcher import Crew
+from realign_daemon.work.ledger import StoredResult
 from realign_daemon.work.units import Unit, make_unit
-
-MODEL = LocalModel(
-    name="m",
-    model=ModelId("m"),
-    path=Path("/nowhere"),
-    params_b=0.001,
-    active_params_b=0.001,
-    bits=16,
-    weight_bytes=1,
-)
-SLOTS = 4
-DEADLINE_S = 20.0
-
-
-class OneModel:
-    def find(self, name: str) -> LocalModel | None:
-        return MODEL if name == MODEL.name else None
-
-
-class Willing:
-    def __init__(self) -> None:
-        self.reason = ""
-
-    def reason_to_refuse(self) -> str:
-        return self.reason
-
-    def slots(self, model: LocalModel) -> int:
-        return SLOTS
-
-
-class Engine(ScriptedEngine):
-    def __init__(self, store: BlobStore, name: str, world: World) -> None:
-        super().__init__(store, script=world.script)
-        self._name, self._world = name, world
-
-    async def load(self, model: LocalModel, group: GroupWish | None = None) -> None:
-        if self._name in self._world.unusable:
-            raise EngineDied(model=model.name, cause="it ended with code 1")
-        await super().load(model, group)
-
-
-class World:
-    """Nodes "left" (the home) and "right"."""
-
-    def __init__(self, folder: Path) -> None:
-        self.databases = {name: Database(folder / f"{name}.sqlite") for name in ("left", "right")}
-        self.ledgers = {name: Ledger(database) for name, database in self.databases.items()}
-        self.stores = {name: BlobStore(folder / f"{name}-blobs") for name in self.databases}
-        self.engines = {name: Engine(store, name, self) for name, store in self.stores.items()}
-        self.willing = {name: Willing() for name in self.databases}
-        self.executors = {name: self._executor(name, self.engines[name]) for name in self.databases}
-        self.links = MemoryLinks(self.executors, self.stores, home="left")
-        self.crew: Sequence[Crew] = (
-            Crew(node="left", examples_per_s=1.0),
-            Crew(node="right", examples_per_s=1.0),
-        )
-        self.progress: list[Progress] = []
-        self.bad: set[str] = set()
-        self.unusable: set[str] = set()  # nodes whose engine does not start
-
-    def script(self, task: Task) -> None:
-        if isinstance(task, Generate) and task.messages[0].content in self.bad:
-            raise BadTask("this question can never be answered")
-
-    def _executor(self, name: str, engine: Engine) -> Executor:
-        async def fetch(home: str, sha256: str) -> None:
-            raise ConnectionError("no blob is fetched in this simulation")
-
-        return Executor(
-            node_id=name,
-            engine=engine,
-            models=OneModel(),
-            willingness=self.willing[name],
-            ledger=self.ledgers[name],
-            blobs=self.stores[name],
-            clock=SystemClock(),
-            fetch_blob=fetch,
-        )
-
-    async def until(self, condition: Callable[[], bool]) -> None:
-        async with asyncio.timeout(DEADLINE_S):
-            while not condition():
-                self._turned = asyncio.get_running_loop().create_future()
-                asyncio.get_running_loop().call_soon(self._turned.set_result, None)
-                await self._turned
-
-    async def until_done(self, count: int) -> None:
-        await self.until(lambda: bool(self.progress) and self.progress[-1].done >= count)
-
-    async def run(self, units: Sequence[Unit], *, job: str = "job", is_abandoned: bool = False) -> Outcome:
-        dispatcher = Dispatcher(ledger=self.ledgers["left"], connections=self.links, clock=SystemClock())
-        order = Order(
-            job_id=job,
-            stage="stage",
-            model=MODEL.name,
-            units=tuple(units),
-            crew=lambda: self.crew,
-            home="left",
-            changed=self.progress.append,
-            is_abandoned=lambda: is_abandoned,
-        )
-        async with asyncio.timeout(DEADLINE_S):
-            return await dispatcher.run(order)
-
-    def performed(self) -> list[Task]:
-        return [task for engine in self.engines.values() for task in engine.performed]
-
-
-@asynccontextmanager
-async def running(folder: Path) -> AsyncGenerator[World]:
-    world = World(folder)
-    for database in world.databases.values():
-        await database.open()
-    tasks = [asyncio.create_task(executor.run()) for executor in world.executors.values()]
-    try:
-        yield world
-    finally:
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
-        for database in world.databases.values():
-            await database.close()
 
 
 @pytest.fixture
 async def world(tmp_path: Path) -> AsyncIterator[World]:
     async with running(tmp_path) as built:
         yield built
-
-
-def question(number: int) -> Unit:
-    return make_unit(
-        Generate(
-            model=MODEL.model,
-            messages=(Message(role="user", content=f"question {number}"),),
-            sampler=Sampler(max_tokens=8),
-            seed=number,
-            template="t@1",
-        )
-    )
 
 
 async def test_both_nodes_work_and_every_unit_is_computed_once(world: World) -> None:
@@ -320,58 +167,6 @@ async def test_a_job_does_not_try_again_what_it_has_given_up(world: World) -> No
     world.bad.clear()
     assert (await world.run([question(1)])).results == {}
     assert set((await world.run([question(1)], job="another")).results) == {question(1).key}
-
-
-async def test_a_node_that_refuses_gets_nothing(world: World) -> None:
-    world.willing["right"].reason = "it runs on a battery that is 10% full"
-    outcome = await world.run([question(number) for number in range(10)])
-    assert len(outcome.results) == 10
-    assert not world.engines["right"].performed
-
-
-async def test_an_order_waits_and_says_why_when_no_node_takes_work(world: World) -> None:
-    world.willing["left"].reason = "it is measuring itself"
-    world.crew = (Crew(node="left", examples_per_s=1.0),)
-    order = asyncio.create_task(world.run([question(1)]))
-    await world.until(lambda: any("measuring" in progress.waiting_because for progress in world.progress))
-    world.willing["left"].reason = ""
-    world.executors["left"].refresh()
-    assert len((await order).results) == 1
-
-
-async def test_a_node_that_is_paused_gives_back_what_waits_and_what_runs_too_long(world: World) -> None:
-    world.engines["right"].hold()
-    order = asyncio.create_task(world.run([question(number) for number in range(40)]))
-    await world.until(lambda: world.executors["right"].is_working)
-    world.willing["right"].reason = "its owner has paused it"
-    world.executors["right"].refresh()
-    await world.until_done(40 - SLOTS)
-    assert world.executors["right"].is_working
-    world.executors["right"].give_back_running()
-    assert len((await order).results) == 40
-    assert not world.engines["right"].performed
-    assert not world.executors["right"].has_units
-    assert len(world.engines["left"].performed) == 40
-
-
-async def test_what_comes_to_a_node_that_has_just_begun_to_refuse_is_given_back_unless_it_runs_there(
-    world: World,
-) -> None:
-    events: list[Event] = []
-    world.engines["left"].hold()
-    before = world.executors["left"].open(lambda _: None)
-    world.executors["left"].handle(before, Assign(units=(question(1),), model=MODEL.name, home="left"))
-    await world.until(lambda: world.executors["left"].is_working)
-    world.executors["left"].close(before)
-    again = world.executors["left"].open(events.append)
-    world.willing["left"].reason = "its owner has paused it"
-    units = (question(1), question(2))
-    world.executors["left"].handle(again, Assign(units=units, model=MODEL.name, home="left"))
-    await world.until(lambda: Returned(keys=(question(2).key,)) in events)
-    world.engines["left"].release()
-    await world.until(lambda: isinstance(events[-1], UnitDone))
-    kinds = [type(event) for event in events if not isinstance(event, Returned) or event.keys]
-    assert kinds == [Capacity, Capacity, Returned, UnitDone]
 
 
 async def test_a_result_that_came_to_the_home_in_another_way_is_not_computed_again(world: World) -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Annotated
 
@@ -14,7 +16,6 @@ from realign_client.errors import BadUsage
 from realign_client.options import AsJson, Endpoint
 from realign_client.render.doctor import diagnosis_lines, document_of
 from realign_client.terminal import emit, note, say
-from realign_planner.diagnosis.answer import Answers
 from realign_planner.diagnosis.diagnosis import Diagnosis, diagnose
 from realign_planner.diagnosis.situation import read_situation
 
@@ -44,7 +45,7 @@ def doctor(
 
 
 async def _examine(recorded: str, record: str, peers: list[str], endpoint: str | None) -> Diagnosis:
-    others: dict[str, Answers] = {Path(folder).name: read_recording(Path(folder).expanduser()) for folder in peers}
+    others = {name: read_recording(folder) for name, folder in _named(peers).items()}
     if recorded and record:
         raise BadUsage("--recorded looks at a recording and --record makes one; give one of the two")
     if recorded:
@@ -55,3 +56,10 @@ async def _examine(recorded: str, record: str, peers: list[str], endpoint: str |
         write_recording(answers, Path(record).expanduser())
         note(f"wrote {len(answers)} answers to {record}")
     return diagnose(read_situation(answers, others))
+
+
+def _named(folders: Iterable[str]) -> Mapping[str, Path]:
+    """The folders by their own names; by their whole paths where two have the same."""
+    paths = [Path(folder).expanduser().absolute() for folder in folders]
+    names = Counter(path.name for path in paths)
+    return {path.name if names[path.name] == 1 else str(path): path for path in paths}

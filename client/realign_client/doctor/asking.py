@@ -31,7 +31,7 @@ async def ask_machine(endpoint: str | None) -> Answers:
     folder = data_dir()
     filled = {
         "data_dir": str(folder),
-        "disk": str(next(place for place in (folder, *folder.parents) if place.exists())),
+        "disk": str(next(place for place in (folder, *folder.parents) if os.access(place, os.F_OK))),
         "uid": str(os.geteuid()),
         "bwrap": _bwrap(),
     }

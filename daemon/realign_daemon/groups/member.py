@@ -88,6 +88,7 @@ class _Service:
     def __init__(self, place: Place, inbox: asyncio.Queue[Command | Ended | None], emit: Emit) -> None:
         self._place, self._inbox, self._emit = place, inbox, emit
         self._tasks: list[asyncio.Task[None]] = []
+        self._is_prepared = False
         place.on_give_up = lambda cause: self.soon(self._inbox.put(Ended(cause=cause)), "member.give_up")
 
     async def run(self, vacate: Callable[[], Awaitable[None]], head_host: str) -> None:
@@ -96,7 +97,7 @@ class _Service:
         try:
             while (command := await _within_silence(self._inbox)) is not None:
                 match command:
-                    case Start():
+                    case Start() if self._is_prepared and self._place.process is None:
                         await self._start(command)
                     case Gathered(parts=parts) if self._place.process is not None:
                         await self._place.process.gathered(parts)
@@ -118,9 +119,11 @@ class _Service:
         try:
             reference = await self._place.prepare(vacate)
             if wanted.backend == "jaccl":
-                self._emit(Prepared(reference=reference, cables=await own_cables()))
+                answer = Prepared(reference=reference, cables=await own_cables())
             else:
-                self._emit(Prepared(reference=reference, address=port_facing(head_host)))
+                answer = Prepared(reference=reference, address=port_facing(head_host))
+            self._is_prepared = True
+            self._emit(answer)
         except (RankRefused, OSError) as refusal:
             await self._inbox.put(Ended(cause=str(refusal), is_refusal=True))
 
@@ -142,7 +145,11 @@ class _Service:
         """Has it done beside, for as long as the service lasts."""
 
         async def done() -> None:
-            await work
+            try:
+                await work
+            except Exception:  # else the head would wait for what this should have brought
+                log.exception("member.crashed")
+                await self._inbox.put(Ended(cause="it met a defect in realign; that node's log has the details"))
 
         self._tasks.append(asyncio.create_task(done(), name=name))
 

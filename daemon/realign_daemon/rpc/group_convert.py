@@ -70,6 +70,9 @@ def command_from_wire(wire: pb.GroupCommand) -> Command | None:
             if not 2 <= len(asked.nodes) <= MOST_RANKS or asked.rank >= len(asked.nodes):  # noqa: PLR2004 - one is no group
                 message = f"rank {asked.rank} of {len(asked.nodes)} is none"
                 raise ValueError(message)
+            if asked.split and (len(asked.split) != len(asked.nodes) or min(asked.split) < 1):
+                message = f"the split {list(asked.split)} gives not each of {len(asked.nodes)} ranks a layer"
+                raise ValueError(message)
             return Prepare(
                 group=asked.group,
                 nodes=tuple(asked.nodes),

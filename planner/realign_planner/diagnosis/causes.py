@@ -196,8 +196,8 @@ _ALL = (
         id="daemon_silent",
         exit_code=31,
         severity="cluster",
-        sentence="the daemon of this machine is installed but does not answer",
-        fix="`realignctl daemon start`; `realignctl daemon logs` says why it ended",
+        sentence="the daemon that doctor asks does not answer",
+        fix="`realignctl daemon start` on its machine; `realignctl daemon logs` there says why it ended",
     ),
     Cause(
         id="local_network_privacy",

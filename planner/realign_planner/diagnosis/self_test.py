@@ -52,7 +52,9 @@ def last_proof(log: str) -> SelfTest:
         at, reason = word(found.get("timestamp")), word(found.get("reason"))
         if found.get("event") == FORMED:
             return SelfTest(outcome="passed", detail=f"group {word(found.get('group'))} formed at {at}")
-        outcome: Outcome | None = next((outcome for outcome, pattern in _ENDINGS.items() if pattern.search(reason)), None)
+        outcome: Outcome | None = next(
+            (outcome for outcome, pattern in _ENDINGS.items() if pattern.search(reason)), None
+        )
         if outcome == "failed" and failures_in(line):
             return NOT_RUN  # a cause of its own says more
         if outcome is not None:

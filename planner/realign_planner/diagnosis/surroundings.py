@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable
 
-from realign_planner.diagnosis.answer import said
+from realign_planner.diagnosis.answer import Answer, said
 from realign_planner.diagnosis.check import Check, Topic
 from realign_planner.diagnosis.log_failures import failures_in, no_route_in
 from realign_planner.diagnosis.neighbours import Neighbour
@@ -36,9 +36,17 @@ def _failures(situation: Situation) -> Iterable[Check]:
     for cause, line in found.items():
         yield Topic(id=f"log_{cause}", title=title).failed(cause, line, interface="PORT")
     if situation.log is None:
-        yield Topic(id="log", title=title).skipped("the daemon has left no log here")
+        yield _no_log(Topic(id="log", title=title), situation.answers.get("daemon_log"))
     elif not found:
         yield Topic(id="log", title=title).ok("none of RDMA or the ring since the daemon's last start")
+
+
+def _no_log(topic: Topic, answer: Answer | None) -> Check:
+    if answer is not None and "permission denied" in answer.text.lower():
+        return topic.unknown(
+            "this user may not read the daemon's log; run doctor as the user that it runs as", answer.text
+        )
+    return topic.skipped("the daemon has left no log here")
 
 
 def _daemon(topic: Topic, situation: Situation) -> Check:
