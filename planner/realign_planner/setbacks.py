@@ -53,6 +53,15 @@ class Bars:
         """Whether these nodes may form a group over this backend."""
         return not self.nodes.keys() & set(nodes) and (frozenset(nodes), backend) not in self.formations
 
+    def but_for(self, nodes: Collection[str], backend: Backend) -> Bars:
+        """These bars without any on a group that works, which comes before all others."""
+        kept = frozenset(nodes), backend
+        return Bars(
+            nodes={node: until_s for node, until_s in self.nodes.items() if node not in nodes},
+            formations={one: until_s for one, until_s in self.formations.items() if one != kept},
+            next=kept,
+        )
+
     def named(self, names: Mapping[str, str]) -> Bars:
         """These bars with other names for the nodes; a node without one keeps its own."""
 

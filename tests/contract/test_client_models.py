@@ -57,6 +57,11 @@ def test_a_pull_that_waits_for_another_says_so() -> None:
     assert arrival_line(NAME, pb.ModelArrived(node="left")) == f"left fetches another model before {NAME}"
 
 
+def test_a_pull_that_has_just_asked_says_whom() -> None:
+    asked = pb.ModelArrived(node="left", source="the hub")
+    assert arrival_line(NAME, asked) == f"left asks the hub for {NAME}"
+
+
 def test_a_gated_model_ends_a_pull_with_exit_code_2_and_one_sentence(
     daemon: ScriptedDaemon, capsys: pytest.CaptureFixture[str]
 ) -> None:

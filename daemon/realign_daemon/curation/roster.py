@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import replace
 
 import structlog
 
@@ -42,7 +41,7 @@ class Roster:
         self._announce = announce
         self._clock = clock
         self._supply = Supply(colleagues, job, announce)
-        self._crews: Mapping[ModelId, tuple[Crew, ...]] = {}
+        self._crews: dict[ModelId, tuple[Crew, ...]] = {}
         self._trainers: tuple[Crew, ...] = ()  # of the target
         self._setbacks: list[Setback] = []  # by node id
         self._retry_at_s: float | None = None  # when a model without a crew may get one
@@ -117,6 +116,8 @@ class Roster:
         self._setbacks.append(
             Setback(nodes=wish.nodes, backend=wish.backend, lost=loss.lost, at_s=now_s, worked=loss.worked)
         )
+        for model, crew in self._crews.items():
+            self._crews[model] = tuple(member for member in crew if member.group != wish)
         log.warning("job.group_lost", job=self._job.spec.job_id, group=loss.group, lost=loss.lost, reason=loss.cause)
         if loss.thrown_away:
             count = f"{loss.thrown_away} result" + ("s" if loss.thrown_away > 1 else "")
@@ -162,10 +163,8 @@ class Roster:
         """What may not be tried now, by node id; a group that works is not given up for one that promises more."""
         barred = bars(self._setbacks, self._clock.continuous(), is_last_resort=is_last_resort)
         wishes = (member.group for crew in self._crews.values() for member in crew if member.group is not None)
-        working = next((wish for wish in wishes if barred.allows(wish.nodes, wish.backend)), None)
-        if barred.next is not None or working is None:
-            return barred
-        return replace(barred, next=(frozenset(working.nodes), working.backend))
+        working = next((wish for wish in wishes if self._planned_over.issuperset(wish.nodes)), None)
+        return barred if working is None else barred.but_for(working.nodes, working.backend)
 
     def _nodes(self) -> frozenset[str]:
         """All that the plan counts on."""

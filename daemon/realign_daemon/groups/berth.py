@@ -28,6 +28,8 @@ Ask = Callable[[Mapping[str, object]], Awaitable[dict[str, Any]]]  # a request t
 
 STOPPED = "a signal had stopped its process"
 _STOPPED_LOOK_S = 1.0
+# A node may hear of a group's successor before it hears that the group itself is lost: silence is noticed after 4 s.
+_FREE_WITHIN_S = 4.0
 _STALL_S = 60.0  # as [engine] watchdog_s: a step of one machine by itself is never that long
 
 
@@ -114,6 +116,8 @@ class Berth:
         self.find, self.start, self.spare_bytes = find, start, spare_bytes
         self.references, self.residue, self.mlx, self.clock = references, residue, mlx, clock
         self._place: Place | None = None
+        self._free = asyncio.Event()
+        self._free.set()
 
     @property
     def is_occupied(self) -> bool:
@@ -138,18 +142,24 @@ class Berth:
             self._place.give_up(cause)
 
     @asynccontextmanager
-    async def occupy(self, wanted: Prepare, *, objection: str = "") -> AsyncGenerator[Place]:
+    async def occupy(self, wanted: Prepare, *, objection: Callable[[], str] = str) -> AsyncGenerator[Place]:
         """The place, until the block ends: then the rank is killed and its memory is back.
+
+        Waits a while for one that another group has; then `objection` is asked why it may not be taken, "" when it may.
 
         Raises:
             RankRefused: there is an objection, or another group has it.
         """
-        if objection:
-            raise RankRefused(objection)
+        with suppress(TimeoutError):
+            async with asyncio.timeout(_FREE_WITHIN_S):
+                await self._free.wait()
+        if reason := objection():
+            raise RankRefused(reason)
         if self._place is not None:
             taken = self._place.wanted
             raise RankRefused(f"it is rank {taken.rank} of {taken.model} already, which {taken.head} leads")
         place = self._place = Place(self, wanted)
+        self._free.clear()
         try:
             yield place
         finally:
@@ -157,6 +167,7 @@ class Berth:
                 await place.leave()
             finally:
                 self._place = None
+                self._free.set()
 
 
 class Place:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import suppress
+from functools import partial
 
 import structlog
 
@@ -64,10 +65,10 @@ class Member:
             wanted = await _within_silence(inbox)
             if not isinstance(wanted, Prepare):
                 return
-            async with self._berth.occupy(wanted, objection=self._objection()) as place:
+            async with self._berth.occupy(wanted, objection=self._objection) as place:
                 log.info("member.serving", group=wanted.group, head=wanted.head, rank=wanted.rank, model=wanted.model)
                 service = _Service(place, inbox, emit)
-                service.soon(self._tell_when_wanted(emit), "member.wanted")
+                service.soon(partial(self._tell_when_wanted, emit), "member.wanted")
                 await service.run(self._vacate, head_host)
         except RankRefused as refusal:
             log.info("member.refused", reason=str(refusal))
@@ -89,11 +90,11 @@ class _Service:
         self._place, self._inbox, self._emit = place, inbox, emit
         self._tasks: list[asyncio.Task[None]] = []
         self._is_prepared = False
-        place.on_give_up = lambda cause: self.soon(self._inbox.put(Ended(cause=cause)), "member.give_up")
+        place.on_give_up = lambda cause: self.soon(partial(self._inbox.put, Ended(cause=cause)), "member.give_up")
 
     async def run(self, vacate: Callable[[], Awaitable[None]], head_host: str) -> None:
         """Obeys the head until one of the two ends it."""
-        self.soon(self._prepare(vacate, head_host), "member.prepare")
+        self.soon(partial(self._prepare, vacate, head_host), "member.prepare")
         try:
             while (command := await _within_silence(self._inbox)) is not None:
                 match command:
@@ -134,19 +135,19 @@ class _Service:
             await self._inbox.put(Ended(cause=str(refusal), is_refusal=True))
             return
         self._emit(Started(pid=process.pid))
-        self.soon(self._tell_end(), "member.end")
+        self.soon(self._tell_end, "member.end")
 
     async def _tell_end(self) -> None:
         process = self._place.process
         assert process is not None, "it was started"
         await self._inbox.put(Ended(cause=said_of(await process.until_ended())))
 
-    def soon(self, work: Awaitable[None], name: str) -> None:
+    def soon(self, work: Callable[[], Awaitable[None]], name: str) -> None:
         """Has it done beside, for as long as the service lasts."""
 
         async def done() -> None:
             try:
-                await work
+                await work()
             except Exception:  # else the head would wait for what this should have brought
                 log.exception("member.crashed")
                 await self._inbox.put(Ended(cause="it met a defect in realign; that node's log has the details"))

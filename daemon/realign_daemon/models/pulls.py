@@ -18,7 +18,7 @@ from realign_daemon.models.arrival import HUB, Arrived, Wanted
 from realign_daemon.models.hub import Offer
 from realign_daemon.models.manifest import Manifest, checked, checked_name
 from realign_daemon.models.store import ModelStore
-from realign_daemon.models.transfer import Copy, HubFiles, copied, downloaded, stored
+from realign_daemon.models.transfer import Copy, HubFiles, copied, downloaded, not_stored, stored
 
 log = structlog.get_logger()
 
@@ -106,6 +106,8 @@ class Pulls:
             model = self._shelf.find(name)
             if model is None:
                 raise NotFound(f"this node has no model {name!r}; `realignctl models list` lists what each has")
+            if model.name == POCKET:
+                raise WrongState("the pocket model is a part of realign and stays with it")
             if not self._store.has(model.path):
                 raise WrongState(
                     f"{model.name} lies in {model.path}, where realign did not put it; remove it with what did "
@@ -142,6 +144,7 @@ class Pulls:
         if self._is_here(wanted):
             return
         if offer is None:
+            self._must_be_on_the_hub(wanted)
             yield Arrived(source=HUB)
             offer = await self._offered(wanted)
         if not self._is_here(_pinned(wanted, offer)):
@@ -179,9 +182,14 @@ class Pulls:
         if twin is None:
             return False
         await self._must_not_replace(wanted.name)
-        manifest = replace(await self._shelf.manifest(twin), name=wanted.name, revision=wanted.revision)
-        async with self._changing:
-            await asyncio.to_thread(self._store.link, manifest, twin.path)
+        try:
+            manifest = replace(await self._shelf.manifest(twin), name=wanted.name, revision=wanted.revision)
+            checked(manifest, expected=twin.model)
+            async with self._changing:
+                await asyncio.to_thread(self._store.link, manifest, twin.path)
+        except (OSError, Damaged) as error:  # its files have gone or changed since the last look
+            log.warning("model.not_linked", model=wanted.name, to=twin.name, reason=str(error))
+            return False
         await self._shelf.look_for_models()
         log.info("model.linked", model=wanted.name, to=twin.name)
         return True
@@ -202,11 +210,18 @@ class Pulls:
             return False
         return wanted.model is not None or wanted.revision in ("", model.revision)
 
-    async def _offered(self, wanted: Wanted) -> Offer:
+    def _must_be_on_the_hub(self, wanted: Wanted) -> None:
+        if "/" not in wanted.name and wanted.model is None and not self._copies(wanted):
+            raise NotFound(
+                f"no node that can be reached has a model {wanted.name}; to fetch one from the hub give its whole id, "
+                f"such as owner/{wanted.name}"
+            )
         if "/" not in wanted.name or (wanted.model is not None and not wanted.revision):
             raise Unreachable(
                 f"{wanted.name} is not from the hub, and no node that has it could give it; see `realignctl nodes`"
             )
+
+    async def _offered(self, wanted: Wanted) -> Offer:
         offer = await self._hub.look_up(wanted.name, wanted.revision)
         if wanted.model not in (None, offer.model):
             raise Damaged(
@@ -235,7 +250,10 @@ class Pulls:
                         source=source, bytes_done=done, bytes_total=manifest.size_bytes, bytes_per_s=max(0.0, rate)
                     )
         async with self._changing:
-            await asyncio.to_thread(self._store.publish, manifest)
+            try:
+                await asyncio.to_thread(self._store.publish, manifest)
+            except OSError as error:
+                raise not_stored(error) from error
         await self._shelf.look_for_models()
         took_s = self._clock.continuous() - began_s
         log.info("model.pulled", model=manifest.name, source=source, bytes=manifest.size_bytes, took_s=took_s)

@@ -79,13 +79,13 @@ class ModelStore:
         shutil.rmtree(before, ignore_errors=True)
 
     def remove(self, name: str) -> None:
-        """Takes the model away. Raises OSError when not all of it could go; it is not found any more all the same."""
+        """Takes the model away: it is found no more. What of it can't go at once goes with the next `forget`."""
         target = self.path(name)
         aside = self._put_aside(target)
         with suppress(OSError):  # another model of the same owner is in it
             if target.parent != self.folder:
                 target.parent.rmdir()
-        shutil.rmtree(aside)
+        shutil.rmtree(aside, ignore_errors=True)
 
     def has(self, path: Path) -> bool:
         """Whether a model's folder is one of this store."""

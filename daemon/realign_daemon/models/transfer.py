@@ -116,6 +116,9 @@ async def stored(steps: AsyncGenerator[None]) -> AsyncGenerator[None]:
         except ConnectionError:
             raise
         except OSError as error:
-            raise Full(
-                f"the model could not be stored ({error.strerror or error}); make room on this node's disk, then go on"
-            ) from error
+            raise not_stored(error) from error
+
+
+def not_stored(error: OSError) -> Full:
+    """What is said where the disk takes no more."""
+    return Full(f"the model could not be stored ({error.strerror or error}); make room on this node's disk, then go on")

@@ -43,9 +43,7 @@ def _failures(situation: Situation) -> Iterable[Check]:
 
 def _no_log(topic: Topic, answer: Answer | None) -> Check:
     if answer is not None and "permission denied" in answer.text.lower():
-        return topic.unknown(
-            "this user may not read the daemon's log; run doctor as the user that it runs as", answer.text
-        )
+        return topic.unknown("this user may not read the daemon's log; run doctor as the daemon's user", answer.text)
     return topic.skipped("the daemon has left no log here")
 
 

@@ -21,6 +21,10 @@ from realign_daemon.engine.api import Generated, LocalModel, ModelId, Sampler
 from realign_daemon.engine.errors import GroupDied
 from realign_daemon.engine.models import LocalModels
 from realign_daemon.engine.ranks import Parallelism
+from realign_daemon.grouping import mlx_version
+from realign_daemon.groups.messages import Prepare, Prepared, Start, Started, Stop
+from realign_daemon.rpc.channels import open_channel
+from realign_daemon.rpc.group_link import GroupLinks
 
 # From a rank's end to units that can be given to others. Silence is noticed after 4 s, an end at once; the rest is for
 # a busy test machine.
@@ -208,6 +212,36 @@ async def test_a_node_serves_one_group_at_a_time(tmp_path: Path, real_model: Loc
         wish = replace(nodes.wish(), nodes=("node-1", "node-0"))
         with pytest.raises(GroupDied, match="it is rank 1 of pocket already, which node-0 leads"):
             await other.load(real_model, wish)
+
+
+async def test_a_node_starts_one_rank_and_not_before_it_has_looked_whether_it_may(
+    tmp_path: Path, real_model: LocalModel, canaries: Path
+) -> None:
+    asked = Prepare(
+        group="g",
+        nodes=("node-0", "node-1"),
+        rank=1,
+        backend="ring",
+        parallelism="tensor",
+        split=(),
+        model=real_model.name,
+        model_id=real_model.model,
+        mlx=mlx_version(),
+    )
+    begin = Start(hosts=(("127.0.0.1:5001",), ("127.0.0.1:5002",)))
+    async with (
+        stations(tmp_path, real_model, real_model, canaries=canaries) as nodes,
+        open_channel(nodes.all[1].address) as channel,
+        GroupLinks(lambda _: channel).connect("node-1") as link,
+    ):
+        events = link.events()
+        for command in (asked, begin):
+            await link.send(command)
+        assert isinstance(await anext(events), Prepared)
+        for command in (begin, begin, Stop()):
+            await link.send(command)
+        assert [type(event) for event in [event async for event in events]] == [Started]
+        await nodes.until_nothing_is_left()
 
 
 @pytest.mark.parametrize("names", [("node-1", "node-0"), ("node-0",), ("node-0", "node-0"), ()])

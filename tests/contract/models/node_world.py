@@ -36,10 +36,11 @@ class LocalShelf:
         self._models = LocalModels([folder / "models", folder / "shelf"], folder / "hashes.json", hub=folder / "no-hub")
         self.room_bytes = 10**9
         self.room_by_look: list[int] = []  # what the first looks find
+        self.gone: tuple[LocalModel, ...] = ()  # since the last look
 
     @property
     def models(self) -> tuple[LocalModel, ...]:
-        return self._models.all()
+        return (*self.gone, *self._models.all())
 
     def find(self, name: str) -> LocalModel | None:
         return self._models.find(name)

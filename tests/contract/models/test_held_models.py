@@ -38,6 +38,11 @@ async def test_a_model_that_a_person_put_there_is_not_removed(world: World) -> N
     assert folder.is_dir()
 
 
+async def test_the_model_that_realign_ships_is_not_removed(world: World) -> None:
+    with pytest.raises(grpc.aio.AioRpcError, match="the pocket model is a part of realign and stays with it"):
+        await ModelsStub(world.channels["left"]).RemoveModel(pb.RemoveModelRequest(name="Pocket"))
+
+
 async def test_any_node_lists_what_all_have_and_names_those_it_cannot_ask(world: World) -> None:
     left, right = world.nodes["left"], world.nodes["right"]
     folder = left.shelve(FILES)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import shutil
 from collections.abc import AsyncGenerator
 from pathlib import Path
 
@@ -13,7 +14,7 @@ from tests.model_hub import COMMIT, ModelHub, Repository
 from tests.unit.models.conftest import FILES, NAME, READ
 
 from realign_daemon.engine.api import Sha256
-from realign_daemon.errors import BadInput, Damaged, Full, Unreachable, WrongState
+from realign_daemon.errors import BadInput, Damaged, Full, NotFound, Unreachable, WrongState
 from realign_daemon.models.arrival import HUB, Arrived, Wanted
 from realign_daemon.models.store import ARRIVING, ModelStore
 from realign_daemon.rpc.model_link import RemoteCopy
@@ -90,6 +91,31 @@ async def test_weights_that_are_here_under_another_name_are_not_fetched_again(hu
     assert (folder / WEIGHTS).read_bytes() == FILES[WEIGHTS]
 
 
+async def test_weights_under_another_name_that_have_just_gone_are_fetched(hub: ModelHub, world: World) -> None:
+    left = world.nodes["left"]
+    folder = left.shelve(FILES, "lmstudio/tiny")
+    left.shelf.gone = left.shelf.models
+    shutil.rmtree(folder)
+    assert {one.source for one in await left.pull(model=CONTENT, revision=COMMIT)} == {HUB}
+    assert left.found() == wanted_files()
+
+
+async def test_a_disk_that_is_full_when_a_model_is_published_is_said_so(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world.nodes["left"].shelve(FILES)
+
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("realign_daemon.models.store.replace_file", full)
+    with pytest.raises(Full, match=r"could not be stored \(No space left on device\); make room"):
+        await world.nodes["right"].pull()
+    monkeypatch.undo()
+    await world.nodes["right"].pull()
+    assert world.nodes["right"].found() == wanted_files()
+
+
 async def test_a_copy_goes_on_behind_what_had_come_before_the_daemon_was_killed(world: World) -> None:
     left, right = world.nodes["left"], world.nodes["right"]
     left.shelve(FILES)
@@ -142,9 +168,10 @@ async def test_other_weights_under_a_pinned_revision_are_refused(hub: ModelHub, 
 
 
 async def test_a_folder_that_no_node_has_any_more_is_not_looked_for_on_the_hub(hub: ModelHub, world: World) -> None:
-    for wanted in ({"name": "my-folder"}, {"model": "5a" * 32}):
-        with pytest.raises(Unreachable, match="is not from the hub, and no node that has it could give it"):
-            await world.nodes["right"].pull(**wanted)
+    with pytest.raises(Unreachable, match="is not from the hub, and no node that has it could give it"):
+        await world.nodes["right"].pull(model="5a" * 32)
+    with pytest.raises(NotFound, match="no node that can be reached has a model my-folder; to fetch one"):
+        await world.nodes["right"].pull(name="my-folder")
     assert hub.asked == []
 
 

@@ -135,6 +135,15 @@ def test_a_group_that_works_goes_on_as_it_is_whoever_comes_and_whatever_memory_i
     assert before.split == (2, 4)
 
 
+def test_a_group_that_was_formed_again_as_a_last_resort_goes_on_when_another_node_comes() -> None:
+    world = World(small("a"), small("b"), **NO_TRAINING)
+    before = lose(world, "id-b", worked=True)
+    world.neighbourhood.present = (small("a"), small("b"), small("c"))
+    assert wish_of(world) == before
+    lose(world, "id-b", worked=True)
+    assert wish_of(world).nodes == ("id-a", "id-c")
+
+
 def test_the_record_names_all_nodes_of_a_group_and_says_that_they_work() -> None:
     world = World(ONE, TWO, **NO_TRAINING)
     wish_of(world)

@@ -107,3 +107,22 @@ async def test_memory_that_a_killed_rank_keeps_asks_for_a_restart_until_it_is_ba
     assert "32.2 GB of its memory did not come back from a group that ended: restart that Mac" in residue.reason()
     wired[0] = 11 * 2**30
     assert residue.reason() == ""
+
+
+async def test_a_rank_of_the_next_group_waits_for_that_of_a_lost_one_to_end() -> None:
+    place, leaves = berth(ManualClock()), asyncio.Event()
+
+    async def hold(until: asyncio.Event) -> None:
+        async with place.occupy(WANTED, objection=place.serves):
+            await until.wait()
+
+    first = asyncio.create_task(hold(leaves))
+    await asyncio.sleep(0)
+    gone = asyncio.Event()
+    gone.set()
+    second = asyncio.create_task(hold(gone))
+    await asyncio.sleep(0)
+    assert not second.done()
+    leaves.set()
+    await asyncio.gather(first, second)
+    assert not place.is_occupied

@@ -46,7 +46,18 @@ prepares = st.builds(
     rank=st.integers(0, 1),
     backend=backends,
     parallelism=parallelisms,
-    split=splits,
+    split=st.just(()),
+    model=text,
+    model_id=text.map(ModelId),
+    mlx=text,
+) | st.builds(
+    Prepare,
+    group=text,
+    nodes=st.just(("a", "b")),
+    rank=st.integers(0, 1),
+    backend=backends,
+    parallelism=parallelisms,
+    split=st.lists(st.integers(1, 99), min_size=2, max_size=2).map(tuple),
     model=text,
     model_id=text.map(ModelId),
     mlx=text,
@@ -80,7 +91,7 @@ events: st.SearchStrategy[Event] = st.one_of(
     st.builds(Ended, cause=text, is_refusal=st.booleans()),
 )
 wishes = st.builds(GroupWish, nodes=texts, backend=backends, parallelism=parallelisms, split=splits)
-losses = st.builds(GroupLoss, wish=wishes, group=text, lost=texts, cause=text, thrown_away=size)
+losses = st.builds(GroupLoss, wish=wishes, group=text, lost=texts, cause=text, thrown_away=size, worked=st.booleans())
 
 
 @given(commands)
@@ -116,9 +127,11 @@ def test_units_of_a_kind_of_group_that_is_not_known_just_come_back() -> None:
         pb.PrepareRank(nodes=["a", "b"], backend="ring", parallelism="magic"),
         pb.PrepareRank(nodes=["a", "b"], rank=2, backend="ring", parallelism="tensor"),
         pb.PrepareRank(nodes=["a"], backend="ring", parallelism="tensor"),
+        pb.PrepareRank(nodes=["a", "b"], backend="ring", parallelism="pipeline", split=[3]),
+        pb.PrepareRank(nodes=["a", "b"], backend="ring", parallelism="pipeline", split=[3, 0]),
         pb.PrepareRank(nodes=["a"] * 1000, backend="ring", parallelism="tensor"),
     ],
 )
 def test_what_is_no_rank_is_refused(asked: pb.PrepareRank) -> None:
-    with pytest.raises(ValueError, match=r"is none|no backend|cannot be divided|cannot divide"):
+    with pytest.raises(ValueError, match=r"is none|gives not each|no backend|cannot be divided|cannot divide"):
         group_convert.command_from_wire(pb.GroupCommand(prepare=asked))

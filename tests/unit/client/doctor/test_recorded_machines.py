@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,8 @@ import pytest
 from tests.unit.client.doctor.recorded import BROKEN, DATA, broken, pair
 
 from realign_client.cli import run
+from realign_client.doctor.recording import write_recording
+from realign_client.errors import BadUsage
 from realign_planner.diagnosis.causes import CAUSES
 
 LADDER = ["macos", "mlx", "thunderbolt", "rdma_ctl", "rdma_devices", "rdma_port", "rdma_network", "cable", "self_test"]
@@ -281,3 +284,43 @@ def test_a_folder_without_a_recording_is_refused(
 
     assert run(["doctor", "--recorded", str(tmp_path / folder)]) == 2
     assert "--record" in capsys.readouterr().err
+
+
+def test_two_peers_whose_folders_are_named_alike_are_both_looked_at(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = broken("wrong_port", tmp_path / "mac")
+    (folder / "peers" / "studio").rename(tmp_path / "studio")
+    for place in ("a", "b"):
+        shutil.copytree(tmp_path / "studio", tmp_path / place / "rec")
+    (tmp_path / "b" / "rec" / "sw_vers").write_text("26.4\n")
+    peers = [word for place in ("a", "b") for word in ("--peer", str(tmp_path / place / "rec"))]
+
+    run(["doctor", "--recorded", str(folder), *peers])
+    assert f"{tmp_path}/b/rec" in capsys.readouterr().out
+
+
+def test_a_log_that_this_user_may_not_read_is_not_said_to_be_missing(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = pair(tmp_path / "mac")
+    (folder / "daemon_log").write_text("tail: cannot open '/data/realignd.log' for reading: Permission denied\n")
+    (folder / "daemon_log.rc").write_text("1\n")
+
+    log = next(check for check in examined(folder, capsys)["checks"] if check["id"] == "log")
+    assert (log["state"], log["sentence"]) == (
+        "unknown", "this user may not read the daemon's log; run doctor as the daemon's user",
+    )  # fmt: skip
+
+
+def test_a_recording_is_not_made_where_a_file_is(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(BadUsage, match=r"cannot be made \(File exists\); name a new folder with --record"):
+        write_recording({}, tmp_path / "file")
+
+
+def test_a_stray_file_beside_the_peers_is_passed_over(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    folder = pair(tmp_path / "mac")
+    (folder / "peers" / ".DS_Store").touch()
+
+    assert examined(folder, capsys)["exit_code"] == 0
