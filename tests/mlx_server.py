@@ -9,7 +9,7 @@ import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -19,7 +19,7 @@ READY_S = 60.0
 
 
 @contextmanager
-def mlx_server(folder: Path) -> Iterator[str]:
+def mlx_server(folder: Path) -> Generator[str]:
     """Its URL, once it answers; `folder` takes what it says."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))

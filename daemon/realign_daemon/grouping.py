@@ -9,6 +9,7 @@ from realign_daemon.config import Config
 from realign_daemon.engine.api import Blobs, LocalModel
 from realign_daemon.engine.checkpoints import Checkpoints
 from realign_daemon.engine.environment import EngineSettings
+from realign_daemon.engine.own import OwnEngine
 from realign_daemon.engine.performing import Performing
 from realign_daemon.groups.berth import Berth
 from realign_daemon.groups.engine import GroupingEngine
@@ -18,7 +19,7 @@ from realign_daemon.groups.occupation import Occupation
 from realign_daemon.groups.references import References
 from realign_daemon.groups.residue import Residue
 from realign_daemon.host.steward import Work
-from realign_daemon.platform import NodeEngine, Platform
+from realign_daemon.platform import Platform
 from realign_daemon.rpc.group_link import GroupLinks
 from realign_daemon.rpc.group_servicer import GroupServicer
 from realign_daemon.rpc.work_link import Channel
@@ -35,7 +36,7 @@ class Grouping:
         platform: Platform,
         *,
         node: str,
-        own: NodeEngine,
+        own: OwnEngine,
         blobs: Blobs,
         find: Callable[[str], LocalModel | None],
         spare_bytes: Callable[[], int],

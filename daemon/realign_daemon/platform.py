@@ -17,8 +17,9 @@ from realign_daemon.config import Config
 from realign_daemon.curation.computations import Calls
 from realign_daemon.curation.run import WORK
 from realign_daemon.curation.stages.work import Work
-from realign_daemon.engine.api import Blobs, Engine
+from realign_daemon.engine.api import Blobs
 from realign_daemon.engine.models import LocalModels, lm_studio_folders
+from realign_daemon.engine.own import OwnEngine
 from realign_daemon.engine.supervisor import EngineSettings, EngineSupervisor
 from realign_daemon.groups.berth import StartProcess
 from realign_daemon.groups.starter import Starter
@@ -26,7 +27,6 @@ from realign_daemon.guard import ANY_PORT
 from realign_daemon.host.disk_room import REPLICAS_FLOOR_BYTES
 from realign_daemon.host.machine import Shelf
 from realign_daemon.host.senses import SENSES, Senses
-from realign_daemon.host.steward import Memory
 from realign_daemon.host.wakelock import Wakelock
 from realign_daemon.models.store import MODELS
 from realign_daemon.rpc.server import Server
@@ -36,10 +36,6 @@ from realign_daemon.work.ballast import Ballast
 from realign_daemon.work.database import Database
 from realign_daemon.worker.supervisor import Worker
 from realign_planner.data_types import DataType
-
-
-class NodeEngine(Engine, Memory, Protocol):
-    """An engine that can be told to give its memory back."""
 
 
 class NodeWorker(Calls, Protocol):
@@ -72,7 +68,7 @@ def _database(data_dir: Path, ballast: Ballast) -> Database:
     return Database(data_dir / "ledger.sqlite", ballast=ballast)
 
 
-def _engine(config: Config, blobs: Blobs, free_bytes: Callable[[], int]) -> NodeEngine:
+def _engine(config: Config, blobs: Blobs, free_bytes: Callable[[], int]) -> OwnEngine:
     return EngineSupervisor(blobs, config.node.data_dir / "cache", _engine_settings(config), free_bytes=free_bytes)
 
 
@@ -111,7 +107,7 @@ class Platform:
     ballast: Callable[[Path], Ballast] = _ballast
     database: Callable[[Path, Ballast], Database] = _database
     worker: Callable[[], NodeWorker] = Worker
-    engine: Callable[[Config, Blobs, Callable[[], int]], NodeEngine] = _engine
+    engine: Callable[[Config, Blobs, Callable[[], int]], OwnEngine] = _engine
     start_rank: Callable[[Config], StartProcess] = _start_rank
     models: Callable[[Config], Shelf] = _models
     wakelock: Callable[[Callable[[], float]], Wakelock] = Wakelock

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable
-from typing import Protocol
 
 from realign_daemon.clock import Clock
 from realign_daemon.endpoints.endpoint_engine import EndpointEngine
@@ -11,7 +10,6 @@ from realign_daemon.endpoints.endpoints import Endpoints
 from realign_daemon.endpoints.speed import measure
 from realign_daemon.engine.api import (
     ComputeBenchmark,
-    Engine,
     EngineStatus,
     LocalModel,
     ModelBenchmark,
@@ -20,15 +18,8 @@ from realign_daemon.engine.api import (
     Task,
 )
 from realign_daemon.engine.errors import EndpointGone, GroupDied
+from realign_daemon.engine.own import OwnEngine
 from realign_daemon.engine.ranks import GroupWish
-
-
-class OwnEngine(Engine, Protocol):
-    """The engine of this machine."""
-
-    async def unload(self, cause: str) -> None:
-        """Gives its memory back, unless something runs in it."""
-        ...
 
 
 class RoutingEngine:

@@ -5,13 +5,11 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable
 from functools import partial
-from typing import Protocol
 
 import structlog
 
 from realign_daemon.engine.api import (
     ComputeBenchmark,
-    Engine,
     EngineStatus,
     Fuse,
     LocalModel,
@@ -22,6 +20,7 @@ from realign_daemon.engine.api import (
     Train,
 )
 from realign_daemon.engine.errors import BadTask, GroupDied, NotLoaded
+from realign_daemon.engine.own import OwnEngine
 from realign_daemon.engine.performing import Performing
 from realign_daemon.engine.ranks import GroupWish
 from realign_daemon.groups.group import Group, Head
@@ -34,14 +33,6 @@ ATTEMPTS = 2  # where a rank's port was taken between its choice and its use
 IDLE_S = 120.0
 WANTED_IDLE_S = 2.0  # between two stages of a job whose models are on different nodes
 _TRAINING_STEP_S = 60.0  # as [engine] watchdog_s: an evaluation over all held-out rows is one step
-
-
-class OwnEngine(Engine, Protocol):
-    """The engine of this machine alone."""
-
-    async def unload(self, cause: str) -> None:
-        """Gives its memory back, unless something runs in it."""
-        ...
 
 
 class GroupingEngine:

@@ -29,6 +29,3 @@ class PacedEngine(ScriptedEngine):
         """See Engine. Of one type alone: protobuf writes a map in any order, and a trace must come out the same."""
         found = await super().benchmark_compute(budget_s=budget_s)
         return replace(found, gflops={"float32": found.gflops["float32"]})
-
-    async def unload(self, cause: str) -> None:
-        """See steward.Memory: nothing is in memory."""

@@ -130,6 +130,9 @@ class ScriptedEngine:
         """See Engine."""
         return None
 
+    async def unload(self, cause: str) -> None:
+        """See OwnEngine: nothing is in memory."""
+
     async def benchmark_model(self, model: LocalModel, *, budget_s: float) -> ModelBenchmark:  # noqa: ARG002
         """See Engine."""
         await self.load(model)
