@@ -10,12 +10,13 @@ HASH := $(shell cksum < pyproject.toml | tr -d ' ')
 DEV := .venv/.ready-dev-$(HASH)
 NODE := .venv/.ready-node-$(HASH)
 
-.PHONY: help demo test e2e simulate chaos check bench proto pocket-model clean
+.PHONY: help demo test e2e long simulate chaos check bench proto pocket-model clean
 
 help:
 	@echo "make demo          a throw-away two-node cluster on this machine runs the example job"
 	@echo "make test          set-up, make check and all tests"
 	@echo "make e2e           all four workflows on the examples, whole jobs, under ten minutes on two cores"
+	@echo "make long          groups, lost homes, weights and servers on real daemons: what takes too long for make test"
 	@echo "make simulate      2,000 small clusters of whole daemons in virtual time, in trouble; some two minutes (SEEDS=N)"
 	@echo "make chaos         real daemons killed, frozen, cut off and starved; about 35 minutes, best on an idle machine"
 	@echo "make check         linters, types, import rules, generated code"
@@ -32,7 +33,10 @@ test: $(DEV) check
 	$(BIN)/pytest -n 2 --dist loadfile tests/contract tests/e2e
 
 e2e: $(DEV)
-	$(BIN)/pytest -m long -n 2 tests/e2e
+	$(BIN)/pytest -m long -n 2 tests/e2e/test_workflows.py
+
+long: $(DEV)
+	$(BIN)/pytest -m long -n 2 --dist loadfile tests/contract tests/e2e --ignore tests/e2e/test_workflows.py
 
 SEEDS := 2000
 

@@ -8,6 +8,7 @@ import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
+import pytest
 from tests.e2e.conftest import Cluster, lines
 from tests.mlx_server import mlx_server
 
@@ -15,6 +16,7 @@ Run = Callable[..., subprocess.CompletedProcess[str]]
 SOURCE = "# Sums\n\nWhoever has 13 and finds 79 holds 92. Add 27 to 48 and you get 75. The sum of 36 and 21 is 57.\n"
 
 
+@pytest.mark.long
 async def test_a_job_is_written_and_judged_at_a_url_and_never_trained_there(
     cluster: Cluster, realignctl: Run, tmp_path: Path
 ) -> None:

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import pytest
 from tests.e2e.conftest import Cluster, Daemon, lines
 
 from realign_proto.v1 import curation_pb2 as pb
@@ -47,6 +48,7 @@ async def job_when(daemon: Daemon, job_id: str, condition: Callable[[pb.Job], bo
         return job
 
 
+@pytest.mark.long
 async def test_a_job_whose_home_is_lost_ends_provisionally_then_for_good_and_its_home_agrees_when_it_is_back(
     cluster: Cluster, sums: Path, realignctl: Realignctl, tmp_path: Path
 ) -> None:

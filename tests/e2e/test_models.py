@@ -29,6 +29,7 @@ def few(sums: Path, tmp_path: Path) -> Path:
     return path
 
 
+@pytest.mark.long
 async def test_a_model_is_fetched_once_for_a_job_copied_for_another_and_not_removed_under_it(
     cluster: Cluster, few: Path, realignctl: Run, tmp_path: Path
 ) -> None:

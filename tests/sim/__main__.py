@@ -19,7 +19,7 @@ import time
 from tests.sim.daemon_story import Outcome, story
 
 CHUNK = 10  # seeds that a process takes at a time
-CHUNKS = 15  # that it takes in all: it leaves behind what its worlds were, some 1.5 MB each
+CHUNKS = 20  # that it takes in all: it leaves behind what its worlds were, some 1.5 MB each
 
 
 def main() -> int:

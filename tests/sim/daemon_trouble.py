@@ -11,7 +11,7 @@ from realign_daemon.testing.memory_socket import Conditions
 from realign_daemon.testing.virtual_daemon import VirtualDaemon
 
 MEET_S = 1.6  # until the first job comes
-TROUBLE_S = 5.5  # in which all trouble begins
+TROUBLE_S = 5.0  # in which all trouble begins
 TROUBLES = (1, 4)
 LASTS_S = (0.2, 8.0)  # a node counts as dead after 6 s
 DEATHS = ("crash", "crash", "power")

@@ -114,6 +114,7 @@ async def test_two_ranks_make_the_adapter_that_one_machine_makes(
     assert_same(await trained(pair, body), await trained(alone, body))
 
 
+@pytest.mark.long
 async def test_three_ranks_make_the_adapter_that_one_machine_makes(scratch: Path, alone: Gang) -> None:
     body = request(scratch, "dpo", replace(SETTINGS, batch_size=2))  # one rank has nothing to do
     async with loaded(scratch, POCKET_FOLDER, loopback_ring(3, "data")) as group:
@@ -142,6 +143,7 @@ async def test_ranks_measure_a_model_together_though_their_clocks_differ(pair: G
     assert structured(reply["value"], ModelBenchmark).points[0].decode_tps > 0
 
 
+@pytest.mark.long
 async def test_a_cancelled_training_goes_on_from_rank_zeros_checkpoint_on_all_ranks(scratch: Path, pair: Gang) -> None:
     whole = request(scratch, "sft", replace(SETTINGS, steps=6))
     unbroken = await trained(pair, whole)

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, cast
 
+import pytest
 from tests.contract.groups.stations import Stations, question, stations
 
 from realign_daemon.clock import SystemClock
@@ -143,6 +144,7 @@ async def test_no_result_of_a_group_is_kept_whose_canary_was_bad(
         assert loss.thrown_away == len(units)
 
 
+@pytest.mark.long
 async def test_a_group_without_work_frees_a_node_that_is_wanted_elsewhere(
     tmp_path: Path, real_model: LocalModel, canaries: Path
 ) -> None:

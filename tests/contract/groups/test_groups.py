@@ -105,6 +105,7 @@ async def test_a_node_that_is_cut_off_while_they_form_is_named_and_all_others_ar
         await nodes.until_nothing_is_left()
 
 
+@pytest.mark.long
 async def test_a_rank_that_is_stopped_while_they_form_costs_seconds_and_another_group_is_formed(
     tmp_path: Path, real_model: LocalModel, canaries: Path
 ) -> None:
@@ -127,6 +128,7 @@ async def test_a_rank_may_not_listen_elsewhere_than_where_its_node_is_connected(
         await nodes.until_nothing_is_left()
 
 
+@pytest.mark.long
 async def test_a_group_that_was_lost_is_formed_anew_under_another_name(
     tmp_path: Path, real_model: LocalModel, canaries: Path
 ) -> None:
@@ -205,6 +207,7 @@ async def test_a_node_that_cannot_be_a_rank_says_why_and_starts_nothing(
         await nodes.until_nothing_is_left()
 
 
+@pytest.mark.long
 async def test_a_node_serves_one_group_at_a_time(tmp_path: Path, real_model: LocalModel, canaries: Path) -> None:
     async with stations(tmp_path, real_model, real_model, canaries=canaries) as nodes:
         await nodes.head.grouping.engine.load(real_model, nodes.wish())
