@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import traceback
 from collections.abc import Callable, Generator
 from contextlib import ExitStack, contextmanager
@@ -24,6 +25,7 @@ from realign_proto.v1 import cluster_pb2, facts_pb2
 
 ECHO_BYTES = 1024  # how fast links are matters to groups of machines only, and a small model needs none
 
+_dumps = json.dumps
 _mlx_version = cache(grouping.mlx_version)
 _detected = cache(strategy.detect)
 _plans: dict[tuple[object, ...], object] = {}
@@ -41,6 +43,7 @@ def shortcuts() -> Generator[None]:
         (convert, "facts_from_wire", _reading_once(convert.facts_from_wire)),
         (grouping, "mlx_version", _mlx_version),
         (traceback, "format_exc", str),  # grpc.aio writes one for a log that nobody keeps
+        (json, "dumps", _in_one_line),
         (link_survey, "TURNS", 1),
         (link_survey, "MAX_ECHO_BYTES", ECHO_BYTES),
         (LinkSurvey, "links", _no_links),
@@ -49,6 +52,10 @@ def shortcuts() -> Generator[None]:
         for owner, name, shortcut in instead:
             patches.enter_context(patch.object(owner, name, shortcut))
         yield
+
+
+def _in_one_line(value: object, *, indent: int | None = None, **how: Any) -> str:  # noqa: ARG001 - Python's own C leaves indents to Python
+    return _dumps(value, **how)
 
 
 def _no_links(_: LinkSurvey) -> tuple[MeasuredLink, ...]:

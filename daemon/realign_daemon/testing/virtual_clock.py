@@ -33,5 +33,17 @@ class VirtualClock:
         return UNIX_S + self._loop.time() + self.unix_skew_s
 
     async def sleep(self, seconds: float) -> None:
-        """See Clock."""
-        await asyncio.sleep(seconds)
+        """See Clock. As asyncio.sleep, in fewer calls: a daemon does it thousands of times."""
+        loop = self._loop
+        future = loop.create_future()
+        timer = loop.call_at(loop.time() + seconds, _end, future)
+        try:
+            await future
+        finally:
+            if future.cancelled():
+                timer.cancel()
+
+
+def _end(future: asyncio.Future[None]) -> None:
+    if not future.done():
+        future.set_result(None)

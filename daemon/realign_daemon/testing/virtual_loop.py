@@ -28,7 +28,7 @@ DAY_S = 86_400.0
 END_S = 60.0  # that the tasks left at the end get to wind up
 NAMED = 8  # tasks or callbacks that an error names
 
-_MOMENT = struct.Struct("<dI")  # when, and how many callbacks ran
+_MOMENT = struct.Struct("<dI").pack  # what the trace has of every moment: when, and how many callbacks ran
 
 FORBIDDEN = (
     *("add_reader", "remove_reader", "add_writer", "remove_writer", "add_signal_handler", "remove_signal_handler"),
@@ -83,7 +83,7 @@ class VirtualLoop(BaseEventLoop):
     def trace_hash(self) -> str:
         """Equal for two runs that did the same at the same times."""
         trace = self._trace.copy()
-        trace.update(self._moment())
+        trace.update(_MOMENT(self._now_s, self._at_this_moment))
         return trace.hexdigest()
 
     def note(self, event: str) -> None:
@@ -247,15 +247,12 @@ class VirtualLoop(BaseEventLoop):
         if timers[0][0] > self._limit_s:
             message = f"the run is not over after {self._limit_s:.0f} virtual seconds"
             raise NeverEnds(message)
-        self._trace.update(self._moment())
+        self._trace.update(_MOMENT(self._now_s, self._at_this_moment))
         self._now_s = timers[0][0]
         self._at_this_moment = 0
 
-    def _moment(self) -> bytes:
-        """What the trace has of this moment, beside what was noted."""
-        return _MOMENT.pack(self._now_s, self._at_this_moment)
-
-    def _timer_handle_cancelled(self, handle: asyncio.TimerHandle) -> None:  # noqa: ARG002 - asyncio calls it
+    def stale_timer(self) -> None:
+        """A timer was cancelled."""
         self._stale += 1
         if self._stale > STALE_TIMERS and self._stale * 2 > len(self._timers):
             self._timers = [timer for timer in self._timers if not timer[2]._cancelled]  # noqa: SLF001
@@ -314,9 +311,22 @@ class _TimerHandle(asyncio.TimerHandle):
         loop: VirtualLoop,
         context: Context | None,
     ) -> None:
-        _Handle.__init__(cast("_Handle", self), callback, args, loop, context)
+        self._context = copy_context() if context is None else context  # type: ignore[attr-defined]
+        self._loop = loop
+        self._callback = callback  # type: ignore[attr-defined]
+        self._args = args
+        self._cancelled = False
+        self._repr = None  # type: ignore[attr-defined]
+        self._source_traceback = None  # type: ignore[attr-defined]
         self._when = when  # type: ignore[attr-defined]
         self._scheduled = False  # type: ignore[attr-defined]
+
+    def cancel(self) -> None:
+        """See TimerHandle."""
+        if not self._cancelled:
+            self._cancelled = True
+            self._callback = self._args = None  # type: ignore[attr-defined]
+            self._loop.stale_timer()
 
 
 def _forbidden(name: str) -> NoReturn:
