@@ -54,7 +54,7 @@ def shortcuts() -> Generator[None]:
         yield
 
 
-def _in_one_line(value: object, *, indent: int | None = None, **how: Any) -> str:  # noqa: ARG001 - Python's own C leaves indents to Python
+def _in_one_line(value: object, *, indent: int | None = None, **how: Any) -> str:
     return _dumps(value, **how)
 
 
