@@ -5,8 +5,11 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import pytest
 
 from realign_client.daemon_process import DaemonProcess
 
@@ -31,10 +34,16 @@ def realignctl(*arguments: str, environment: Mapping[str, str]) -> subprocess.Co
     )
 
 
-def test_after_a_purge_the_machine_is_as_before_the_install(tmp_path: Path) -> None:
-    home, temporary = tmp_path / "home", tmp_path / "tmp"
-    for place in (home / "papers", temporary):
-        place.mkdir(parents=True)
+@pytest.fixture
+def temporary() -> Iterator[Path]:
+    """Shorter than pytest's, as systems have it: a socket's path has some hundred characters at most."""
+    with TemporaryDirectory() as folder:
+        yield Path(folder)
+
+
+def test_after_a_purge_the_machine_is_as_before_the_install(tmp_path: Path, temporary: Path) -> None:
+    home = tmp_path / "home"
+    (home / "papers").mkdir(parents=True)
     (home / "papers" / "train.jsonl").write_text("delivered here")
     before = tree(tmp_path)
     own = {name: value for name, value in os.environ.items() if not name.startswith(("REALIGN_", "SUDO_"))}
@@ -49,3 +58,4 @@ def test_after_a_purge_the_machine_is_as_before_the_install(tmp_path: Path) -> N
         assert "ledger.sqlite" in purged.stdout
         assert "realign is gone from this machine" in purged.stdout
     assert tree(tmp_path) == before
+    assert not tree(temporary)

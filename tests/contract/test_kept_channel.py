@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
+from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import grpc
 import grpc.aio
@@ -160,3 +161,40 @@ async def test_a_command_to_a_node_whose_channel_was_closed_meanwhile_is_not_sen
         with pytest.raises(ConnectionError, match="the node ended the connection"):
             await link.send(Abandon())
     assert not WorkStub(channel).Attend().cancel()
+
+
+class Ended:
+    """A channel whose call has failed by itself by the time that it hears of its caller's cancelling."""
+
+    def __init__(self) -> None:
+        self.asked = asyncio.Event()
+
+    def unary_unary(self, *_method: object, **_: object) -> Callable[..., Awaitable[None]]:
+        return self._call
+
+    unary_stream = stream_unary = stream_stream = unary_unary  # which a stub asks for, whether it is called or not
+
+    async def close(self, _: float | None) -> None: ...
+
+    async def _call(self, *_request: object, **_: object) -> None:
+        try:
+            self.asked.set()
+            await asyncio.Event().wait()
+        except asyncio.CancelledError:  # as grpc.aio's UnaryUnaryCall does it
+            none = grpc.aio.Metadata()
+            raise grpc.aio.AioRpcError(grpc.StatusCode.UNAVAILABLE, none, none, details="refused") from None
+
+
+async def test_who_is_cancelled_just_as_its_call_fails_is_cancelled_and_does_not_dial_again() -> None:
+    ended = Ended()
+    stub = CurationStub(kept(cast("Channel", ended)))
+
+    async def dial() -> None:
+        with suppress(grpc.aio.AioRpcError):  # and then, were it not for this test, again
+            await stub.ListJobs(pb.ListJobsRequest())
+
+    dialling = asyncio.create_task(dial())
+    await ended.asked.wait()
+    dialling.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await dialling

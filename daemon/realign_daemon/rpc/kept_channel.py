@@ -1,7 +1,8 @@
 """Kept channel: one that its callers hold over an await, while others may close it.
 
 On a closed channel gRPC raises UsageError for a new call, and cancels those under way, which a caller cannot tell from
-its own cancelling. Here both fail as calls to a node that cannot be reached.
+its own cancelling. Here both fail as calls to a node that cannot be reached. And where a call fails by itself just as
+its caller is cancelled, gRPC raises the failure only: a caller that dials again for ever would never end. Here it ends.
 """
 
 from __future__ import annotations
@@ -95,16 +96,24 @@ class _KeptCall:
 
     @contextmanager
     def _unreachable_once_closed(self) -> Generator[None]:
-        """Raises AioRpcError for all that a closed channel, or a call that the other side has ended, makes of it."""
+        """Raises AioRpcError for all that a closed channel, or a call that the other side has ended, makes of it.
+
+        CancelledError where the caller is cancelled meanwhile, whatever became of the call.
+        """
         if self._call is None:
             raise _unreachable()
+        task = asyncio.current_task()
+        before = task.cancelling() if task is not None else 0
         try:
             yield
+        except grpc.aio.AioRpcError as error:
+            if task is not None and task.cancelling() > before:
+                raise asyncio.CancelledError from error
+            raise
         except asyncio.InvalidStateError as error:  # a write after the other side's end
             raise _unreachable() from error
         except (grpc.aio.UsageError, asyncio.CancelledError) as error:
-            task = asyncio.current_task()
-            if not self._channel.is_closed or (task is not None and task.cancelling()):
+            if not self._channel.is_closed or (task is not None and task.cancelling() > before):
                 raise
             raise _unreachable() from error
 
