@@ -1,8 +1,7 @@
 """Kept channel: one that its callers hold over an await, while others may close it.
 
 On a closed channel gRPC raises UsageError for a new call, and cancels those under way, which a caller cannot tell from
-its own cancelling. Here both fail as calls to a node that cannot be reached. And where a call fails by itself just as
-its caller is cancelled, gRPC raises the failure only: a caller that dials again for ever would never end. Here it ends.
+own cancelling. Here both fail as calls to a node that cannot be reached.
 """
 
 from __future__ import annotations
@@ -16,6 +15,7 @@ from typing import Any, cast
 import grpc
 import grpc.aio
 
+from realign_daemon.cancellation import heeded
 from realign_daemon.cluster.addresses import Address
 from realign_daemon.cluster.facts import NodeId
 from realign_daemon.rpc.channels import Channel, OpenChannel
@@ -105,11 +105,8 @@ class _KeptCall:
         task = asyncio.current_task()
         before = task.cancelling() if task is not None else 0
         try:
-            yield
-        except grpc.aio.AioRpcError as error:
-            if task is not None and task.cancelling() > before:
-                raise asyncio.CancelledError from error
-            raise
+            with heeded():
+                yield
         except asyncio.InvalidStateError as error:  # a write after the other side's end
             raise _unreachable() from error
         except (grpc.aio.UsageError, asyncio.CancelledError) as error:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 
 import grpc.aio
 
+from realign_daemon.cancellation import heeded
 from realign_daemon.cluster.addresses import Address
 from realign_daemon.errors import BadConfig
 from realign_daemon.rpc.channels import MAX_MESSAGE_BYTES
@@ -66,4 +67,5 @@ class Listener:
 
     async def close(self, grace_s: float) -> None:
         """Takes no calls any more, and lets those that run go on for so long."""
-        await self._server.stop(grace_s)
+        with heeded():
+            await self._server.stop(grace_s)
