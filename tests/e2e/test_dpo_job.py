@@ -105,7 +105,7 @@ async def test_a_job_submitted_to_the_node_that_does_not_lead_is_shared_and_come
 async def test_a_job_survives_kill_9_of_its_home_and_computes_nothing_twice(cluster: Cluster, sums: Path) -> None:
     home = cluster.start("alone", "--no-discovery")
     await cluster.settled()
-    job_id = await submitted(home, sums)
+    job_id = await submitted(home, sums, until="score_pairs")
     await job_when(home, job_id, lambda job: job.stages[1].units.done > 50)
     before = executions(home)
 
