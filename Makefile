@@ -18,7 +18,7 @@ help:
 	@echo "make e2e           all four workflows on the examples, whole jobs, under ten minutes on two cores"
 	@echo "make long          groups, lost homes, weights and servers on real daemons: what takes too long for make test"
 	@echo "make simulate      2,000 small clusters of whole daemons in virtual time, in trouble; some two minutes (SEEDS=N)"
-	@echo "make chaos         real daemons killed, frozen, cut off and starved; about 35 minutes, best on an idle machine"
+	@echo "make chaos         real daemons, and groups, killed, frozen, cut off and starved; about 45 minutes, best on an idle machine"
 	@echo "make check         linters, types, import rules, generated code"
 	@echo "make bench         benchmarks, one line of JSON each"
 	@echo "make proto         generate the protobuf code again after editing a .proto file"
@@ -30,7 +30,7 @@ demo: $(NODE)
 
 test: $(DEV) check
 	$(BIN)/pytest -n auto --maxprocesses 4 tests/unit tests/sim tests/fuzz
-	$(BIN)/pytest -n 2 --dist loadfile tests/contract tests/e2e
+	$(BIN)/pytest -n 2 --dist loadfile tests/e2e tests/contract  # the longest first
 
 e2e: $(DEV)
 	$(BIN)/pytest -m long -n 2 tests/e2e/test_workflows.py
@@ -49,7 +49,7 @@ chaos: $(DEV)
 check: $(DEV)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(BIN)/pyright --project pyproject.toml  # not a configuration of a folder above
+	$(BIN)/pyright --threads 2 --project pyproject.toml  # not a configuration of a folder above
 	$(BIN)/lint-imports
 	$(BIN)/python proto/generate.py --check
 
@@ -73,10 +73,10 @@ $(BIN)/python:
 	$(PYTHON) -m venv .venv || { rm -rf .venv; exit 1; }
 
 $(DEV): | $(BIN)/python
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[node,dev]'
+	$(BIN)/python -m pip install --quiet --no-compile --disable-pip-version-check -e '.[node,dev]'
 	@rm -f .venv/.ready-*
 	@touch $@ $(NODE)
 
 $(NODE): | $(BIN)/python
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[node]'
+	$(BIN)/python -m pip install --quiet --no-compile --disable-pip-version-check -e '.[node]'
 	@touch $@
