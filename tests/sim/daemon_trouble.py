@@ -10,10 +10,10 @@ from tests.sim.daemon_world import ACCEPT, World
 from realign_daemon.testing.memory_socket import Conditions
 from realign_daemon.testing.virtual_daemon import VirtualDaemon
 
-MEET_S = 1.6  # until the first job comes
-TROUBLE_S = 5.0  # in which all trouble begins
-TROUBLES = (1, 4)
-LASTS_S = (0.2, 8.0)  # a node counts as dead after 6 s
+MEET_S = 1.3  # until the first job comes
+TROUBLE_S = 4.0  # in which all trouble begins
+TROUBLES = (1, 3)
+LASTS_S = (0.2, 6.8)  # a node counts as dead after 6 s
 DEATHS = ("crash", "crash", "power")
 OTHERS = ("freeze", "sleep", "isolate", "isolate", "one way", "flapping", "loss")
 ONLY_DEATHS = 0.3  # of the worlds: in these a unit is computed twice only where a node died
@@ -22,10 +22,10 @@ AT_A_VOTE = 0.2  # of the other troubles
 VOTE_S = 15.0  # that such trouble waits for one
 AFTER_A_VOTE_S = 0.03  # the home's decision is with the others after some 50 ms
 LONG_S = 12.0  # enough for a node that is cut off to be given up and its jobs to be taken over
-LONG = 0.15  # of the troubles last so long
+LONG = 0.12  # of the troubles last so long
 TIRELESS = 0.2  # of the worlds: in these the trouble goes on when everything has ended
 CALM_S = 150.0  # within which everything ends once the trouble is over
-LOOK_S = 1.0
+LOOK_S = 0.5
 
 
 Kill = Callable[[VirtualDaemon, str, float], Awaitable[None]]  # "crash" or "power", and for how long

@@ -28,11 +28,11 @@ from realign_proto.v1 import trust_pb2, work_pb2
 from realign_proto.v1.trust_pb2_grpc import TrustStub
 
 TEXT = b"Sums are easy."
-SIZES = (2, 2, 2, 2, 2, 2, 3, 3, 3, 4)
-WITNESSED = 0.3  # of the clusters of two, which are those that need one
+SIZES = (*[2] * 14, *[3] * 5, 4)
+WITNESSED = 0.25  # of the clusters of two, which are those that need one
 JOBS = (1, 1, 1, 1, 2)
-UNITS = {1: (2, 4), 2: (1, 3)}  # drafts of a job, at least and at most, by the number of jobs; as many checks follow
-UNIT_S = (0.4, 2.0)
+UNITS = {1: (2, 3), 2: (1, 3)}  # drafts of a job, at least and at most, by the number of jobs; as many checks follow
+UNIT_S = (0.3, 1.4)
 SECOND_S = 3.0  # within which a second job comes
 RETRY_S = 1.0
 TRANSFER_S = 3.0
