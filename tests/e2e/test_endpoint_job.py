@@ -13,6 +13,7 @@ from tests.e2e.conftest import Cluster, lines
 from tests.mlx_server import mlx_server
 
 Run = Callable[..., subprocess.CompletedProcess[str]]
+EXAMPLE = Path(__file__).parents[2] / "examples" / "pocket_arithmetic.pdf"
 SOURCE = "# Sums\n\nWhoever has 13 and finds 79 holds 92. Add 27 to 48 and you get 75. The sum of 36 and 21 is 57.\n"
 
 
@@ -57,3 +58,27 @@ async def test_a_job_is_written_and_judged_at_a_url_and_never_trained_there(
     assert (generator["endpoint"], generator["bytes"], generator["on_nodes"]) == (url, 0, ["alone"])
     reasons = " ".join(json.loads(whole.plan_json)["reasons"])
     assert f"Engine {url}, asked from alone: measured " in reasons
+
+
+@pytest.mark.long
+async def test_the_pairs_of_the_example_are_written_and_judged_at_a_url_and_trained_on_here(
+    cluster: Cluster, realignctl: Run, tmp_path: Path
+) -> None:
+    folder = tmp_path / "out"
+    daemon = cluster.start("alone", "--no-discovery", REALIGN_BENCHMARK__BUDGET_S="2")
+    with mlx_server(tmp_path) as url:
+        await cluster.settled()
+        done = await asyncio.to_thread(
+            realignctl,
+            *("submit", "Curate DPO preference pairs", "--source", str(EXAMPLE), "--target", "pocket"),
+            *("--engine", url, "--engine-templates", "pocket", "--yes", "--output", str(folder)),
+            endpoint=await daemon.address(),
+        )
+    assert done.returncode == 0, done.stdout + done.stderr
+    rows = [*lines(folder / "train.jsonl"), *lines(folder / "valid.jsonl")]
+    assert rows
+    assert all(row["chosen"] != row["rejected"] for row in rows)
+    provenance = lines(folder / "provenance.jsonl")
+    assert {line["id"] for line in provenance} == {row["id"] for row in rows}
+    assert {model["endpoint"] for line in provenance for model in line["judge"]["models"]} == {url}
+    assert (folder / "adapter" / "adapters.safetensors").stat().st_size > 0
