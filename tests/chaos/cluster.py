@@ -7,7 +7,7 @@ import json
 import random
 import socket
 import time
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
@@ -30,8 +30,8 @@ SETTLED_S = 3.0  # a follower takes a header in within milliseconds, and dials a
 IN_FLIGHT = 10
 # Both end before a model is trained, with rows made, in some 10 s.
 WISHES = (
-    ("--type", "dpo", "--until", "score_pairs", "--count", "12"),
-    ("--type", "sft", "--until", "format_conversion", "--count", "12"),
+    ("--model", "pocket", "--type", "dpo", "--until", "score_pairs", "--count", "12"),
+    ("--model", "pocket", "--type", "sft", "--until", "format_conversion", "--count", "12"),
 )
 
 ENDED = ("completed", "completed_with_errors", "blocked", "failed", "cancelled")
@@ -77,11 +77,11 @@ class Cluster:
         """Something happened after which others may compute what a node had begun."""
         self._blows += 1
 
-    async def submit(self, daemon: Daemon) -> str | None:
-        """The id of a new small job, once it was acknowledged."""
+    async def submit(self, daemon: Daemon, wish: Sequence[str] = ()) -> str | None:
+        """The id of a new job, once it was acknowledged: a small one, where no `wish` says which."""
         number, self._submits = self._submits, self._submits + 1
-        wish = WISHES[number % len(WISHES)]
-        given = ("--model", "pocket", "--source", str(self._source), "--seed", str(number), "--yes", "--json")
+        wish = wish or WISHES[number % len(WISHES)]
+        given = ("--source", str(self._source), "--seed", str(number), "--yes", "--json")
         done = await daemon.ctl("submit", "Make training data", *wish, *given, within_s=90)
         if done.code:
             self.tell(f"  {daemon.name} took no job: {done.stderr.strip()}")
@@ -165,15 +165,17 @@ class Cluster:
         }
 
 
-def peers(folder: Path, names: Collection[str]) -> list[Daemon]:
-    """Daemons on loopback that know each other's ports, not started yet."""
+def peers(
+    folder: Path, names: Collection[str], settings: Callable[[str], Mapping[str, str]] = lambda _: {}
+) -> list[Daemon]:
+    """Daemons on loopback that know each other's ports, not started yet; each with its own environment variables."""
     ports = dict(zip(names, _free_ports(len(names)), strict=True))
 
     def arguments(name: str) -> list[str]:
         others = [f"--peer=127.0.0.1:{port}" for other, port in ports.items() if other != name]
         return ["--no-discovery", f"--listen=127.0.0.1:{ports[name]}", *others]
 
-    return [Daemon(folder / name, *arguments(name)) for name in names]
+    return [Daemon(folder / name, *arguments(name), settings=settings(name)) for name in names]
 
 
 def _free_ports(count: int) -> list[int]:

@@ -40,14 +40,22 @@ class Done:
 class Daemon:
     """One realignd. `start` after `kill` takes up the same folder."""
 
-    def __init__(self, folder: Path, *arguments: str, within: tuple[str, ...] = (), tag: str = "chaos") -> None:
-        """`within` is what a command is put behind to run on this daemon's host."""
+    def __init__(
+        self,
+        folder: Path,
+        *arguments: str,
+        within: tuple[str, ...] = (),
+        tag: str = "chaos",
+        settings: Mapping[str, str] | None = None,
+    ) -> None:
+        """`within` is what a command is put behind to run on this daemon's host; `settings` are for its environment."""
         self.folder = folder
         self.name = folder.name
         self.surprises: list[str] = []  # ends that nobody asked for
         self._arguments = arguments
         self._within = within
-        self._environment = {**os.environ, **QUIET, "REALIGN_NODE_NAME": self.name, "REALIGN_CLUSTER_TAG": tag}
+        own = {"REALIGN_NODE_NAME": self.name, "REALIGN_CLUSTER_TAG": tag}
+        self._environment = {**os.environ, **QUIET, **own, **(settings or {})}
         self._process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Iterable
-from contextlib import AbstractContextManager
+from collections.abc import AsyncIterator, Callable, Collection, Iterable
+from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -105,6 +105,7 @@ class Peers:
         self._wanted: frozenset[Target] = frozenset()
         self._changed = asyncio.Event()
         self._dialling: dict[Target, asyncio.Task[None]] = {}
+        self._resting: dict[Target, asyncio.Event] = {}  # until it is dialled again, or was heard to be there
         self._links: dict[NodeId, _Link] = {}
         self._own: set[Address] = set()  # addresses at which this node answered itself
         self.refusals = Refusals(callers_kept_s=CALLERS_KEPT * timing.redial_max_s)
@@ -133,6 +134,12 @@ class Peers:
         for task in self._dialling.values():
             task.cancel()
         self._changed.set()
+
+    def hurry(self, addresses: Collection[Address]) -> None:
+        """A node that calls from there is back: where a dial waits to be tried again, it waits no longer."""
+        for target, is_there in self._resting.items():
+            if target.address in addresses:
+                is_there.set()
 
     def review(self) -> None:
         """Ends the connections to nodes that this one has nothing to do with any more."""
@@ -164,10 +171,21 @@ class Peers:
             while target in self._wanted and target.address not in self._own:
                 if await self._connect(target):
                     wait_s = self._timing.redial_s
-                await asyncio.sleep(wait_s)
+                await self._rest(target, wait_s)
                 wait_s = min(wait_s * 2, self._timing.redial_max_s)
         finally:
             self.refusals.forget(target.address)
+
+    async def _rest(self, target: Target, wait_s: float) -> None:
+        """As long as the first wait at least: two nodes that cannot stay connected would else hurry each other on."""
+        is_there = self._resting[target] = asyncio.Event()
+        try:
+            await asyncio.sleep(self._timing.redial_s)
+            with suppress(TimeoutError):
+                async with asyncio.timeout(wait_s - self._timing.redial_s):
+                    await is_there.wait()
+        finally:
+            del self._resting[target]
 
     async def _connect(self, target: Target) -> bool:
         """Dials and stays for as long as it lasts. Whether a node of this cluster answered."""

@@ -249,8 +249,11 @@ class ClusterView:
         """A node answered or asked, and can be dialled there."""
         self._greeted.add(node)
         self._peers.refusals.forget_caller(node)
-        if node != self.identity.node and self._book.meet(node, addresses):
+        if node == self.identity.node:
+            return
+        if self._book.meet(node, addresses):
             self._follow_addresses()
+        self._peers.hurry(self._book.where(node))
 
     def has_met(self, node: NodeId) -> bool:
         """Whether the node introduced itself since this daemon started."""

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import structlog
@@ -20,7 +21,7 @@ from realign_daemon.groups.berth import Berth, Place, RankProcess, RankRefused, 
 from realign_daemon.groups.cables import matrix_of, own_cables
 from realign_daemon.groups.confirmations import IDLE_S, Confirmations
 from realign_daemon.groups.messages import Logprobs, Prepare, Prepared, Start, plan_of
-from realign_daemon.groups.roll import GroupLink, RankLost, Roll
+from realign_daemon.groups.roll import GroupLink, RankLost, Roll, linked
 from realign_daemon.groups.watchdog import LEAST_STEP_S, Lost
 
 log = structlog.get_logger()
@@ -170,8 +171,9 @@ class Group:
         self._place = place = await self._occupied(stack)
         place.on_give_up = lambda cause: self._roll.blame(0, cause)
         for rank, node in enumerate(self.wish.nodes[1:], 1):
+            linking = linked(partial(self._head.connect, node), self._head.clock)
             try:
-                link = await self._roll.unless_lost(stack.enter_async_context(self._head.connect(node)))
+                link = await self._roll.unless_lost(stack.enter_async_context(linking))
             except ConnectionError as error:
                 raise RankLost(Lost(rank=rank, cause=f"its node cannot be reached ({error})")) from error
             self._roll.follow(rank, link)

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable
-from contextlib import suppress
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager, suppress
 from typing import Protocol, TypeVar
 
 import structlog
@@ -19,6 +19,8 @@ from realign_daemon.groups.watchdog import Lost, Watchdog
 log = structlog.get_logger()
 
 LOOK_S = 0.25
+# A node that was away is heard, and so planned for, by its own call; this one's dial to it may come seconds later.
+LINKED_S = 4.0
 LIVES_EVERY = 4  # looks
 STOP_S = 1.0  # for the others to hear that it is over, and why
 _MOST_VIEWS = 4  # one canary is under way; what more a node tells of is not waited for
@@ -175,7 +177,10 @@ class Roll:
                 self.take(rank, event)
         except ConnectionError as error:
             cause = f"its node cannot be reached ({error})"
-        self.take(rank, Ended(cause=cause))
+        if self.watchdog is None:
+            self.blame(rank, cause)
+        else:
+            self.watchdog.gone(rank, cause, now_s=self._clock.continuous())
 
     async def _send(self, rank: int, link: GroupLink) -> None:
         with suppress(ConnectionError):  # which `_hear` hears, too
@@ -184,6 +189,24 @@ class Roll:
 
     async def _until_own_end(self, process: RankProcess) -> None:
         self.take(0, Ended(cause=said_of(await process.until_ended())))
+
+
+@asynccontextmanager
+async def linked(
+    connect: Callable[[], AbstractAsyncContextManager[GroupLink]], clock: Clock
+) -> AsyncGenerator[GroupLink]:
+    """An open connection, waited for a while. Raises ConnectionError when there is none then either."""
+    deadline_s = clock.continuous() + LINKED_S
+    async with AsyncExitStack() as stack:
+        while True:
+            try:
+                link = await stack.enter_async_context(connect())
+                break
+            except ConnectionError:
+                if clock.continuous() >= deadline_s:
+                    raise
+            await clock.sleep(LOOK_S)
+        yield link
 
 
 def said_of(died: EngineDied) -> str:

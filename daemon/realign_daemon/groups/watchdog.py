@@ -36,6 +36,7 @@ class _Heard:
     end: str = ""
     end_s: float = 0.0
     is_echo: bool = False
+    has_ended: bool = False  # its process, as opposed to its node's connection
 
 
 class Watchdog:
@@ -73,10 +74,16 @@ class Watchdog:
         heard.steps, heard.busy = steps, busy
 
     def ended(self, rank: int, cause: str, *, is_echo: bool, now_s: float) -> None:
-        """The rank is no more. An echo only tells that another one had gone before."""
+        """The rank's process is no more. An echo only tells that another one had gone before."""
         heard = self._ranks[rank]
         if not heard.end:
-            heard.end, heard.end_s, heard.is_echo = cause, now_s, is_echo
+            heard.end, heard.end_s, heard.is_echo, heard.has_ended = cause, now_s, is_echo, True
+
+    def gone(self, rank: int, cause: str, *, now_s: float) -> None:
+        """Nothing more will be heard of the rank."""
+        heard = self._ranks[rank]
+        if not heard.end:
+            heard.end, heard.end_s = cause, now_s
 
     def verdict(self, *, now_s: float) -> Lost | None:
         """None while all is well; else who is to blame, which one look later may be somebody else."""
@@ -120,4 +127,4 @@ def _ended(ranks: Sequence[_Heard], now_s: float) -> Lost | None:
     is_echo, _, rank = min(over)
     if is_echo and len(over) < len(ranks) and now_s - min(end_s for _, end_s, _ in over) < SETTLE_S:
         return None
-    return Lost(rank=rank, cause=ranks[rank].end, has_ended=True)
+    return Lost(rank=rank, cause=ranks[rank].end, has_ended=ranks[rank].has_ended)

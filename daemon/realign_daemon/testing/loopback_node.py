@@ -55,13 +55,14 @@ async def loopback_node(
     facts: NodeFacts | None = None,
     jobs: tuple[JobDigest, ...] = (),
     timing: Timing = QUICK,
+    port: int = 0,
 ) -> AsyncGenerator[LoopbackNode]:
-    """A node with its own identity in this folder, on a free port of 127.0.0.1, until the block ends.
+    """A node with its own identity in this folder, on a port of 127.0.0.1, 0 for a free one, until the block ends.
 
     `facts` is what it says of itself, its node id put in; by default a named machine that was not measured.
     """
     identity = load_identity(data_dir)
-    server = Server(data_dir=data_dir, listen=Address(host="127.0.0.1", port=0))
+    server = Server(data_dir=data_dir, listen=Address(host="127.0.0.1", port=port))
     own_facts = replace(facts, node_id=identity.node) if facts else NodeFacts(node_id=identity.node, name=data_dir.name)
 
     def addresses() -> tuple[Address, ...]:

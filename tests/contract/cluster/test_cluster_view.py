@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import grpc.aio
@@ -115,6 +116,27 @@ async def test_a_node_that_comes_back_is_met_again_at_its_new_address(tmp_path: 
             await until(lambda: agree(first, back))
 
     assert returned == PeerReturned(node=second.view.identity.node, restarted=True)
+
+
+async def test_a_node_that_is_back_is_dialled_when_it_calls_however_long_the_next_dial_was_to_wait(
+    tmp_path: Path,
+) -> None:
+    patient = replace(QUICK, redial_s=0.2, redial_max_s=1000.0, dead_s=1.6)  # dials after 0.2, 0.6, 1.4 and 3.0 s
+    async with loopback_node(tmp_path / "first", tag=TAG, timing=patient) as first:
+        async with loopback_node(tmp_path / "second", tag=TAG, peers=(first.address,)) as second:
+            node = second.view.identity.node
+            await until(lambda: first.view.channel(node) is not None)
+        events = first.view.subscribe()
+        await event(events, PeerLost)
+        async with loopback_node(
+            tmp_path / "second", tag=TAG, peers=(first.address,), port=second.address.port
+        ) as back:
+            began_s = asyncio.get_running_loop().time()
+            await until(lambda: first.view.channel(node) is not None)
+            took_s = asyncio.get_running_loop().time() - began_s
+
+    assert back.address == second.address
+    assert took_s < 1.0
 
 
 async def test_a_remembered_node_is_dialled_without_being_named_again(tmp_path: Path) -> None:

@@ -135,6 +135,13 @@ def test_an_echo_that_nothing_explains_is_believed_after_a_moment() -> None:
     assert world.pass_time(3 * LOOK_S) == Lost(rank=1, cause="its peer was lost", has_ended=True)
 
 
+def test_a_rank_whose_node_is_gone_is_named_at_once_and_no_process_is_said_to_have_ended() -> None:
+    world = World(2)
+    world.watchdog.ended(0, "its peer was lost", is_echo=True, now_s=world.now_s)
+    world.watchdog.gone(1, "its node cannot be reached", now_s=world.now_s)
+    assert world.pass_time(LOOK_S) == Lost(rank=1, cause="its node cannot be reached")
+
+
 def test_ranks_that_do_not_join_are_named_at_the_deadline() -> None:
     watchdog = Watchdog(3, now_s=0.0)
     watchdog.formed(0, now_s=1.0)
