@@ -25,6 +25,7 @@ from tests.sim.daemon_world import World
 from realign_daemon.decision.value import Ended, value_to_bytes
 
 COMPLETED = frozenset({"completed"})
+MET_S = 1.0  # after a start
 FOUND_S = 5.0  # cluster.timing: the longest wait between two dials is 4 s
 
 
@@ -124,8 +125,11 @@ def _of_units(world: World, trouble: Trouble) -> Iterator[str]:
     if world.jobs() > len(world.asked):
         return
     again = world.begun.total() - len(world.begun)
-    if trouble.only_deaths and again > trouble.at_risk:
-        yield f"I5: {again} units were computed again, {trouble.at_risk} were at risk as nodes died and returned"
+    begun_s = [at_s for at_s, _ in world.begins]
+    # Who computes for a home that is away may begin one more until it has met the home that is back.
+    at_risk = trouble.at_risk + sum(0 < at_s - back_s <= MET_S for back_s in trouble.returned_s for at_s in begun_s)
+    if trouble.only_deaths and again > at_risk:
+        yield f"I5: {again} units were computed again, {at_risk} were at risk as nodes died and returned"
     calm_s = trouble.healed_s + FOUND_S
     before = {key for at_s, key in world.begins if at_s <= calm_s}
     after = [key for at_s, key in world.begins if at_s > calm_s]

@@ -11,7 +11,7 @@ from realign_daemon.testing.memory_socket import Conditions
 from realign_daemon.testing.virtual_daemon import VirtualDaemon
 
 MEET_S = 1.3  # until the first job comes
-TROUBLE_S = 4.0  # in which all trouble begins
+TROUBLE_S = 2.5  # in which all trouble begins
 TROUBLES = (1, 3)
 LASTS_S = (0.2, 6.8)  # a node counts as dead after 6 s
 DEATHS = ("crash", "crash", "power")
@@ -51,6 +51,7 @@ class Trouble:
         self.events: list[str] = []
         self.healed_s = 0.0  # when all of it was over
         self.at_risk = 0  # units that were to be computed again: see the world's `at_risk` and `under_way`
+        self.returned_s: list[float] = []  # when a node that had died was there again
         self.lost: list[str] = []  # what a node did not have any more when it came back
 
     async def story(self) -> None:
@@ -146,6 +147,7 @@ class Trouble:
         await self._pass(lasts_s)
         node.connection.reopen()
         self.at_risk += self._world.under_way()
+        self.returned_s.append(self._world.loop.time())
         held = {str(row[0]) for row in node.connection.execute("SELECT kind || ' ' || ref FROM journal")}
         self.lost += [f"I2: {node.host.name} had told of {what} and lost it" for what in sorted(told - held)]
         node.boot()
