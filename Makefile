@@ -10,6 +10,9 @@ HASH := $(shell cksum < pyproject.toml | tr -d ' ')
 DEV := .venv/.ready-dev-$(HASH)
 NODE := .venv/.ready-node-$(HASH)
 
+# Images for containers like to set it; with it each of the hundreds of processes that tests start compiles all it imports.
+unexport PYTHONDONTWRITEBYTECODE
+
 .PHONY: help demo test e2e long simulate chaos check bench proto pocket-model clean
 
 help:
