@@ -33,7 +33,7 @@ demo: $(NODE)
 
 test: $(DEV) check
 	$(BIN)/pytest -n auto --maxprocesses 4 tests/unit tests/sim tests/fuzz
-	$(BIN)/pytest -n 2 --dist loadfile tests/e2e tests/contract  # the longest first
+	$(BIN)/pytest -n 2 --dist loadfile --no-loadscope-reorder tests/e2e tests/contract  # the longest first
 
 e2e: $(DEV)
 	$(BIN)/pytest -m long -n 2 tests/e2e/test_workflows.py
