@@ -22,7 +22,7 @@ AT_A_VOTE = 0.2  # of the other troubles
 VOTE_S = 15.0  # that such trouble waits for one
 AFTER_A_VOTE_S = 0.03  # the home's decision is with the others after some 50 ms
 LONG_S = 12.0  # enough for a node that is cut off to be given up and its jobs to be taken over
-LONG = 0.12  # of the troubles last so long
+LONG = 0.12  # of the troubles last so long, and come upon a home where there is one
 TIRELESS = 0.2  # of the worlds: in these the trouble goes on when everything has ended
 CALM_S = 150.0  # within which everything ends once the trouble is over
 LOOK_S = 0.5
@@ -104,8 +104,10 @@ class Trouble:
         unhurt = [node for node in self._world.nodes if node.host.name not in self._hurting]
         if not unhurt or self._rest.done():
             return
-        node, kind = chance.choice(unhurt), chance.choice(DEATHS if self.only_deaths else (*DEATHS, *OTHERS))
-        lasts_s = LONG_S if chance.random() < LONG else chance.uniform(*LASTS_S)
+        is_long = chance.random() < LONG
+        homes = [node for node in unhurt if node.node_id in self._world.homes()] if is_long else []
+        node, kind = chance.choice(homes or unhurt), chance.choice(DEATHS if self.only_deaths else (*DEATHS, *OTHERS))
+        lasts_s = LONG_S if is_long else chance.uniform(*LASTS_S)
         self._note(kind, node)
         self._hurting.add(node.host.name)
         match kind:

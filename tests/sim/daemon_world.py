@@ -147,6 +147,11 @@ class World:
             for job_id, decision in node.connection.execute(query):
                 self.finals.setdefault(job_id, set()).add(decision)
 
+    def homes(self) -> set[str]:
+        """Nodes that jobs are homed at."""
+        query = "SELECT DISTINCT home FROM jobs"
+        return {str(row[0]) for node in self.workers for row in node.connection.execute(query)}
+
     def jobs(self) -> int:
         """How many jobs there are, be it that nobody was told of them."""
         return len({row for node in self.nodes for row in node.connection.execute("SELECT job_id FROM jobs")})
