@@ -311,13 +311,7 @@ class _TimerHandle(asyncio.TimerHandle):
         loop: VirtualLoop,
         context: Context | None,
     ) -> None:
-        self._context = copy_context() if context is None else context  # type: ignore[attr-defined]
-        self._loop = loop
-        self._callback = callback  # type: ignore[attr-defined]
-        self._args = args
-        self._cancelled = False
-        self._repr = None  # type: ignore[attr-defined]
-        self._source_traceback = None  # type: ignore[attr-defined]
+        _Handle.__init__(cast("_Handle", self), callback, args, loop, context)
         self._when = when  # type: ignore[attr-defined]
         self._scheduled = False  # type: ignore[attr-defined]
 
