@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Literal
@@ -12,15 +13,15 @@ from realign_planner.volume import Volume
 
 Basis = Literal["measured", "expected from the plan"]
 
-MIN_UNITS: Final = 10  # fewer do not fill a batch: their time is mostly waiting, which a run does not multiply
+MIN_UNITS: Final = 10  # fewer say nothing: one of them alone may be as long as three others
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Pace:
-    """What a stage did in the pilot: units that it had computed, and seconds from its begin to its end."""
+    """What a stage did in the pilot: units that engines computed, and how long an engine was busy with them."""
 
-    units: int  # those that were remembered took no time and do not count
-    seconds: float
+    units: int
+    seconds: float  # of engine time, loading and waiting apart; where several engines compute, the mean of them
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,17 +34,24 @@ class Forecast:
 
 
 def forecast(
-    stages: Sequence[Stage], *, volume: Volume, predicted: Sequence[Mapping[str, Any]], paces: Mapping[str, Pace]
+    stages: Sequence[Stage],
+    *,
+    volume: Volume,
+    predicted: Sequence[Mapping[str, Any]],
+    paces: Mapping[str, Pace],
+    slots: int,
 ) -> Forecast:
     """Expected seconds of each stage with their range: measured where the pilot computed enough, else the plan's.
 
-    A stage that the pilot measured keeps its seconds a unit: batches are fuller in the run, so it may be faster. The
-    others have the plan's prediction times the factor by which the measured stages missed theirs. The whole counts as
-    measured when any stage was.
+    `slots` is how many units are computed at once, on all engines. A pilot does not fill them, so what it measured
+    gives bounds: a unit of the run takes no longer than one of the pilot did, and a full batch is no faster than the
+    pilot's few units were together. The plan's figure stands between those two, else the nearer one does. A stage that
+    the pilot did not measure has the plan's prediction times the factor by which the measured ones missed theirs. The
+    whole counts as measured when any stage was.
     """
     planned = {stage["stage"]: float(stage["expected_s"]) for stage in predicted}
     measured = {
-        stage.name: pace.seconds / pace.units * _units(stage, volume)
+        stage.name: _within(planned.get(stage.name, 0.0), _bounds(stage, pace, volume, slots))
         for stage in stages
         if stage.operations
         and not stage.trains
@@ -63,6 +71,24 @@ def forecast(
         basis="measured" if measured else "expected from the plan",
         stages=estimates,
     )
+
+
+def _bounds(stage: Stage, pace: Pace, volume: Volume, slots: int) -> tuple[float, float]:
+    """Seconds of the stage if every batch took as long as the pilot's did, and if every unit did."""
+    units = _units(stage, volume)
+    at_unit_pace = pace.seconds * units / pace.units
+    at_batch_pace = pace.seconds * _batches(stage, units, slots) / _batches(stage, pace.units, slots)
+    return min(at_batch_pace, at_unit_pace), at_unit_pace
+
+
+def _batches(stage: Stage, units: int, slots: int) -> int:
+    """Operations follow each other, so each has a batch of its own at least."""
+    return max(len(stage.operations), math.ceil(units / slots))
+
+
+def _within(value: float, bounds: tuple[float, float]) -> float:
+    low, high = bounds
+    return min(max(value, low), high)
 
 
 def _units(stage: Stage, volume: Volume) -> int:

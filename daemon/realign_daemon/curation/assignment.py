@@ -191,8 +191,7 @@ class Assignment:
         if is_new:
             record.state = "pilot"
             self._announce("stage_started", "Pilot")
-        predicted = (record.plan or {})["predicted"]
-        found, blocking = await run_pilot(course, volume=intake.volume(spec), predicted=predicted)
+        found, blocking = await run_pilot(course, volume=intake.volume(spec), plan=record.plan or {})
         if is_new or blocking:
             record.pilot = found
         if blocking:
@@ -200,6 +199,8 @@ class Assignment:
             return False
         if not is_new:
             return True
+        for stage in record.stages:
+            stage.started_unix_s = 0.0  # the run is what its times are of
         expected = summary.duration(found["eta_s"])
         goes_on = spec.pilot == "go_on"
         record.state, record.paused_by = ("running", None) if goes_on else ("paused", "pilot")

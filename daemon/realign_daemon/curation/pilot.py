@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
+from realign_daemon.curation.record import JobRecord
 from realign_daemon.curation.run import Course, is_overridden, sentence
 from realign_daemon.curation.summary import gate_document
 from realign_planner import gates
@@ -21,23 +22,24 @@ NOT_IN_A_PILOT = frozenset({"training_loss"})
 Document = dict[str, Any]
 
 
-async def run_pilot(course: Course, *, volume: Volume, predicted: Document) -> tuple[Document, tuple[Verdict, ...]]:
-    """What the pilot found, and the gates that would surely reject the job; `volume` is that of the whole job.
+async def run_pilot(course: Course, *, volume: Volume, plan: Document) -> tuple[Document, tuple[Verdict, ...]]:
+    """What the pilot found, and the gates that would surely reject the job; `volume` and `plan` are the whole job's.
 
     Gates are judged as if twenty items were enough, and stop the job only where the whole interval lies in REJECT.
     """
     desk, clock = course.desk, course.clock
     up_to = for_type(desk.spec.data_type).judged_by(len(desk.judges)).up_to(desk.spec.until)
     began = clock.unix()
+    engines = _engines(plan)
     verdicts: list[Verdict] = []
     paces: dict[str, Pace] = {}
     blocking: tuple[Verdict, ...] = ()
     for stage in await course.begin([stage for stage in up_to if stage.pilot]):
-        started = clock.unix()
+        before = _computed(desk.record)
         without_training = replace(stage, gates=tuple(one for one in stage.gates if one not in NOT_IN_A_PILOT))
         found = await course.do(without_training)
-        computed = desk.stage.done - desk.stage.remembered
-        paces[stage.name] = Pace(units=computed, seconds=clock.unix() - started)
+        units, busy_s = (now - then for now, then in zip(_computed(desk.record), before, strict=True))
+        paces[stage.name] = Pace(units=int(units), seconds=busy_s / len(engines))
         provisional = [_provisional(course, verdict) for verdict in found]
         verdicts += provisional
         blocking = tuple(one for one in provisional if gates.blocks_surely(one) and not is_overridden(one, desk))
@@ -46,7 +48,8 @@ async def run_pilot(course: Course, *, volume: Volume, predicted: Document) -> t
         if blocking:
             break
     ahead = [stage for stage in up_to if desk.record.stage(stage.name).state != "skipped"]
-    expected = forecast(ahead, volume=volume, predicted=predicted["stages"], paces=paces)
+    predicted = plan["predicted"]["stages"]
+    expected = forecast(ahead, volume=volume, predicted=predicted, paces=paces, slots=sum(engines))
     document: Document = {
         "items": len(course.material.prompts),
         "took_s": clock.unix() - began,
@@ -58,6 +61,18 @@ async def run_pilot(course: Course, *, volume: Volume, predicted: Document) -> t
         "rejects": [verdict.metric for verdict in blocking],
     }
     return document, blocking
+
+
+def _engines(plan: Document) -> list[int]:
+    """How many units each engine that computes for itself takes at once; a group is one engine."""
+    sizes = [node["batch_size"] for node in plan["nodes"]]
+    return sizes[:1] if plan["group"] else sizes
+
+
+def _computed(record: JobRecord) -> tuple[int, float]:
+    """Examples that the job had computed so far, and the engine time they took."""
+    nodes = record.nodes.values()
+    return sum(node.examples for node in nodes), sum(node.busy_s for node in nodes)
 
 
 def _provisional(course: Course, verdict: Verdict) -> Verdict:

@@ -187,7 +187,7 @@ def eta_s(record: JobRecord, now_unix_s: float) -> float | None:
     Units whose results were there already took no time and say nothing about the others: they are left out of both.
     """
     predicted: dict[str, Any] = record.pilot or (record.plan or {}).get("predicted") or {}
-    expected = {stage["stage"]: (stage["low_s"] + stage["high_s"]) / 2 for stage in predicted.get("stages", [])}
+    expected = {stage["stage"]: stage["expected_s"] for stage in predicted.get("stages", [])}
     if record.state != "running":
         return None
     total_s = done_s = 0.0

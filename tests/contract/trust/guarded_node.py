@@ -173,6 +173,11 @@ def sees(node: GuardedNode, *others: GuardedNode) -> bool:
     return alive == {node.name, *(other.name for other in others)}
 
 
+def reaches(node: GuardedNode, other: GuardedNode) -> bool:
+    """Whether the node has a connection of its own to this one: it sees those that have dialled it before that."""
+    return node.view.channel(other.trust.node_id) is not None
+
+
 async def found(node: GuardedNode, name: str = "home") -> None:
     """Has the node found a cluster, and waits until it listens with certificates."""
     before = node.address
@@ -182,12 +187,12 @@ async def found(node: GuardedNode, name: str = "home") -> None:
 
 
 async def pair(node: GuardedNode, other: GuardedNode) -> None:
-    """Takes the other one into the node's cluster, and waits until both see each other."""
+    """Takes the other one into the node's cluster, and waits until both see each other and have dialled each other."""
     async with node.owner() as client:
         invitation = await client.trust.invite("node", ttl_s=60)
     async with other.owner() as client:
         await client.trust.enrol(invitation.token, invitation.addresses[0])
-    await until(lambda: sees(node, other) and sees(other, node))
+    await until(lambda: sees(node, other) and sees(other, node) and reaches(node, other) and reaches(other, node))
 
 
 def plain_channel(node: GuardedNode) -> grpc.aio.Channel:

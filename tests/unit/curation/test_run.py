@@ -20,6 +20,8 @@ from realign_daemon.engine.api import Generated, Sha256
 from realign_daemon.errors import BadInput
 from realign_daemon.testing.manual_clock import ManualClock
 from realign_daemon.testing.scripted_desk import PIN, ScriptedDesk, asked, chunk
+from realign_daemon.work.ledger import StoredResult
+from realign_daemon.work.units import UnitKey
 from realign_planner.volume import Volume
 from realign_planner.workflow import for_type
 
@@ -32,12 +34,17 @@ def asks(task: Any) -> Generated:
     return Generated(text=text, finish_reason="stop", prompt_tokens=1, completion_tokens=1, logprob=0.0)
 
 
+def computed(stage: str) -> StoredResult:
+    return StoredResult(
+        key=UnitKey(stage), kind="generated", result=b"", node="n", started_unix_s=1.0, busy_s=1.0, tokens=1
+    )
+
+
 class Stages:
     """A workflow whose gates read what a test says; it counts how often each stage ran, and on how many prompts."""
 
     def __init__(self, **measured: Callable[[int], Measures]) -> None:
         self.ran: list[tuple[str, int]] = []
-        self.clock = ManualClock()
         self.is_remembered = False  # whether its units have results already, which takes no time
         self._measured = measured
 
@@ -55,7 +62,8 @@ class Stages:
             desk.stage.total += len(material.prompts)
             desk.stage.done = desk.stage.total
             desk.stage.remembered = desk.stage.total if self.is_remembered else 0
-            self.clock.advance(0.0 if self.is_remembered else 0.5 * len(material.prompts))
+            if not self.is_remembered:
+                desk.record.count([computed(desk.stage.name)] * len(material.prompts), names={})
             gates = WORKFLOW.stages[[one.name for one in WORKFLOW.stages].index(name)].gates
             good: Measures = {
                 metric: rate(metric, 1000 if metric not in ("truncated_fraction", "training_loss") else 0, 1000)
@@ -80,7 +88,7 @@ def course(stages: Stages, answer: Callable[[Any], Generated] = asks, **changes:
         work=stages.work(),
         desk=desk,
         material=Material(),
-        clock=stages.clock,
+        clock=ManualClock(),
         announce=lambda kind, _: said.append(kind),
     )
     return made, said
@@ -177,13 +185,17 @@ async def test_rows_that_were_dropped_by_hand_do_not_come_back() -> None:
 
 
 VOLUME = Volume(passages=100, rows=100)
-PREDICTED = {"stages": [{"stage": stage.name, "expected_s": 10.0} for stage in WORKFLOW.stages]}
+PLAN = {
+    "nodes": [{"batch_size": 1}, {"batch_size": 1}],
+    "group": None,
+    "predicted": {"stages": [{"stage": stage.name, "expected_s": 10.0} for stage in WORKFLOW.stages]},
+}
 
 
 async def test_a_pilot_goes_through_the_stages_before_the_training_and_stops_a_doomed_job() -> None:
     stages = Stages(score_pairs=lambda n: {"agreement_rate": rate("agreement_rate", n // 10, n)})
     made, _ = course(stages, is_pilot=True)
-    found, blocking = await run_pilot(made, volume=VOLUME, predicted=PREDICTED)
+    found, blocking = await run_pilot(made, volume=VOLUME, plan=PLAN)
     assert [name for name, _ in stages.ran] == ["sft_baseline", "generate_responses", "score_pairs"]
     assert [verdict.metric for verdict in blocking] == found["rejects"] == ["agreement_rate"]
 
@@ -191,7 +203,7 @@ async def test_a_pilot_goes_through_the_stages_before_the_training_and_stops_a_d
 async def test_a_pilot_lets_a_job_pass_that_may_still_turn_out_well() -> None:
     stages = Stages(score_pairs=lambda n: {"agreement_rate": rate("agreement_rate", n * 3 // 4, n)})
     made, _ = course(stages, is_pilot=True)
-    found, blocking = await run_pilot(made, volume=VOLUME, predicted=PREDICTED)
+    found, blocking = await run_pilot(made, volume=VOLUME, plan=PLAN)
     assert not blocking
     gate = next(gate for gate in found["gates"] if gate["metric"] == "agreement_rate")
     assert (gate["tier"], gate["undecided"], gate["n"]) == ("REJECT", True, 20)
@@ -202,13 +214,13 @@ async def test_a_pilot_lets_a_job_pass_that_may_still_turn_out_well() -> None:
 
 async def test_a_pilot_of_data_that_was_given_foretells_only_the_stages_ahead() -> None:
     made, _ = course(Stages(), is_pilot=True, data=DATA)
-    found, _ = await run_pilot(made, volume=VOLUME, predicted=PREDICTED)
+    found, _ = await run_pilot(made, volume=VOLUME, plan=PLAN)
     assert [stage["stage"] for stage in found["stages"]] == [stage.name for stage in WORKFLOW.stages[2:]]
 
 
 async def test_a_pilot_that_computed_tells_how_long_its_pace_takes_for_all_judges() -> None:
     made, _ = course(Stages(), is_pilot=True, judges=(PIN,))
-    found, _ = await run_pilot(made, volume=VOLUME, predicted=PREDICTED)
+    found, _ = await run_pilot(made, volume=VOLUME, plan=PLAN)
     assert found["eta_basis"] == "measured"
     expected = {stage["stage"]: (stage["units"], stage["expected_s"], stage["basis"]) for stage in found["stages"]}
     assert expected["generate_responses"] == (360, 180.0, "measured")
@@ -220,5 +232,5 @@ async def test_a_pilot_that_was_remembered_promises_what_the_plan_does_and_not_n
     stages = Stages()
     stages.is_remembered = True
     made, _ = course(stages, is_pilot=True)
-    found, _ = await run_pilot(made, volume=VOLUME, predicted=PREDICTED)
+    found, _ = await run_pilot(made, volume=VOLUME, plan=PLAN)
     assert (found["eta_s"], found["eta_basis"]) == (10.0 * len(WORKFLOW.stages), "expected from the plan")

@@ -15,21 +15,46 @@ def stage(name: str, *, per_row: float = 1.0, trains: bool = False) -> Stage:
     return Stage(name=name, title=name, gates=(), trains=trains, operations=(operation,))
 
 
-def test_a_stage_that_the_pilot_went_through_keeps_its_pace_and_corrects_the_others() -> None:
-    stages = [stage("ask", per_row=2), stage("train", trains=True), stage("evaluate")]
-    predicted = [
-        {"stage": name, "expected_s": seconds} for name, seconds in (("ask", 50.0), ("train", 30.0), ("evaluate", 8.0))
-    ]
+@pytest.mark.parametrize(
+    ("by_plan_s", "expected_s"),
+    [
+        (30.0, 30.0),  # between five full batches as slow as the pilot's one was, and all units at the pilot's pace
+        (90.0, 50.0),
+        (3.0, 25.0),
+    ],
+)
+def test_a_stage_that_the_pilot_went_through_is_as_planned_within_the_bounds_of_its_pace(
+    by_plan_s: float, expected_s: float
+) -> None:
     found = forecast(
-        stages, volume=Volume(passages=0, rows=100), predicted=predicted, paces={"ask": Pace(units=40, seconds=20.0)}
+        [stage("ask"), stage("train", trains=True), stage("evaluate")],
+        volume=Volume(passages=0, rows=200),
+        predicted=[
+            {"stage": name, "expected_s": seconds}
+            for name, seconds in (("ask", by_plan_s), ("train", 60.0), ("evaluate", 15.0))
+        ],
+        paces={"ask": Pace(units=20, seconds=5.0)},
+        slots=40,
     )
+    factor = expected_s / by_plan_s
     assert [(one["stage"], one["expected_s"], one["basis"]) for one in found.stages] == [
-        ("ask", 100.0, "measured"),
-        ("train", 60.0, "expected from the plan"),
-        ("evaluate", 16.0, "expected from the plan"),
+        ("ask", expected_s, "measured"),
+        ("train", 60.0 * factor, "expected from the plan"),
+        ("evaluate", 15.0 * factor, "expected from the plan"),
     ]
     assert all(one["low_s"] < one["expected_s"] < one["high_s"] for one in found.stages)
-    assert (found.eta_s, found.basis) == (176.0, "measured")
+    assert (found.eta_s, found.basis) == (expected_s + 75.0 * factor, "measured")
+
+
+def test_a_pilot_that_fills_its_batches_leaves_no_doubt() -> None:
+    found = forecast(
+        [stage("ask")],
+        volume=Volume(passages=0, rows=200),
+        predicted=[{"stage": "ask", "expected_s": 1.0}],
+        paces={"ask": Pace(units=20, seconds=5.0)},
+        slots=1,
+    )
+    assert found.eta_s == 50.0
 
 
 @pytest.mark.parametrize(
@@ -44,7 +69,7 @@ def test_a_stage_that_the_pilot_went_through_keeps_its_pace_and_corrects_the_oth
 def test_where_the_pilot_measured_nothing_the_plan_stands_and_says_so(pace: dict[str, Pace]) -> None:
     stages = [stage("ask"), Stage(name="free", title="free", gates=())]
     found = forecast(
-        stages, volume=Volume(passages=0, rows=10), predicted=[{"stage": "ask", "expected_s": 7.0}], paces=pace
+        stages, volume=Volume(passages=0, rows=10), predicted=[{"stage": "ask", "expected_s": 7.0}], paces=pace, slots=8
     )
     assert [(one["expected_s"], one["basis"]) for one in found.stages] == [
         (7.0, "expected from the plan"),
