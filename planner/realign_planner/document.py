@@ -118,6 +118,8 @@ def _prediction(predicted: Prediction) -> dict[str, object]:
                 "expected_s": stage.expected_s,
                 "low_s": stage.low_s,
                 "high_s": stage.high_s,
+                "training_units": stage.training_units,
+                "training_s": stage.training_s,
                 "basis": stage.basis,
             }
             for stage in predicted.stages

@@ -34,7 +34,9 @@ def predict(stages: Sequence[Stage], volume: Volume, placements: Mapping[Role, P
 
 
 def _stage(stage: Stage, volume: Volume, placements: Mapping[Role, Placement]) -> StageEstimate:
-    expected_s = sum(_seconds(operation, volume, placements[operation.role]) for operation in stage.operations)
+    seconds = {one: _seconds(one, volume, placements[one.role]) for one in stage.operations}
+    training = [operation for operation in stage.operations if operation.kind == "train"]
+    expected_s = sum(seconds.values())
     measured = all(placements[operation.role].basis == "measured" for operation in stage.operations)
     basis: Basis = "measured" if measured else "prior"
     fastest, slowest = RANGES[basis]
@@ -45,6 +47,8 @@ def _stage(stage: Stage, volume: Volume, placements: Mapping[Role, Placement]) -
         expected_s=expected_s,
         low_s=expected_s * fastest,
         high_s=expected_s * slowest,
+        training_units=sum(operation.units(volume) for operation in training),
+        training_s=sum(seconds[operation] for operation in training),
         basis=basis,
     )
 

@@ -50,6 +50,7 @@ def forecast(
     whole counts as measured when any stage was.
     """
     planned = {stage["stage"]: float(stage["expected_s"]) for stage in predicted}
+    training = {stage["stage"]: float(stage.get("training_s", 0.0)) for stage in predicted}
     measured = {
         stage.name: _within(planned.get(stage.name, 0.0), _bounds(stage, pace, volume, slots))
         for stage in stages
@@ -61,9 +62,15 @@ def forecast(
     expected_by_plan = sum(planned.get(name, 0.0) for name in measured)
     factor = sum(measured.values()) / expected_by_plan if expected_by_plan else 1.0
     estimates = tuple(
-        _estimate(stage, volume, measured[stage.name], "measured")
+        _estimate(stage, volume, measured[stage.name], 0.0, "measured")
         if stage.name in measured
-        else _estimate(stage, volume, planned.get(stage.name, 0.0) * factor, "expected from the plan")
+        else _estimate(
+            stage,
+            volume,
+            planned.get(stage.name, 0.0) * factor,
+            training.get(stage.name, 0.0) * factor,
+            "expected from the plan",
+        )
         for stage in stages
     )
     return Forecast(
@@ -95,7 +102,7 @@ def _units(stage: Stage, volume: Volume) -> int:
     return sum(operation.units(volume) for operation in stage.operations)
 
 
-def _estimate(stage: Stage, volume: Volume, expected_s: float, basis: Basis) -> dict[str, Any]:
+def _estimate(stage: Stage, volume: Volume, expected_s: float, training_s: float, basis: Basis) -> dict[str, Any]:
     fastest, slowest = RANGES["measured" if basis == "measured" else "prior"]
     return {
         "stage": stage.name,
@@ -103,5 +110,7 @@ def _estimate(stage: Stage, volume: Volume, expected_s: float, basis: Basis) -> 
         "expected_s": expected_s,
         "low_s": expected_s * fastest,
         "high_s": expected_s * slowest,
+        "training_units": sum(operation.units(volume) for operation in stage.operations if operation.kind == "train"),
+        "training_s": training_s,
         "basis": basis,
     }

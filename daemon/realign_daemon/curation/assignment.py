@@ -304,8 +304,7 @@ class Assignment:
 
     def _stop_watch(self) -> None:
         record = self._job.record
-        if record.started_unix_s:
-            record.worked_s += max(0.0, self._node.clock.unix() - record.started_unix_s)
+        record.worked_s = max(record.worked_s, record.worked_for_s(self._node.clock.unix()))
         record.started_unix_s = 0.0
 
     def _surroundings(self) -> Surroundings:

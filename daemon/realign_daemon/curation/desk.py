@@ -222,14 +222,14 @@ class Desk:
             group_lost=self._with.group_lost,
             home=self._with.home,
             is_abandoned=lambda: self.record.state in ABANDONED,
-            changed=self._follow(),
+            changed=self._follow(trains=trains),
         )
         outcome = await self._with.dispatcher.run(order)
         results = {key: cast("R", decode_result(stored.result)) for key, stored in outcome.results.items()}
         assert all(isinstance(result, result_type) for result in results.values()), "a key names one kind of result"
         return [results.get(unit.key) for unit in units]
 
-    def _follow(self) -> Callable[[Progress], None]:
+    def _follow(self, *, trains: bool) -> Callable[[Progress], None]:
         """Adds an order's progress to what the stage had before. An order's first news is what is remembered."""
         stage = self.stage
         before = replace(stage)
@@ -239,11 +239,15 @@ class Desk:
             nonlocal is_first
             if is_first:
                 stage.remembered = before.remembered + progress.done
+                stage.trained_before = before.trained_before + (progress.done if trains else 0)
             stage.total = before.total + progress.total
             stage.done = before.done + progress.done
             stage.retried = before.retried + progress.retried
             stage.quarantined = before.quarantined + progress.quarantined
-            stage.part = progress.part if progress.done < progress.total else 0.0
+            if trains:
+                stage.trainings = before.trainings + progress.total
+                part = progress.part if progress.done < progress.total else 0.0
+                stage.trained = before.trained + progress.done + part
             waiting = f"waiting: {progress.waiting_because}" if progress.waiting_because else ""
             stage.activity = waiting or progress.note or before.activity
             self._count(progress.finished, are_remembered=is_first)

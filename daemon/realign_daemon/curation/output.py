@@ -150,7 +150,7 @@ class Output:
     def _summary(self, spec: JobSpec, record: JobRecord, written: Written, folder: Path) -> Document:
         plan = record.plan or {}
         nodes = sorted(record.nodes.values(), key=lambda node: (-node.units, node.name))
-        running_s = record.worked_s + (self._clock.unix() - record.started_unix_s if record.started_unix_s else 0.0)
+        running_s = record.worked_for_s(self._clock.unix())
         batch_sizes = {node["name"]: node["batch_size"] for node in plan.get("nodes", ())}
         machines = tuple(node.name for node in nodes) or tuple(batch_sizes)  # as planned where all was there already
         return summary_document(

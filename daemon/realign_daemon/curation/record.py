@@ -39,7 +39,9 @@ class StageRecord:
     started_unix_s: float = 0.0
     ended_unix_s: float = 0.0
     activity: str = ""
-    part: float = 0.0  # how far a long unit is, 0..1
+    trainings: int = 0  # of the total, units that train
+    trained: float = 0.0  # how many of those are done, the steps of the one that runs included
+    trained_before: int = 0  # of those done, the remembered ones
 
 
 @dataclass(slots=True, kw_only=True)
@@ -102,6 +104,7 @@ class JobRecord:
     ended_unix_s: float = 0.0
     reused: int = 0  # units that were computed before the job began, for another one
     worked_s: float = 0.0  # wall time spent running before the last start: pauses and restarts do not count
+    worked_before_s: float = 0.0  # of the time at work, what went before this run began with its stages: pilot, others
 
     def stage(self, name: str) -> StageRecord:
         """The stage of that name. Raises StopIteration when the workflow has none."""
@@ -117,6 +120,10 @@ class JobRecord:
             if result.kind not in {"trained", "rendered", "fused"}:
                 node.examples += 1
                 node.busy_s += result.busy_s
+
+    def worked_for_s(self, now_unix_s: float) -> float:
+        """Wall time spent running, all in all."""
+        return self.worked_s + (now_unix_s - self.started_unix_s if self.started_unix_s else 0.0)
 
     @property
     def exit_code(self) -> int:

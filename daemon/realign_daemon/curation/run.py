@@ -142,6 +142,7 @@ async def run_stages(course: Course, *, checkpoint: Callable[[], Awaitable[None]
     """Does the job's stages in order until the end, `until`, or a gate that rejects; a checkpoint after each."""
     desk, record = course.desk, course.desk.record
     reset(record)
+    record.worked_before_s = record.worked_for_s(course.clock.unix())
     _warn_of_a_judge_in_its_own_cause(desk)
     up_to = for_type(desk.spec.data_type).up_to(desk.spec.until)
     stages = await course.begin(up_to)

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
 
+from realign_daemon.curation.eta import eta_s
 from realign_daemon.curation.intake import Request
 from realign_daemon.curation.job import Job
 from realign_daemon.curation.record import JobRecord, NodeRecord, StageRecord
@@ -171,7 +172,7 @@ def progress_of(job: Job, *, now_unix_s: float) -> JobProgress:
 
 def actual(record: JobRecord, now_unix_s: float) -> dict[str, float]:
     """Measured so far: wall seconds at work and examples per second of wall time."""
-    worked_s = record.worked_s + (now_unix_s - record.started_unix_s if record.started_unix_s else 0.0)
+    worked_s = record.worked_for_s(now_unix_s)
     examples = sum(node.examples for node in record.nodes.values())
     return {"makespan_s": worked_s, "examples_per_s": examples / worked_s if worked_s > 0 else 0.0}
 
@@ -179,30 +180,6 @@ def actual(record: JobRecord, now_unix_s: float) -> dict[str, float]:
 def speed(record: JobRecord) -> float:
     """Examples per second of all nodes together, while they had work."""
     return sum(node.examples_per_s for node in record.nodes.values())
-
-
-def eta_s(record: JobRecord, now_unix_s: float) -> float | None:
-    """Seconds to the end if the rest goes as pilot or plan predicted, scaled by how the finished part went.
-
-    Units whose results were there already took no time and say nothing about the others: they are left out of both.
-    """
-    predicted: dict[str, Any] = record.pilot or (record.plan or {}).get("predicted") or {}
-    expected = {stage["stage"]: stage["expected_s"] for stage in predicted.get("stages", [])}
-    if record.state != "running":
-        return None
-    total_s = done_s = 0.0
-    for stage in record.stages:
-        units = stage.total or 1
-        remembered = stage.remembered / units
-        share = 1.0 if stage.state == "done" else (stage.done + stage.part) / units if stage.total else 0.0
-        total_s += expected.get(stage.name, 0.0) * (1.0 - remembered)
-        done_s += expected.get(stage.name, 0.0) * (share - remembered)
-    if total_s <= 0.0:
-        return None
-    fraction = done_s / total_s
-    worked_s = actual(record, now_unix_s)["makespan_s"]
-    # Before a fiftieth is done the ratio is noise, and the prediction itself is the better figure.
-    return max(0.0, total_s - worked_s) if fraction < 0.02 else worked_s * (1 - fraction) / fraction  # noqa: PLR2004
 
 
 def _stage(stage: StageRecord) -> pb.JobStage:
