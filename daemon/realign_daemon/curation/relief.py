@@ -18,6 +18,7 @@ from realign_daemon.curation.replicas import Away
 from realign_daemon.decision.claim import Claim
 from realign_daemon.decision.decisions import Standing
 from realign_daemon.decision.errors import NoMajority
+from realign_daemon.decision.store import Also
 from realign_daemon.decision.value import Rehomed, Value
 from realign_daemon.errors import WrongState
 from realign_daemon.work.ledger import Ledger, StoredJob
@@ -34,8 +35,10 @@ class Deciding(Protocol):
         """The value that stands. Raises NoMajority."""
         ...
 
-    async def adopt(self, job_id: str, instance: int, home: str, voters: tuple[str, ...]) -> Standing:
-        """A new home by a person's word."""
+    async def adopt(
+        self, job_id: str, instance: int, home: str, voters: tuple[str, ...], *, also: Also | None = None
+    ) -> Standing:
+        """A new home by a person's word, and in the same transaction what `also` does."""
         ...
 
     async def standing(self, job_id: str, instance: int) -> Standing | None:
@@ -114,12 +117,10 @@ class Relief:
         except ValueError as error:
             reason = f"the record of {job_id} never came here, or a newer realign wrote it; adopt it on another node"
             raise WrongState(reason) from error
-        is_unwanted = not runs_again and (job_id, claim.config_epoch, claim.instance) in await self._ledger.cancels()
         living = tuple(sorted(self._cluster.living()))
-        standing = await self._decisions.adopt(job_id, claim.instance, self._node_id, living)
-        if is_unwanted:
-            begun = Claim(config_epoch=standing.config_epoch, instance=claim.instance + 1)
-            await self._ledger.ask_to_cancel(job_id, begun, by=self._node_id, at_unix_s=self._clock.unix())
+        carried = self._ledger.carries_cancel(job_id, claim, by=self._node_id, at_unix_s=self._clock.unix())
+        also = None if runs_again else carried
+        await self._decisions.adopt(job_id, claim.instance, self._node_id, living, also=also)
         if self._jobs.has(job_id):
             await self._jobs.give_up(self._jobs.get(job_id), f"{job_id} was adopted")
         stored = await self._ledger.job(job_id)

@@ -12,7 +12,7 @@ from realign_daemon.decision.campaign import Campaign, Voters
 from realign_daemon.decision.messages import Decision
 from realign_daemon.decision.proposer import Proposal
 from realign_daemon.decision.quorum import Electorate
-from realign_daemon.decision.store import DecisionStore
+from realign_daemon.decision.store import Also, DecisionStore
 from realign_daemon.decision.value import Rehomed, Value, value_from_bytes, value_to_bytes
 
 log = structlog.get_logger()
@@ -80,14 +80,16 @@ class Decisions:
         """
         return await self._learn(job_id, instance, Decision(config_epoch=config_epoch, value=value_to_bytes(value)))
 
-    async def adopt(self, job_id: str, instance: int, home: str, voters: tuple[str, ...]) -> Standing:
+    async def adopt(
+        self, job_id: str, instance: int, home: str, voters: tuple[str, ...], *, also: Also | None = None
+    ) -> Standing:
         """The new home and its voters, decided by a person in place of a majority that is gone for good.
 
         It stands against whatever the lost voters decided. Nobody but this node knows of it until the journal has
         spread it, and no voter votes in its config epoch before that.
         """
         value = value_to_bytes(Rehomed(home=home, voters=voters))
-        standing = _standing(await self._store.adopt(job_id, instance, node=self._node, value=value))
+        standing = _standing(await self._store.adopt(job_id, instance, node=self._node, value=value, also=also))
         log.warning("decision.adopted", job=job_id, instance=instance, value=standing.value)
         return standing
 

@@ -21,6 +21,8 @@ from realign_daemon.work.database import Database
 
 # Called in the transaction in which a decision changed, with its job and instance: the journal takes note of it.
 Noted = Callable[[sqlite3.Connection, str, int], None]
+# Called in the transaction of an adoption, with the config epoch that it begins: what holds from the same moment on.
+Also = Callable[[sqlite3.Connection, int], None]
 
 
 class DecisionStore:
@@ -68,7 +70,7 @@ class DecisionStore:
 
         return await self._database.run(work)
 
-    async def adopt(self, job_id: str, instance: int, *, node: str, value: bytes) -> Decision:
+    async def adopt(self, job_id: str, instance: int, *, node: str, value: bytes, also: Also | None = None) -> Decision:
         """The value, decided by a person without a vote, in a config epoch above all that are known here.
 
         The node claims its first ballot of the next instance with it: in this config epoch its ledger knows all that
@@ -84,6 +86,8 @@ class DecisionStore:
             following = replace(_acceptor(connection, job_id, instance + 1), config_epochs=frozenset({epoch}))
             after, _ = acceptor.claim(following, node, epoch, NEVER)
             _save(connection, job_id, instance + 1, following, after)
+            if also is not None:
+                also(connection, epoch)
             return decision
 
         return await self._database.run(work)

@@ -161,14 +161,20 @@ class Ledger:
 
         Who has asked of an instance before the voters moved its job means the one that goes on with it.
         """
+        return await self._database.run(_cancels)
 
-        def work(connection: sqlite3.Connection) -> frozenset[tuple[str, int, int]]:
-            refs = connection.execute("SELECT ref FROM shared_facts WHERE kind='intent'").fetchall()
-            parts = (str(ref).split("/") for (ref,) in refs)
-            asked_of = ((job_id, int(epoch), int(instance)) for job_id, _, epoch, instance in parts)
-            return frozenset((one[0], one[1], rehoming.follow(connection, *one)) for one in asked_of)
+    @staticmethod
+    def carries_cancel(
+        job_id: str, claim: Claim, *, by: str, at_unix_s: float
+    ) -> Callable[[sqlite3.Connection, int], None]:
+        """For the transaction that adopts the job in a new config epoch: what was to be cancelled is there as well."""
 
-        return await self._database.run(work)
+        def carry(connection: sqlite3.Connection, config_epoch: int) -> None:
+            if (job_id, claim.config_epoch, claim.instance) in _cancels(connection):
+                ref = cancelling(job_id, config_epoch, claim.instance + 1).ref
+                merged(connection, INTENTS, ref, asked(by, at_unix_s))
+
+        return carry
 
     async def twins(self) -> dict[str, tuple[str, ...]]:
         """The jobs that one and the same submit made more than once, as it was sent to several nodes; each by all."""
@@ -319,6 +325,13 @@ class Ledger:
             )
 
         return await self._database.run(work)
+
+
+def _cancels(connection: sqlite3.Connection) -> frozenset[tuple[str, int, int]]:
+    refs = connection.execute("SELECT ref FROM shared_facts WHERE kind='intent'").fetchall()
+    parts = (str(ref).split("/") for (ref,) in refs)
+    asked_of = ((job_id, int(epoch), int(instance)) for job_id, _, epoch, instance in parts)
+    return frozenset((one[0], one[1], rehoming.follow(connection, *one)) for one in asked_of)
 
 
 _SELECT_RESULTS = "SELECT unit_key, kind, result, node, started_unix_s, busy_s, tokens FROM results"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import shutil
 from pathlib import Path
+from typing import Any
 
 import pytest
 from tests.unit.curation.cluster_world import executions, folder_of, goes_on, is_there, provisional_at_b, running
@@ -168,6 +169,32 @@ async def test_a_cancelled_job_runs_again_only_where_a_person_adopts_that_very_j
         await b.home.until_ended(adopted)
         assert (adopted.claim.home, adopted.record.provisional) == ("b", "")
         assert adopted.record.state == ("completed" if by == "a person" else "cancelled")
+
+
+async def test_a_cancel_outlives_a_node_that_dies_as_it_adopts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    async with running(tmp_path, "ab") as world:
+        a, b = world.nodes.values()
+        b.new_custody(auto_adopt_after_s=AUTO_ADOPT_S)
+        job = await a.held()
+        await world.share()
+        world.cut("a")
+        await world.look("b")
+        await b.home.jobs.cancel(job.spec.job_id)
+        decided = b.home.decisions.adopt
+
+        async def power_loss(*arguments: Any, **options: Any) -> Any:
+            await decided(*arguments, **options)
+            raise OSError("nothing after this moment was done")
+
+        with monkeypatch.context() as patched:
+            patched.setattr(b.home.decisions, "adopt", power_loss)
+            world.clock.advance(AUTO_ADOPT_S)
+            await world.look("b")
+        b.new_custody()
+        await world.look("b", "b")
+        adopted = b.home.jobs.get(job.spec.job_id)
+        await b.home.until_ended(adopted)
+        assert (adopted.claim.home, adopted.record.state) == ("b", "cancelled")
 
 
 async def test_a_machine_that_slept_counts_no_silence_of_a_home_before_it_adopts_its_jobs(tmp_path: Path) -> None:
