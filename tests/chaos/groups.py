@@ -24,14 +24,15 @@ REFERENCE = "reference"
 PER_ROUND = 2  # injuries
 # Nothing is trained, so that all of it, some 650 units, is work for the group.
 WISH = ("--model", deep_model.NAME, "--type", "sft", "--until", "format_conversion", "--count", "60")
-# What models may take of each node, in GB. Two equal nodes share the deep model tensor by tensor, unequal ones as a
-# pipeline; a third node may take a lost one's place, but for that of a larger one, and but for the last layout.
+# What models may take of each node, in GB. Equal nodes share the deep model tensor by tensor, unequal ones as a
+# pipeline; a third node may take a lost one's place, but for that of a larger one, and but for the last two layouts.
 LAYOUTS: tuple[tuple[float, ...], ...] = (
     (0.015, 0.015),
     (0.016, 0.010),
     (0.015, 0.015, 0.015),
     (0.016, 0.010, 0.010),
     (0.012, 0.008, 0.006),
+    (0.010, 0.010, 0.010),
 )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import fcntl
 import json
 import os
 import random
@@ -129,15 +130,24 @@ def cluster(tmp_path: Path, benchmark: Path) -> Iterator[Cluster]:
 
 @pytest.fixture(scope="session")
 def benchmark(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """What a daemon that has this machine to itself measures."""
-    folder = tmp_path_factory.mktemp("measured")
+    """What a daemon that has this machine to itself measures: the first of the workers has one measure for all."""
+    own = tmp_path_factory.getbasetemp()
+    folder = (own.parent if "PYTEST_XDIST_WORKER" in os.environ else own) / "measured"
+    folder.mkdir(exist_ok=True)
+    with (folder / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not (folder / "benchmark.json").exists():
+            _measure(folder)
+    return folder / "benchmark.json"
+
+
+def _measure(folder: Path) -> None:
     daemon = Daemon(folder, {"REALIGN_BENCHMARK__BUDGET_S": "6"}, ("--no-discovery",))
     daemon.start()
     try:
         asyncio.run(daemon.until(lambda status: bool(status.benchmark.models)))
     finally:
         daemon.stop()
-    return folder / "benchmark.json"
 
 
 @pytest.fixture(scope="session")

@@ -120,6 +120,7 @@ async def test_a_job_survives_kill_9_of_its_home_and_computes_nothing_twice(clus
     assert sum(node.units for node in job.nodes) == len(after)
 
 
+@pytest.mark.long
 async def test_a_job_goes_on_without_a_node_that_is_killed_and_takes_it_back(cluster: Cluster, sums: Path) -> None:
     for name in ("left", "right"):
         cluster.start(name)

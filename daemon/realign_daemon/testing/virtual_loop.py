@@ -278,7 +278,10 @@ class VirtualLoop(BaseEventLoop):
 
 
 class _Handle(asyncio.Handle):
-    """One that does not ask for asyncio's debug mode: there are thousands in a second."""
+    """One that does not ask for asyncio's debug mode: there are thousands in a second.
+
+    It sets what asyncio.Handle sets, most of which the type stubs do not know.
+    """
 
     __slots__ = ()
 
