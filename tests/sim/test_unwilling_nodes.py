@@ -36,6 +36,18 @@ async def test_an_order_waits_and_says_why_when_no_node_takes_work(world: World)
     assert len((await order).results) == 1
 
 
+async def test_only_nodes_that_were_tried_in_vain_are_said_to_be_out_of_reach(world: World) -> None:
+    out_of_reach = "no node of the plan can be reached"
+    await world.run([question(1)])
+    assert out_of_reach not in {progress.waiting_because for progress in world.progress}
+    for node in ("left", "right"):
+        world.links.cut(node)
+    order = asyncio.create_task(world.run([question(2)]))
+    await world.until(lambda: any(progress.waiting_because == out_of_reach for progress in world.progress))
+    world.links.heal("left")
+    assert len((await order).results) == 1
+
+
 async def test_a_node_that_is_paused_gives_back_what_waits_and_what_runs_too_long(world: World) -> None:
     world.engines["right"].hold()
     order = asyncio.create_task(world.run([question(number) for number in range(40)]))

@@ -72,6 +72,7 @@ class CrewLinks:
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._inbox = asyncio.Queue[Heard]()  # bounded by the units in flight
         self._refused: dict[str, tuple[str, float]] = {}  # node -> why it can't do this order now, and until when
+        self._unreached: set[str] = set()  # since the last connection that failed
         self.open: dict[str, CrewLink] = {}
 
     def keep(self, nodes: Sequence[str]) -> tuple[str, ...]:
@@ -114,12 +115,13 @@ class CrewLinks:
         return node in self._refused and self._clock.continuous() < self._refused[node][1]
 
     def why_nobody_works(self) -> str:
-        """What keeps the nodes from it."""
+        """What keeps the nodes from it; empty while they are being connected to."""
         reasons = [
             link.capacity.reason for link in self.open.values() if link.capacity is not None and link.capacity.reason
         ]
         refusals = [reason for node, (reason, _) in self._refused.items() if self.is_refused(node)]
-        return "; ".join((*refusals, *reasons)) or "no node of the plan can be reached"
+        unreached = "no node of the plan can be reached" if self._unreached.issuperset(self._tasks) else ""
+        return "; ".join((*refusals, *reasons)) or unreached
 
     async def abandon(self) -> None:
         """Tells all nodes that nobody wants the order any more."""
@@ -138,11 +140,13 @@ class CrewLinks:
                 connection = CrewLink(link=link)
                 self.open[node] = connection
                 self._refused.pop(node, None)
+                self._unreached.discard(node)
                 sender = group.create_task(_send(connection), name=f"send.{node[:8]}")
                 async for event in link.events():
                     await self._inbox.put(Heard(node=node, event=event))
                 sender.cancel()
         except* ConnectionError as errors:
+            self._unreached.add(node)
             log.info("link.lost", node=node, reason=str(errors.exceptions[0]))
         finally:
             self._inbox.put_nowait(Heard(node=node, event=None))
