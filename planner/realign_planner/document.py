@@ -62,6 +62,8 @@ def _model(model: PlannedModel) -> dict[str, object]:
         "endpoint": model.endpoint or None,
         "strategy": model.strategy,
         "group": model.group and _group(model.group),
+        "engines": 1 if model.group else len(model.nodes),
+        "slots": model.group.cost.batch_size if model.group else sum(node.batch_size for node in model.nodes),
     }
 
 
@@ -118,6 +120,7 @@ def _prediction(predicted: Prediction) -> dict[str, object]:
                 "expected_s": stage.expected_s,
                 "low_s": stage.low_s,
                 "high_s": stage.high_s,
+                "trainings": stage.trainings,
                 "training_units": stage.training_units,
                 "training_s": stage.training_s,
                 "basis": stage.basis,

@@ -35,7 +35,6 @@ def predict(stages: Sequence[Stage], volume: Volume, placements: Mapping[Role, P
 
 def _stage(stage: Stage, volume: Volume, placements: Mapping[Role, Placement]) -> StageEstimate:
     seconds = {one: _seconds(one, volume, placements[one.role]) for one in stage.operations}
-    training = [operation for operation in stage.operations if operation.kind == "train"]
     expected_s = sum(seconds.values())
     measured = all(placements[operation.role].basis == "measured" for operation in stage.operations)
     basis: Basis = "measured" if measured else "prior"
@@ -47,8 +46,9 @@ def _stage(stage: Stage, volume: Volume, placements: Mapping[Role, Placement]) -
         expected_s=expected_s,
         low_s=expected_s * fastest,
         high_s=expected_s * slowest,
-        training_units=sum(operation.units(volume) for operation in training),
-        training_s=sum(seconds[operation] for operation in training),
+        trainings=sum(operation.trainings for operation in stage.training),
+        training_units=sum(operation.units(volume) for operation in stage.training),
+        training_s=sum(seconds[operation] for operation in stage.training),
         basis=basis,
     )
 

@@ -144,7 +144,8 @@ class StageEstimate:
     expected_s: float
     low_s: float
     high_s: float
-    training_units: int = 0  # of the units, training rows
+    trainings: int = 0  # how many, one after the other
+    training_units: int = 0  # of the units, their rows
     training_s: float = 0.0  # of expected_s, what those take
     basis: Basis
 

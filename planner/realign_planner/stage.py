@@ -27,6 +27,7 @@ class Operation:
     fixed: int = 0  # units whatever the volume
     samples: int = 0  # how often each of them is done, unless the job says how many samples it takes; 0: once, always
     most: int | None = None  # units at most: a training takes so many steps
+    trainings: int = 1  # one after the other, of which the units are the rows; of a training only
     prompt_tokens: int
     output_tokens: int = 0
     what: str
@@ -54,3 +55,8 @@ class Stage:
     trains: bool = False
     pilot: bool = False  # runs on the pilot's few items, less the training
     operations: tuple[Operation, ...] = ()
+
+    @property
+    def training(self) -> tuple[Operation, ...]:
+        """The operations that train."""
+        return tuple(operation for operation in self.operations if operation.kind == "train")

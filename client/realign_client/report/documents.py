@@ -30,6 +30,7 @@ FIGURES = values(number)
 STAGE: Mapping[str, Rule] = {
     **dict.fromkeys(("name", "title", "state"), word),
     **dict.fromkeys(("total", "done", "remembered", "retried", "quarantined", "part"), number),
+    **dict.fromkeys(("computed", "trainings", "trained", "trained_before"), number),
     **dict.fromkeys(("started_unix_s", "ended_unix_s"), number),
     "units": FIGURES,
     "activity": length,

@@ -187,7 +187,7 @@ class Assignment:
         spec, record = self._job.spec, self._job.record
         is_new = record.pilot is None or bool(record.pilot["rejects"])
         course = self._course(is_pilot=True)
-        reset(record)
+        reset(record, self._node.clock.unix())
         if is_new:
             record.state = "pilot"
             self._announce("stage_started", "Pilot")
@@ -200,7 +200,7 @@ class Assignment:
         if not is_new:
             return True
         for stage in record.stages:
-            stage.started_unix_s = 0.0  # the run is what its times are of
+            stage.started_unix_s = 0.0  # its times are the run's, not the pilot's
         expected = summary.duration(found["eta_s"])
         goes_on = spec.pilot == "go_on"
         record.state, record.paused_by = ("running", None) if goes_on else ("paused", "pilot")
@@ -304,7 +304,7 @@ class Assignment:
 
     def _stop_watch(self) -> None:
         record = self._job.record
-        record.worked_s = max(record.worked_s, record.worked_for_s(self._node.clock.unix()))
+        record.worked_s = record.worked_for_s(self._node.clock.unix())
         record.started_unix_s = 0.0
 
     def _surroundings(self) -> Surroundings:

@@ -233,25 +233,27 @@ class Desk:
         """Adds an order's progress to what the stage had before. An order's first news is what is remembered."""
         stage = self.stage
         before = replace(stage)
-        is_first = True
+        known: int | None = None  # units whose results were there
 
         def changed(progress: Progress) -> None:
-            nonlocal is_first
-            if is_first:
-                stage.remembered = before.remembered + progress.done
-                stage.trained_before = before.trained_before + (progress.done if trains else 0)
+            nonlocal known
+            is_first, known = known is None, progress.done if known is None else known
+            if trains:
+                stage.trainings = before.trainings + progress.total
+                stage.trained_before = before.trained_before + known
+                stage.trained = before.trained + progress.done - known
+                stage.part = progress.part if progress.done < progress.total else 0.0
+            else:
+                stage.computed = before.computed + progress.done - known
+                if is_first:  # what this run has asked before is nothing that it was spared
+                    stage.remembered += sum(one.key not in self._nodes for one in progress.finished)
             stage.total = before.total + progress.total
             stage.done = before.done + progress.done
             stage.retried = before.retried + progress.retried
             stage.quarantined = before.quarantined + progress.quarantined
-            if trains:
-                stage.trainings = before.trainings + progress.total
-                part = progress.part if progress.done < progress.total else 0.0
-                stage.trained = before.trained + progress.done + part
             waiting = f"waiting: {progress.waiting_because}" if progress.waiting_because else ""
             stage.activity = waiting or progress.note or before.activity
             self._count(progress.finished, are_remembered=is_first)
-            is_first = False
             self._with.changed()
 
         return changed

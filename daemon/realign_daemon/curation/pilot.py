@@ -11,6 +11,7 @@ from realign_daemon.curation.summary import gate_document
 from realign_planner import gates
 from realign_planner.gates import Verdict
 from realign_planner.pilot import Pace, forecast
+from realign_planner.stage import Stage
 from realign_planner.thresholds import threshold
 from realign_planner.volume import Volume
 from realign_planner.workflow import for_type
@@ -30,16 +31,14 @@ async def run_pilot(course: Course, *, volume: Volume, plan: Document) -> tuple[
     desk, clock = course.desk, course.clock
     up_to = for_type(desk.spec.data_type).judged_by(len(desk.judges)).up_to(desk.spec.until)
     began = clock.unix()
-    engines = _engines(plan)
     verdicts: list[Verdict] = []
     paces: dict[str, Pace] = {}
     blocking: tuple[Verdict, ...] = ()
     for stage in await course.begin([stage for stage in up_to if stage.pilot]):
-        before = _computed(desk.record)
+        before = _busy(desk.record)
         without_training = replace(stage, gates=tuple(one for one in stage.gates if one not in NOT_IN_A_PILOT))
         found = await course.do(without_training)
-        units, busy_s = (now - then for now, then in zip(_computed(desk.record), before, strict=True))
-        paces[stage.name] = Pace(units=int(units), seconds=busy_s / len(engines))
+        paces[stage.name] = _pace(stage, plan, before=before, after=_busy(desk.record))
         provisional = [_provisional(course, verdict) for verdict in found]
         verdicts += provisional
         blocking = tuple(one for one in provisional if gates.blocks_surely(one) and not is_overridden(one, desk))
@@ -48,8 +47,7 @@ async def run_pilot(course: Course, *, volume: Volume, plan: Document) -> tuple[
         if blocking:
             break
     ahead = [stage for stage in up_to if desk.record.stage(stage.name).state != "skipped"]
-    predicted = plan["predicted"]["stages"]
-    expected = forecast(ahead, volume=volume, predicted=predicted, paces=paces, slots=sum(engines))
+    expected = forecast(ahead, volume=volume, predicted=plan["predicted"]["stages"], paces=paces)
     document: Document = {
         "items": len(course.material.prompts),
         "took_s": clock.unix() - began,
@@ -63,16 +61,26 @@ async def run_pilot(course: Course, *, volume: Volume, plan: Document) -> tuple[
     return document, blocking
 
 
-def _engines(plan: Document) -> list[int]:
-    """How many units each engine that computes for itself takes at once; a group is one engine."""
-    sizes = [node["batch_size"] for node in plan["nodes"]]
-    return sizes[:1] if plan["group"] else sizes
+Busy = dict[str, tuple[int, float]]  # examples that each node computed for the job, and the engine time they took
 
 
-def _computed(record: JobRecord) -> tuple[int, float]:
-    """Examples that the job had computed so far, and the engine time they took."""
-    nodes = record.nodes.values()
-    return sum(node.examples for node in nodes), sum(node.busy_s for node in nodes)
+def _busy(record: JobRecord) -> Busy:
+    return {node.node_id: (node.examples, node.busy_s) for node in record.nodes.values()}
+
+
+def _pace(stage: Stage, plan: Document, *, before: Busy, after: Busy) -> Pace:
+    """The stage's pace; where it asks several models, the engines of the one that has most count."""
+    units = sum(count for count, _ in after.values()) - sum(count for count, _ in before.values())
+    seconds = [busy_s - before.get(node, (0, 0.0))[1] for node, (_, busy_s) in after.items()]
+    roles = {operation.role for operation in stage.operations}
+    models = [model for model in plan["models"] if model["role"] in roles]
+    return Pace(
+        units=units,
+        busy_s=sum(seconds),
+        longest_s=max(seconds, default=0.0),
+        engines=max((model["engines"] for model in models), default=1),
+        slots=max((model["slots"] for model in models), default=1),
+    )
 
 
 def _provisional(course: Course, verdict: Verdict) -> Verdict:

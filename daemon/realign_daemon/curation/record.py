@@ -33,15 +33,17 @@ class StageRecord:
     state: StageState = "waiting"
     total: int = 0
     done: int = 0
-    remembered: int = 0  # of those done, units whose results were there when the stage asked for them
+    computed: int = 0  # by this run, trainings apart
+    remembered: int = 0  # units that this run need not compute: an earlier one, the pilot or another job did
     retried: int = 0
     quarantined: int = 0
     started_unix_s: float = 0.0
     ended_unix_s: float = 0.0
     activity: str = ""
     trainings: int = 0  # of the total, units that train
-    trained: float = 0.0  # how many of those are done, the steps of the one that runs included
-    trained_before: int = 0  # of those done, the remembered ones
+    trained: int = 0  # of those, by this run
+    trained_before: int = 0  # of those, remembered
+    part: float = 0.0  # how far the training is that runs, 0..1
 
 
 @dataclass(slots=True, kw_only=True)
@@ -104,7 +106,7 @@ class JobRecord:
     ended_unix_s: float = 0.0
     reused: int = 0  # units that were computed before the job began, for another one
     worked_s: float = 0.0  # wall time spent running before the last start: pauses and restarts do not count
-    worked_before_s: float = 0.0  # of the time at work, what went before this run began with its stages: pilot, others
+    worked_before_s: float = 0.0  # of the time at work, what went before this run began with its stages
 
     def stage(self, name: str) -> StageRecord:
         """The stage of that name. Raises StopIteration when the workflow has none."""
@@ -122,8 +124,8 @@ class JobRecord:
                 node.busy_s += result.busy_s
 
     def worked_for_s(self, now_unix_s: float) -> float:
-        """Wall time spent running, all in all."""
-        return self.worked_s + (now_unix_s - self.started_unix_s if self.started_unix_s else 0.0)
+        """Wall time spent running, all in all. A clock that was set back adds nothing."""
+        return self.worked_s + (max(0.0, now_unix_s - self.started_unix_s) if self.started_unix_s else 0.0)
 
     @property
     def exit_code(self) -> int:

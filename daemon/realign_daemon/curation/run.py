@@ -121,7 +121,7 @@ class Course:
         """What the stage counted and left out before is found anew."""
         self._start(stage)
         record = self.desk.stage
-        record.total = record.done = record.remembered = record.quarantined = 0
+        record.total = record.done = record.quarantined = 0
         self.material.dropped = [one for one in self.material.dropped if one.stage != stage.name]
 
     async def _measured(self, stage: Stage) -> list[Verdict]:
@@ -141,8 +141,7 @@ class Course:
 async def run_stages(course: Course, *, checkpoint: Callable[[], Awaitable[None]]) -> Ending:
     """Does the job's stages in order until the end, `until`, or a gate that rejects; a checkpoint after each."""
     desk, record = course.desk, course.desk.record
-    reset(record)
-    record.worked_before_s = record.worked_for_s(course.clock.unix())
+    reset(record, course.clock.unix())
     _warn_of_a_judge_in_its_own_cause(desk)
     up_to = for_type(desk.spec.data_type).up_to(desk.spec.until)
     stages = await course.begin(up_to)
@@ -204,8 +203,9 @@ def has_errors(record: JobRecord) -> bool:
     return any(stage.quarantined for stage in record.stages)
 
 
-def reset(record: JobRecord) -> None:
-    """Clears what a run finds out anew about its stages."""
+def reset(record: JobRecord, now_unix_s: float) -> None:
+    """Clears what a run finds out anew about its stages; it begins now."""
+    record.worked_before_s = record.worked_for_s(now_unix_s)
     record.gates.clear()
     record.reports.clear()
     record.error = ""

@@ -72,7 +72,7 @@ class CrewLinks:
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._inbox = asyncio.Queue[Heard]()  # bounded by the units in flight
         self._refused: dict[str, tuple[str, float]] = {}  # node -> why it can't do this order now, and until when
-        self._unreached: set[str] = set()  # since the last connection that failed
+        self._unreached: set[str] = set()  # nodes that could not be connected to, or stay so, last time
         self.open: dict[str, CrewLink] = {}
 
     def keep(self, nodes: Sequence[str]) -> tuple[str, ...]:
@@ -83,6 +83,7 @@ class CrewLinks:
         gone = tuple(node for node in self._tasks if node not in nodes)
         for node in gone:
             self._tasks.pop(node).cancel()
+            self._unreached.discard(node)
             self.lose(node)
         return gone
 

@@ -197,7 +197,6 @@ class _Run:
             if connection.capacity is not None
         )
         accepting = frozenset(load.node_id for load in loads if load.accepting)
-        reason = ""
         for decision in schedule.decide(schedule.Snapshot(pending=len(self.board.waiting), nodes=loads)):
             match decision:
                 case schedule.Assign(node_id=node, count=count):
@@ -208,12 +207,12 @@ class _Run:
                 case schedule.Revoke(node_id=node, count=count):
                     self._links.open[node].asked_back += count
                     await self._links.send(node, Revoke(count=count))
-                case schedule.Wait(reason=why):
-                    reason = why
+                case schedule.Wait():
+                    pass
                 case _:
                     assert_never(decision)
         if not accepting or self._stands_still(accepting):
-            self.tell(waiting_because=self._links.why_nobody_works() or reason)
+            self.tell(waiting_because=self._links.why_nobody_works())
 
     def _stands_still(self, accepting: frozenset[str]) -> bool:
         """Whether all that is left lies with nodes that take no more: one has no room on its disk for what it did."""

@@ -89,6 +89,7 @@ STAGES: Final = (
                 role="target",
                 per_row=2 * SOLUTIONS * EPOCHS,
                 most=2 * STEP_ROWS,
+                trainings=2,
                 prompt_tokens=550,
                 what="a verified solution or its control, each time",
             ),

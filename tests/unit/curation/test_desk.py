@@ -130,8 +130,8 @@ def counts(record: JobRecord) -> tuple[int, int, int]:
     return (node.units, node.examples, record.reused) if node else (0, 0, record.reused)
 
 
-def progress(stage: StageRecord) -> tuple[int, int, int]:
-    return stage.total, stage.done, stage.remembered
+def progress(stage: StageRecord) -> tuple[int, int, int, int]:
+    return stage.total, stage.done, stage.computed, stage.remembered
 
 
 async def test_a_resumed_job_counts_what_it_computed_before_as_its_own_and_once(home: Home) -> None:
@@ -139,10 +139,10 @@ async def test_a_resumed_job_counts_what_it_computed_before_as_its_own_and_once(
     await ask(home.desk(record), range(6))  # and then the daemon was stopped
     record.nodes.clear()
     record.reused = 0
-    reset(record)
+    reset(record, 0.0)
     await ask(home.desk(record), range(10))
     assert counts(record) == (10, 10, 0)
-    assert progress(record.stages[0]) == (10, 10, 6)
+    assert progress(record.stages[0]) == (10, 10, 4, 6)
     assert len(home.engine.performed) == 10
 
 
@@ -151,19 +151,19 @@ async def test_what_another_job_computed_while_this_one_was_queued_is_reused_and
     record = begun()  # of a job that was submitted long ago
     await ask(home.desk(record), range(10))
     assert counts(record) == (4, 4, 6)
-    assert progress(record.stages[0]) == (10, 10, 6)
+    assert progress(record.stages[0]) == (10, 10, 4, 6)
 
 
 async def test_a_unit_that_several_stages_and_the_pilot_ask_for_is_counted_once(home: Home) -> None:
     record, counted = begun("one", "two"), set[UnitKey]()
     await ask(home.desk(record, counted=counted, is_pilot=True), range(3))
-    reset(record)
+    reset(record, 0.0)
     desk = home.desk(record, counted=counted)
     await ask(desk, range(8))
     desk.stage = record.stage("two")
     await ask(desk, range(5, 12))
     assert counts(record) == (12, 12, 0)
-    assert [progress(stage) for stage in record.stages] == [(8, 8, 3), (7, 7, 3)]
+    assert [progress(stage) for stage in record.stages] == [(8, 8, 5, 3), (7, 7, 4, 0)]
     assert len(counted) == 3, "the run itself keeps no keys"
 
 
@@ -173,6 +173,8 @@ async def test_a_training_asks_for_the_crew_that_trains_and_everything_else_for_
     settings = TrainSettings(steps=1)
     await desk.train("target", Train(model=PIN.model, method="sft", dataset=Sha256("d"), settings=settings, seed=0))
     assert home.crews == {(PIN.name, False), (PIN.name, True)}
+    stage = desk.stage
+    assert (stage.total, stage.computed, stage.trainings) == (2, 1, 1)
 
 
 async def test_the_orders_of_a_stage_add_up(home: Home) -> None:
@@ -180,7 +182,7 @@ async def test_the_orders_of_a_stage_add_up(home: Home) -> None:
     desk = home.desk(record)
     await ask(desk, range(4))
     await ask(desk, range(4, 9))
-    assert progress(record.stages[0]) == (9, 9, 0)
+    assert progress(record.stages[0]) == (9, 9, 9, 0)
 
 
 async def test_a_desk_knows_which_node_made_a_result_computed_or_remembered(home: Home) -> None:

@@ -186,8 +186,7 @@ async def test_rows_that_were_dropped_by_hand_do_not_come_back() -> None:
 
 VOLUME = Volume(passages=100, rows=100)
 PLAN = {
-    "nodes": [{"batch_size": 1}, {"batch_size": 1}],
-    "group": None,
+    "models": [{"role": role, "engines": 2, "slots": 2} for role in ("target", "generator", "judge")],
     "predicted": {"stages": [{"stage": stage.name, "expected_s": 10.0} for stage in WORKFLOW.stages]},
 }
 

@@ -15,6 +15,11 @@ def stage(name: str, *, per_row: float = 1.0, trains: bool = False) -> Stage:
     return Stage(name=name, title=name, gates=(), trains=trains, operations=(operation,))
 
 
+def pace(units: int, seconds: float, *, longest_s: float | None = None, engines: int = 1, slots: int = 40) -> Pace:
+    longest_s = seconds if longest_s is None else longest_s
+    return Pace(units=units, busy_s=seconds, longest_s=longest_s, engines=engines, slots=slots)
+
+
 @pytest.mark.parametrize(
     ("by_plan_s", "expected_s"),
     [
@@ -26,15 +31,16 @@ def stage(name: str, *, per_row: float = 1.0, trains: bool = False) -> Stage:
 def test_a_stage_that_the_pilot_went_through_is_as_planned_within_the_bounds_of_its_pace(
     by_plan_s: float, expected_s: float
 ) -> None:
+    training = {"trainings": 1, "training_units": 50, "training_s": 40.0}
     found = forecast(
         [stage("ask"), stage("train", trains=True), stage("evaluate")],
         volume=Volume(passages=0, rows=200),
         predicted=[
-            {"stage": name, "expected_s": seconds}
-            for name, seconds in (("ask", by_plan_s), ("train", 60.0), ("evaluate", 15.0))
+            {"stage": "ask", "expected_s": by_plan_s},
+            {"stage": "train", "expected_s": 60.0, **training},
+            {"stage": "evaluate", "expected_s": 15.0},
         ],
-        paces={"ask": Pace(units=20, seconds=5.0)},
-        slots=40,
+        paces={"ask": pace(20, 5.0)},
     )
     factor = expected_s / by_plan_s
     assert [(one["stage"], one["expected_s"], one["basis"]) for one in found.stages] == [
@@ -42,34 +48,43 @@ def test_a_stage_that_the_pilot_went_through_is_as_planned_within_the_bounds_of_
         ("train", 60.0 * factor, "expected from the plan"),
         ("evaluate", 15.0 * factor, "expected from the plan"),
     ]
+    assert found.stages[1]["training_s"] == 40.0 * factor
     assert all(one["low_s"] < one["expected_s"] < one["high_s"] for one in found.stages)
     assert (found.eta_s, found.basis) == (expected_s + 75.0 * factor, "measured")
 
 
-def test_a_pilot_that_fills_its_batches_leaves_no_doubt() -> None:
-    found = forecast(
-        [stage("ask")],
-        volume=Volume(passages=0, rows=200),
-        predicted=[{"stage": "ask", "expected_s": 1.0}],
-        paces={"ask": Pace(units=20, seconds=5.0)},
-        slots=1,
-    )
-    assert found.eta_s == 50.0
+@pytest.mark.parametrize(
+    ("measured", "least_s", "most_s"),
+    [
+        (pace(20, 5.0, slots=1), 50.0, 50.0),  # its batches were full
+        (pace(20, 5.0, longest_s=2.5, engines=2, slots=80), 7.5, 25.0),
+        (pace(20, 5.0, longest_s=5.0, engines=2, slots=80), 7.5, 50.0),  # one engine did it all
+    ],
+)
+def test_the_bounds_are_those_of_the_engines_that_will_compute(measured: Pace, least_s: float, most_s: float) -> None:
+    for by_plan_s, expected_s in ((0.01, least_s), (1e6, most_s)):
+        found = forecast(
+            [stage("ask")],
+            volume=Volume(passages=0, rows=200),
+            predicted=[{"stage": "ask", "expected_s": by_plan_s}],
+            paces={"ask": measured},
+        )
+        assert found.eta_s == pytest.approx(expected_s)
 
 
 @pytest.mark.parametrize(
-    "pace",
+    "paces",
     [
         {},
-        {"ask": Pace(units=0, seconds=0.0)},  # all of it was remembered
-        {"ask": Pace(units=MIN_UNITS - 1, seconds=9.0)},
-        {"free": Pace(units=40, seconds=1.0)},  # it does no work that the plan counts
+        {"ask": pace(0, 0.0)},  # all of it was remembered
+        {"ask": pace(MIN_UNITS - 1, 9.0)},
+        {"free": pace(40, 1.0)},  # it does no work that the plan counts
     ],
 )
-def test_where_the_pilot_measured_nothing_the_plan_stands_and_says_so(pace: dict[str, Pace]) -> None:
+def test_where_the_pilot_measured_nothing_the_plan_stands_and_says_so(paces: dict[str, Pace]) -> None:
     stages = [stage("ask"), Stage(name="free", title="free", gates=())]
     found = forecast(
-        stages, volume=Volume(passages=0, rows=10), predicted=[{"stage": "ask", "expected_s": 7.0}], paces=pace, slots=8
+        stages, volume=Volume(passages=0, rows=10), predicted=[{"stage": "ask", "expected_s": 7.0}], paces=paces
     )
     assert [(one["expected_s"], one["basis"]) for one in found.stages] == [
         (7.0, "expected from the plan"),
