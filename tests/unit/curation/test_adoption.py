@@ -8,9 +8,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.unit.curation.cluster_world import executions, folder_of, goes_on, is_there, provisional_at_b, running
+from tests.unit.curation.cluster_world import World, executions, folder_of, goes_on, is_there, provisional_at_b, running
 
 from realign_daemon.curation.custody import REST_S
+from realign_daemon.curation.job import Job
 from realign_daemon.curation.record import record_to_json
 from realign_daemon.errors import Ambiguous, NotFound, WrongState
 
@@ -146,16 +147,22 @@ async def test_an_adoption_waits_for_voters_who_are_asked_about_the_job_at_that_
         assert adopting.result().claim.home == "b"
 
 
+async def cancelled_at_b(world: World) -> Job:
+    """A job of "a", which is lost, that somebody has cancelled at "b", where it ran for the time being."""
+    a, b = world.nodes.values()
+    b.new_custody(auto_adopt_after_s=AUTO_ADOPT_S)
+    job = await a.held()
+    await world.share()
+    world.cut("a")
+    await world.look("b")
+    await b.home.jobs.cancel(job.spec.job_id)
+    return job
+
+
 @pytest.mark.parametrize("by", ["a person", "itself", "a person for all"])
 async def test_a_cancelled_job_runs_again_only_where_a_person_adopts_that_very_job(tmp_path: Path, by: str) -> None:
     async with running(tmp_path, "ab") as world:
-        a, b = world.nodes.values()
-        b.new_custody(auto_adopt_after_s=AUTO_ADOPT_S)
-        job = await a.held()
-        await world.share()
-        world.cut("a")
-        await world.look("b")
-        await b.home.jobs.cancel(job.spec.job_id)
+        b, job = world.nodes["b"], await cancelled_at_b(world)
         match by:
             case "a person":
                 await b.custody.adopt(job.spec.job_id)
@@ -173,13 +180,7 @@ async def test_a_cancelled_job_runs_again_only_where_a_person_adopts_that_very_j
 
 async def test_a_cancel_outlives_a_node_that_dies_as_it_adopts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     async with running(tmp_path, "ab") as world:
-        a, b = world.nodes.values()
-        b.new_custody(auto_adopt_after_s=AUTO_ADOPT_S)
-        job = await a.held()
-        await world.share()
-        world.cut("a")
-        await world.look("b")
-        await b.home.jobs.cancel(job.spec.job_id)
+        b, job = world.nodes["b"], await cancelled_at_b(world)
         decided = b.home.decisions.adopt
 
         async def power_loss(*arguments: Any, **options: Any) -> Any:
