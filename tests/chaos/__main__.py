@@ -19,7 +19,7 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
-from tests.chaos import failover, full_disk, groups, lan, namespaces, soak, storm
+from tests.chaos import failover, full_disk, groups, lan, namespaces, soak, storm, torn
 from tests.chaos.outcome import NotInTime, Outcome
 from tests.chaos.setting import Setting
 
@@ -41,6 +41,7 @@ SCENARIOS = {
     "failover": Scenario(run=failover.run, rounds=10),
     "groups": Scenario(run=groups.run, rounds=7),
     "lan": Scenario(run=lan.run, rounds=6, needs_namespaces=True),
+    "torn": Scenario(run=torn.run, rounds=3, needs_namespaces=True),
     "disk": Scenario(run=full_disk.run, rounds=3, nodes=1, needs_namespaces=True),
     "soak": Scenario(run=soak.run, rounds=1),
 }

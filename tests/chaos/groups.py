@@ -13,6 +13,7 @@ from contextlib import asynccontextmanager
 
 from tests import deep_model
 from tests.chaos.cluster import ENDED, ENDED_S, POLL_S, Cluster, peers
+from tests.chaos.daemon import Daemon
 from tests.chaos.injuries import Injured, Injury, Ranks, injure, injuries
 from tests.chaos.outcome import NotInTime, Outcome
 from tests.chaos.recovery import Recovery, Round
@@ -38,8 +39,7 @@ LAYOUTS: tuple[tuple[float, ...], ...] = (
 
 async def run(setting: Setting) -> Outcome:
     """See the module. Each round is a cluster and a job of its own."""
-    deep_model.deepen(setting.folder / "models" / deep_model.NAME)
-    recovery = Recovery(await _reference(setting), setting.tell)
+    recovery = Recovery(await reference(setting), setting.tell)
     rng = setting.rng
     layouts = [layout for layout in LAYOUTS if len(layout) <= setting.nodes]
     drawn = injuries(rng, setting.rounds * PER_ROUND)
@@ -50,7 +50,7 @@ async def run(setting: Setting) -> Outcome:
         async with _cluster(setting, f"round-{number}", memory) as cluster:
             home = rng.choice(list(memory))
             await _lead(cluster, home)
-            job_id = await _submitted(cluster, home)
+            job_id = await submitted(cluster, home)
             injured = await _hit(cluster, drawn[number * PER_ROUND :][:PER_ROUND], home, job_id)
             violations, _ = await cluster.judged()
         one = Round(name=f"round {number}", cluster=cluster, memory=memory, injured=injured)
@@ -59,11 +59,12 @@ async def run(setting: Setting) -> Outcome:
     return setting.outcome(recovery.violations, figures, late)
 
 
-async def _reference(setting: Setting) -> Rows:
-    """What one node makes that may hold the model alone."""
+async def reference(setting: Setting) -> Rows:
+    """What one node makes that may hold the model alone, which lies in the setting's folder from then on."""
+    deep_model.deepen(setting.folder / "models" / deep_model.NAME)
     async with _cluster(setting, REFERENCE, {"alone": 1.0}) as cluster:
         await cluster.agreed()
-        await _submitted(cluster, "alone")
+        await submitted(cluster, "alone")
         violations, _ = await cluster.judged()
     if violations:
         raise NotInTime(f"a node by itself did not do the job: {'; '.join(violations)}")
@@ -75,25 +76,38 @@ async def _reference(setting: Setting) -> Rows:
 
 @asynccontextmanager
 async def _cluster(setting: Setting, name: str, memory: Mapping[str, float]) -> AsyncGenerator[Cluster]:
-    """Every round's daemons begin with nothing but what the first one measured, and are given the same documents."""
+    """The daemons run, on loopback."""
+    async with empty(setting, name) as cluster:
+        for daemon in peers(cluster.folder, memory, lambda node: settings(setting, memory[node])):
+            remember(setting, daemon)
+            cluster.add(daemon)
+        yield cluster
+
+
+@asynccontextmanager
+async def empty(setting: Setting, name: str) -> AsyncGenerator[Cluster]:
+    """One round's, without daemons yet. All are given the same documents."""
     folder = setting.folder / name
     folder.mkdir()
-    measured = setting.folder / REFERENCE / "alone" / "benchmark.json"
     cluster = Cluster(folder, setting.rng, setting.tell, sums=setting.sums)
-
-    def settings(node: str) -> dict[str, str]:
-        models = {"REALIGN_MODELS__DIRS": str(setting.folder / "models")}
-        return {**models, "REALIGN_ENGINE__MODEL_MEMORY_GB": str(memory[node])}
-
     try:
-        for daemon in peers(folder, memory, settings):
-            daemon.folder.mkdir()
-            if measured.exists():
-                shutil.copy(measured, daemon.folder)
-            cluster.add(daemon)
         yield cluster
     finally:
         await cluster.stop()
+
+
+def settings(setting: Setting, memory_gb: float) -> dict[str, str]:
+    """The environment of a node that may hold so much."""
+    models = {"REALIGN_MODELS__DIRS": str(setting.folder / "models")}
+    return {**models, "REALIGN_ENGINE__MODEL_MEMORY_GB": str(memory_gb)}
+
+
+def remember(setting: Setting, daemon: Daemon) -> None:
+    """Every round's daemons begin with nothing but what the first one measured."""
+    daemon.folder.mkdir()
+    measured = setting.folder / REFERENCE / "alone" / "benchmark.json"
+    if measured.exists():
+        shutil.copy(measured, daemon.folder)
 
 
 async def _lead(cluster: Cluster, node: str) -> None:
@@ -106,7 +120,7 @@ async def _lead(cluster: Cluster, node: str) -> None:
         await asyncio.sleep(1)
 
 
-async def _submitted(cluster: Cluster, node: str) -> str:
+async def submitted(cluster: Cluster, node: str) -> str:
     job_id = await cluster.submit(cluster.daemons[node], WISH)
     if job_id is None:
         raise NotInTime(f"{node} took no job")
@@ -118,9 +132,9 @@ async def _hit(cluster: Cluster, hits: Sequence[Injury], home: str, job_id: str)
     injured: list[Injured] = []
     seen = ""
     for injury in hits:
-        if await _ranks(cluster, job_id, other_than=seen):
+        if await group_of(cluster, job_id, other_than=seen):
             await asyncio.sleep(injury.after_s)
-        ranks = await _ranks(cluster, job_id, other_than=seen)
+        ranks = await group_of(cluster, job_id, other_than=seen)
         if not ranks:
             break
         injured.append(await injure(cluster, injury, ranks, home))
@@ -128,7 +142,7 @@ async def _hit(cluster: Cluster, hits: Sequence[Injury], home: str, job_id: str)
     return injured
 
 
-async def _ranks(cluster: Cluster, job_id: str, *, other_than: str) -> Ranks:
+async def group_of(cluster: Cluster, job_id: str, *, other_than: str) -> Ranks:
     """Those of a group that is another one, once all are there; none when the job has ended. Raises NotInTime."""
     deadline = time.monotonic() + ENDED_S
     while time.monotonic() < deadline:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import secrets
 import time
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 
 from tests.chaos.cluster import Cluster
 from tests.chaos.daemon import Daemon
@@ -24,7 +26,7 @@ async def run(setting: Setting) -> Outcome:
     silences: list[Silence] = []
     back: list[float] = []
     async with setting.cluster() as cluster:
-        await _pair(cluster, lan, setting)
+        await pair(cluster, hosts(setting.folder, lan, setting.names))
         for number in range(setting.rounds):
             leader = await cluster.agreed()
             await cluster.submit(cluster.daemons[rng.choice(setting.names)])
@@ -47,18 +49,23 @@ async def run(setting: Setting) -> Outcome:
     return setting.outcome(violations, figures | counts, late)
 
 
-async def _pair(cluster: Cluster, lan: Lan, setting: Setting) -> None:
-    """One founds the cluster and invites the others, which find it by themselves."""
+def hosts(
+    folder: Path, lan: Lan, names: Sequence[str], settings: Callable[[str], Mapping[str, str]] = lambda _: {}
+) -> list[Daemon]:
+    """A daemon on each host, not started yet, each with its own environment variables."""
     tag = secrets.token_hex(8)
-    founder, *others = (
-        cluster.add(Daemon(setting.folder / name, within=lan.within(name), tag=tag)) for name in setting.names
-    )
+    return [Daemon(folder / name, within=lan.within(name), tag=tag, settings=settings(name)) for name in names]
+
+
+async def pair(cluster: Cluster, daemons: Sequence[Daemon]) -> None:
+    """Starts them. The first founds the cluster and invites the others, which find it by themselves."""
+    founder, *others = map(cluster.add, daemons)
     await _ready(cluster)
     await _said(founder, "cluster", "init", "--name", "chaos")
     for daemon in others:
         line = await _said(founder, "cluster", "invite")
         await _said(daemon, *line.split()[1:])
-        setting.tell(f"  {daemon.name} has joined")
+        cluster.tell(f"  {daemon.name} has joined")
     await cluster.agreed()
 
 

@@ -21,6 +21,14 @@ from realign_client.testing import WAIT_S, ScriptedDaemon, serving
 from realign_proto.v1 import curation_pb2 as pb
 
 REQUEST = "Curate DPO preference pairs"
+# realignctl whose main thread gets no signal of the system's; another thread gets all.
+DEAF = """
+import signal, threading
+from realign_client.cli import main
+threading.Thread(target=threading.Event().wait, daemon=True).start()
+signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGTERM})
+main()
+"""
 
 
 @pytest.fixture
@@ -70,6 +78,19 @@ def test_ctrl_c_leaves_the_job_running_and_says_how_to_watch_it_again(daemon: Sc
     _, error = watching.communicate(timeout=WAIT_S)
     assert (watching.returncode, error) == (130, "the job goes on; realignctl watch dpo-1\n")
     assert daemon.told == []
+
+
+@pytest.mark.parametrize(("sent", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_signal_that_does_not_interrupt_the_wait_of_the_loop_is_heard_all_the_same(
+    daemon: ScriptedDaemon, sent: signal.Signals, code: int
+) -> None:
+    """One that comes just before the wait, or that the system gives to another thread, as here."""
+    daemon.may_end.clear()
+    watching = subprocess.Popen([sys.executable, "-c", DEAF, "watch", "dpo"], stdout=subprocess.PIPE, text=True)
+    assert watching.stdout is not None
+    assert watching.stdout.readline() == "Score pairs\n"
+    watching.send_signal(sent)
+    assert watching.wait(WAIT_S) == code
 
 
 def test_fetch_goes_to_a_folder_of_the_jobs_name_when_none_is_given(

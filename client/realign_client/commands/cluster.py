@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
 import socket
 from collections.abc import Awaitable, Callable
 from typing import Annotated
 
 import typer
 
+from realign_client import event_loop
 from realign_client.api import Client, connect
 from realign_client.commands.node import parse_duration
 from realign_client.credentials import forget_credentials
@@ -56,7 +56,7 @@ def invite(
     """Print the line that lets one machine or client in, once; founds the cluster where there is none."""
     if role not in ROLES:
         raise BadUsage(f"there is no role {role!r}; choose one of {', '.join(ROLES)}")
-    asyncio.run(_invite(role, parse_duration(ttl), name, endpoint, as_json=as_json))
+    event_loop.run(_invite(role, parse_duration(ttl), name, endpoint, as_json=as_json))
 
 
 @app.command()
@@ -74,7 +74,7 @@ def join(
     parse_token(token)
     daemon = socket_of(data_dir())
     if as_client or not accepts(daemon):
-        asyncio.run(_join_as_client(token, at, name or socket.gethostname().partition(".")[0], as_json=as_json))
+        event_loop.run(_join_as_client(token, at, name or socket.gethostname().partition(".")[0], as_json=as_json))
     else:
         _show(daemon, lambda client: client.trust.enrol(token, at), as_json=as_json)
 
@@ -161,7 +161,7 @@ def audit(
     as_json: AsJson = False,
 ) -> None:
     """Show what was done through a node, by whom, and what was refused."""
-    asyncio.run(_audit(last, endpoint, as_json=as_json))
+    event_loop.run(_audit(last, endpoint, as_json=as_json))
 
 
 def _show(endpoint: str | None, call: Callable[[Client], Awaitable[trust_pb2.TrustState]], *, as_json: bool) -> None:
@@ -169,7 +169,7 @@ def _show(endpoint: str | None, call: Callable[[Client], Awaitable[trust_pb2.Tru
         async with connect(endpoint) as client:
             return await call(client)
 
-    state = asyncio.run(run())
+    state = event_loop.run(run())
     if as_json:
         emit(plain(state))
     else:

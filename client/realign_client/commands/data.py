@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 from typing import Annotated
 
 import typer
 
+from realign_client import event_loop
 from realign_client.api import connect
 from realign_client.errors import BadUsage
 from realign_client.options import AsJson, Endpoint, JobId
@@ -40,7 +40,7 @@ def sample(
             say(f"{name}{item_line(item)}")
         note(f"{len(items)} of {reply.total} {reply.of if reply.of in ('rows', 'rejected') else f'of {reply.of}'}")
 
-    asyncio.run(run())
+    event_loop.run(run())
 
 
 def why(
@@ -61,7 +61,7 @@ def why(
         else:
             say(provenance_lines(fields, provenance))
 
-    asyncio.run(run())
+    event_loop.run(run())
 
 
 def drop(
@@ -97,4 +97,4 @@ def drop(
         else:
             say(f"{reply.dropped} rows dropped; fetch the files again with: realignctl fetch {reply.job.id}")
 
-    asyncio.run(run())
+    event_loop.run(run())

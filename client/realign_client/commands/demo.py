@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from realign_client import event_loop
 from realign_client.demo import run_demo
 from realign_client.errors import INTERRUPTED
 from realign_client.options import AsJson
@@ -27,7 +27,7 @@ def demo(
     folder = Path(output).expanduser()
     style = "silent" if as_json else style_for(as_json=False)
     try:
-        result = asyncio.run(run_demo(folder, tell=note if as_json else say, style=style))
+        result = event_loop.run(run_demo(folder, tell=note if as_json else say, style=style))
     except KeyboardInterrupt:
         note("interrupted; both nodes are ended and their folders removed")
         raise typer.Exit(INTERRUPTED) from None

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -10,6 +9,7 @@ from typing import Annotated
 
 import typer
 
+from realign_client import event_loop
 from realign_client.doctor.asking import ask_machine
 from realign_client.doctor.recording import read_peers, read_recording, write_recording
 from realign_client.errors import BadUsage
@@ -36,7 +36,7 @@ def doctor(
     as_json: AsJson = False,
 ) -> None:
     """Find out what keeps this machine from RDMA or from its cluster; changes nothing. Exit codes: docs/doctor.md."""
-    diagnosis = asyncio.run(_examine(recorded, record, peer or [], endpoint))
+    diagnosis = event_loop.run(_examine(recorded, record, peer or [], endpoint))
     if as_json:
         emit(document_of(diagnosis))
     else:

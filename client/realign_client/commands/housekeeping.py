@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from realign_client import deliveries
+from realign_client import deliveries, event_loop
 from realign_client.api import connect
 from realign_client.commands.node import parse_duration
 from realign_client.errors import BadUsage
@@ -45,7 +44,7 @@ def rm(job: JobId, *, yes: Yes = False, endpoint: Endpoint = None, as_json: AsJs
         else:
             say(f"job {removed.job_id} is removed, with {removed.files} files of {size(removed.bytes)}")
 
-    asyncio.run(run())
+    event_loop.run(run())
 
 
 def gc(
@@ -68,7 +67,7 @@ def gc(
         else:
             say(garbage_lines(garbage, is_for_real=not dry_run))
 
-    asyncio.run(run())
+    event_loop.run(run())
 
 
 def report(
@@ -79,7 +78,7 @@ def report(
     endpoint: Endpoint = None,
 ) -> None:
     """Write an archive for a bug report: no documents, prompts, names, keys or addresses; also while no daemon runs."""
-    files = asyncio.run(gather_report(job, endpoint))
+    files = event_loop.run(gather_report(job, endpoint))
     if preview:
         say(preview_lines(files))
         return

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 from collections.abc import Awaitable, Callable
 from pathlib import Path
@@ -10,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from realign_client import deliveries
+from realign_client import deliveries, event_loop
 from realign_client.api import Client, connect
 from realign_client.errors import INTERRUPTED, BadUsage
 from realign_client.options import AsJson, Endpoint, JobId, Output, Settings
@@ -38,7 +37,7 @@ def jobs(*, endpoint: Endpoint = None, as_json: AsJson = False) -> None:
         if not as_json:
             say(f"{job_id} will be delivered to {folder}" for job_id, folder in waiting.items())
 
-    asyncio.run(run())
+    event_loop.run(run())
 
 
 def show(
@@ -61,7 +60,7 @@ def show(
                 say(job_lines(found))
             await deliveries.deliver(client)
 
-    asyncio.run(run())
+    event_loop.run(run())
 
 
 def watch(
@@ -85,7 +84,7 @@ def watch(
             return await finish(client, ended, output=output, as_json=as_json)
 
     try:
-        code = asyncio.run(run())
+        code = event_loop.run(run())
     except KeyboardInterrupt:
         note(f"the job goes on; realignctl watch {job_id}")
         code = INTERRUPTED
@@ -171,7 +170,7 @@ def fetch(job: JobId, *, output: Output = None, endpoint: Endpoint = None, as_js
                 say(f"{len(files)} files in {folder}")
             await deliveries.deliver(client)
 
-    asyncio.run(run())
+    event_loop.run(run())
 
 
 def default_folder(job: pb.Job) -> Path:
@@ -184,7 +183,7 @@ def _tell(order: Callable[[Client], Awaitable[pb.Job]], endpoint: str | None, *,
         async with connect(endpoint) as client:
             return await order(client)
 
-    told = asyncio.run(run())
+    told = event_loop.run(run())
     if as_json:
         emit(plain(told))
     else:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import asyncio
 from typing import Annotated
 
 import typer
 
+from realign_client import event_loop
 from realign_client.api import connect
 from realign_client.errors import LocalFailure
 from realign_client.options import AsJson, Endpoint, Yes
@@ -35,7 +35,7 @@ def list_models(*, endpoint: Endpoint = None, as_json: AsJson = False) -> None:
         else:
             say(models_lines(found))
 
-    asyncio.run(run())
+    event_loop.run(run())
 
 
 @app.command()
@@ -66,7 +66,7 @@ def pull(
             at = f" at {model.revision[:12]}" if model.revision else ""
             say(f"{model.name}{at}, {size(model.size_bytes)}, is on {model.node} in {model.path}")
 
-    asyncio.run(run())
+    event_loop.run(run())
 
 
 @app.command()
@@ -85,4 +85,4 @@ def rm(name: Name, *, node: Node = "", yes: Yes = False, endpoint: Endpoint = No
             say(f"{gone.name} is gone from {gone.node}: {size(gone.size_bytes)}")
             note("another node may still have it: see `realignctl models list`")
 
-    asyncio.run(run())
+    event_loop.run(run())

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
 import re
 from typing import Annotated
 
 import typer
 
+from realign_client import event_loop
 from realign_client.api import connect
 from realign_client.errors import BadUsage
 from realign_client.options import AsJson, Endpoint
@@ -30,13 +30,13 @@ def pause(
     as_json: AsJson = False,
 ) -> None:
     """Have the daemon take no work and give its memory back, also after a restart; the cluster goes on without it."""
-    asyncio.run(_pause(None if lasts is None else parse_duration(lasts), endpoint, as_json=as_json))
+    event_loop.run(_pause(None if lasts is None else parse_duration(lasts), endpoint, as_json=as_json))
 
 
 @app.command()
 def resume(*, endpoint: Endpoint = None, as_json: AsJson = False) -> None:
     """Have the daemon take work again."""
-    asyncio.run(_resume(endpoint, as_json=as_json))
+    event_loop.run(_resume(endpoint, as_json=as_json))
 
 
 def parse_duration(text: str) -> float:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 from collections.abc import Mapping
 from dataclasses import replace
@@ -11,7 +10,7 @@ from typing import Annotated, Any, cast
 
 import typer
 
-from realign_client import options
+from realign_client import event_loop, options
 from realign_client.api import connect
 from realign_client.errors import BadUsage
 from realign_client.job_file import JobFile, gather
@@ -74,7 +73,7 @@ def plan(
         wish.data_file()
         document = plan_offline(wish, Path(cluster).expanduser())
     else:
-        document = asyncio.run(_plan_live(replace(asked, wish=wish), endpoint))
+        document = event_loop.run(_plan_live(replace(asked, wish=wish), endpoint))
     if as_json:
         emit(document)
     else:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import asyncio
 from typing import Annotated
 
 import typer
 
+from realign_client import event_loop
 from realign_client.api import connect
 from realign_client.options import AsJson, Endpoint
 from realign_client.plain import plain
@@ -25,12 +25,12 @@ def status(
     as_json: AsJson = False,
 ) -> None:
     """Show a node, its cluster, its engine and the jobs at work."""
-    asyncio.run(show_status(endpoint, watch=watch, as_json=as_json))
+    event_loop.run(show_status(endpoint, watch=watch, as_json=as_json))
 
 
 def nodes(*, endpoint: Endpoint = None, as_json: AsJson = False) -> None:
     """List the nodes of the cluster and what each can do."""
-    asyncio.run(_nodes(endpoint, as_json=as_json))
+    event_loop.run(_nodes(endpoint, as_json=as_json))
 
 
 def bench(
@@ -41,7 +41,7 @@ def bench(
     as_json: AsJson = False,
 ) -> None:
     """Measure a node's machine: matrix products, memory, and a model at several batch sizes."""
-    asyncio.run(_bench(status_pb2.BenchRequest(model=model, force=force), endpoint, as_json=as_json))
+    event_loop.run(_bench(status_pb2.BenchRequest(model=model, force=force), endpoint, as_json=as_json))
 
 
 async def _nodes(endpoint: str | None, *, as_json: bool) -> None:

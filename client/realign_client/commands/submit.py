@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
@@ -11,7 +10,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from realign_client import deliveries, options
+from realign_client import deliveries, event_loop, options
 from realign_client.api import Client, connect
 from realign_client.commands.jobs import default_folder, finish
 from realign_client.errors import INTERRUPTED, Ambiguous, BadUsage, NoCluster
@@ -101,7 +100,7 @@ def submit(
         asked, output=output, yes=yes, waits=waits, asks=asks, pilot=pilot, local=local, as_json=as_json, style=style
     )
     try:
-        code = asyncio.run(_run(submission, endpoint))
+        code = event_loop.run(_run(submission, endpoint))
     except KeyboardInterrupt:
         note(_farewell(submission))
         code = INTERRUPTED
