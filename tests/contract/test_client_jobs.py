@@ -21,10 +21,18 @@ from realign_client.testing import WAIT_S, ScriptedDaemon, serving
 from realign_proto.v1 import curation_pb2 as pb
 
 REQUEST = "Curate DPO preference pairs"
-# realignctl whose main thread gets no signal of the system's; another thread gets all.
+# realignctl as a shell starts it in the foreground: where the tests run in the background, SIGINT is ignored.
+REALIGNCTL = """
+import signal
+from realign_client.cli import main
+signal.signal(signal.SIGINT, signal.default_int_handler)
+main()
+"""
+# The same, whose main thread gets no signal of the system's; another thread gets all.
 DEAF = """
 import signal, threading
 from realign_client.cli import main
+signal.signal(signal.SIGINT, signal.default_int_handler)
 threading.Thread(target=threading.Event().wait, daemon=True).start()
 signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGTERM})
 main()
@@ -48,7 +56,7 @@ def book(tmp_path: Path) -> Path:
 
 
 def realignctl(*arguments: str) -> list[str]:
-    return [sys.executable, "-c", "from realign_client.cli import main; main()", *arguments]
+    return [sys.executable, "-c", REALIGNCTL, *arguments]
 
 
 @pytest.mark.parametrize(
