@@ -78,8 +78,8 @@ def _pace(stage: Stage, plan: Document, *, before: Busy, after: Busy) -> Pace:
         units=units,
         busy_s=sum(seconds),
         longest_s=max(seconds, default=0.0),
-        engines=max((model["engines"] for model in models), default=1),
-        slots=max((model["slots"] for model in models), default=1),
+        engines=max([1, *(model["engines"] for model in models)]),
+        slots=max([1, *(model["slots"] for model in models)]),
     )
 
 

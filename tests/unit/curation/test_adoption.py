@@ -147,15 +147,21 @@ async def test_an_adoption_waits_for_voters_who_are_asked_about_the_job_at_that_
         assert adopting.result().claim.home == "b"
 
 
-async def cancelled_at_b(world: World) -> Job:
-    """A job of "a", which is lost, that somebody has cancelled at "b", where it ran for the time being."""
+async def left_to_b(world: World) -> Job:
+    """A job of "a", which is lost, that runs at "b" for the time being, and would be adopted by itself."""
     a, b = world.nodes.values()
     b.new_custody(auto_adopt_after_s=AUTO_ADOPT_S)
     job = await a.held()
     await world.share()
     world.cut("a")
     await world.look("b")
-    await b.home.jobs.cancel(job.spec.job_id)
+    return job
+
+
+async def cancelled_at_b(world: World) -> Job:
+    """The same, that somebody has cancelled there."""
+    job = await left_to_b(world)
+    await world.nodes["b"].home.jobs.cancel(job.spec.job_id)
     return job
 
 
@@ -200,12 +206,7 @@ async def test_a_cancel_outlives_a_node_that_dies_as_it_adopts(tmp_path: Path, m
 
 async def test_a_machine_that_slept_counts_no_silence_of_a_home_before_it_adopts_its_jobs(tmp_path: Path) -> None:
     async with running(tmp_path, "ab") as world:
-        a, b = world.nodes.values()
-        b.new_custody(auto_adopt_after_s=AUTO_ADOPT_S)
-        job = await a.held()
-        await world.share()
-        world.cut("a")
-        await world.look("b")
+        b, job = world.nodes["b"], await left_to_b(world)
         world.clock.sleep_through(2 * AUTO_ADOPT_S)
         await world.look("b")
         assert b.home.jobs.get(job.spec.job_id).claim.home == "a"

@@ -18,6 +18,7 @@ _LOCK = "META-INF/encryption.xml"
 # These scramble fonts, which nobody reads here (EPUB Open Container Format, "font obfuscation"; Adobe's older one).
 _FONT_SCRAMBLING = ("http://www.idpf.org/2008/embedding", "http://ns.adobe.com/pdf/enc#RC")
 _ENCRYPTED_FLAG = 0x1
+# NotImplementedError is how zipfile says that it knows no such compression.
 _DAMAGE = (zipfile.BadZipFile, zlib.error, NotImplementedError, EOFError, OSError, ValueError)
 
 
