@@ -65,7 +65,7 @@ EngineModel = Annotated[
 EngineTemplates = Annotated[
     str | None, typer.Option("--engine-templates", metavar="SET", help="The prompt templates for it; else standard.")
 ]
-Bits = Annotated[int | None, typer.Option("--bits", help="Bits a weight; else as the model's name or config says.")]
+Bits = Annotated[int | None, typer.Option("--bits", help="Bits a weight to plan for; other weights are refused.")]
 Count = Annotated[
     int | None,
     typer.Option(

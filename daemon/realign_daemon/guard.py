@@ -9,7 +9,8 @@ import structlog
 
 from realign_daemon.clock import Clock
 from realign_daemon.cluster.addresses import Address
-from realign_daemon.cluster.discovery import Announcement, find_join, mark, own_addresses, tag_mark
+from realign_daemon.cluster.announcement import Announcement, mark, tag_mark
+from realign_daemon.cluster.discovery import find_join, own_addresses
 from realign_daemon.cluster.election import rank_of
 from realign_daemon.cluster.facts import NodeId
 from realign_daemon.cluster.view import ClusterView
@@ -83,7 +84,7 @@ class Guard:
         self._renewal = Renewal(trust, registrar, ask=holder.renew, clock=clock)
         self._join_ports = JoinPorts(
             trust,
-            JoinServicer(trust, registrar, audit, self._all_addresses),
+            JoinServicer(trust, registrar, audit=audit, addresses=self._all_addresses, clock=clock),
             host=lambda: self._wanted().host,
             changed=view.announce_anew,
             clock=clock,
@@ -195,7 +196,7 @@ class Guard:
         if reference:
             meant = [one for one in living if one.facts.name == reference or one.node.startswith(reference.lower())]
         else:
-            meant = [min(living, key=lambda one: rank_of(one.facts))]
+            meant = sorted(living, key=lambda one: rank_of(one.facts))[:1]
         if len(meant) != 1:
             error = Ambiguous if meant else NotFound
             raise error(

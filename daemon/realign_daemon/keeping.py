@@ -65,7 +65,9 @@ class Keeping:
         )
         return staging, FilesServicer(staging=staging, shares=shares, node_id=self.node), sources
 
-    def housekeeping(self, database: Database, staging: Staging, trust: Trust) -> HousekeepingServicer:
+    def housekeeping(
+        self, database: Database, staging: Staging, store: ModelStore, trust: Trust
+    ) -> HousekeepingServicer:
         """What nobody needs any more, and how it goes."""
         sweep = Sweep(
             node_id=trust.node_id,
@@ -73,6 +75,7 @@ class Keeping:
             blobs=self.blobs,
             checkpoints=self.config.node.data_dir / "cache" / "checkpoints",
             uploads=staging,
+            arriving=store,
             ask_homes=Homes(nodes=self.neighbours.other_nodes, channel=self.neighbours.node_channel).ask,
             clock=self.clock,
         )
@@ -86,13 +89,12 @@ class Keeping:
         )
 
     def models(
-        self, machine: Machine, users: Users, child: Callable[[], Child], trust: Trust
+        self, store: ModelStore, machine: Machine, users: Users, child: Callable[[], Child], trust: Trust
     ) -> tuple[ModelsServicer, Offers]:
         """What models lie where and how they come and go, and what the hub has of those that a request needs.
 
         `child` gives a worker that asks the hub.
         """
-        store = ModelStore(self.config.node.data_dir, now_unix_s=self.clock.unix())
         hub = Hub(child)
         pulls = Pulls(
             store=store, hub=hub, copies=self.neighbours.copies, shelf=machine, users=users.of, clock=self.clock
@@ -108,6 +110,10 @@ class Keeping:
             own=trust.spki,
         )
         return servicer, Offers(hub, self.neighbours.alive)
+
+    def weights(self) -> ModelStore:
+        """Where models are that realign brings."""
+        return ModelStore(self.config.node.data_dir, now_unix_s=self.clock.unix())
 
     def replicator(self, journal: Journal, links: WorkLinks, machine: Machine) -> Replicator:
         """What takes in the things of the other nodes."""

@@ -201,7 +201,9 @@ class Node:
             await jobs.load()
             custody = homing.custody(job_node, jobs, decisions, view)
             staging, files, sources = keeping.files(links)
-            models, offers = keeping.models(machine, Users(ledger, jobs.all), platform.worker, trust)
+            models, offers = keeping.models(
+                weights := keeping.weights(), machine, Users(ledger, jobs.all), platform.worker, trust
+            )
             services = self._services(
                 view=view,
                 machine=machine,
@@ -238,7 +240,7 @@ class Node:
                 ).add_to,
                 JournalServicer(journal).add_to,
                 DecisionServicer(store).add_to,
-                keeping.housekeeping(database, staging, trust).add_to,
+                (housekeeping := keeping.housekeeping(database, staging, weights, trust)).add_to,
             )
             async with (
                 server.serve(*services, opening=guard.opening, owner=guard.owner),
@@ -253,9 +255,11 @@ class Node:
                     "executor": executor.run(),
                     "jobs": homing.run(jobs, custody, replicator),
                     "uploads": staging.run(),
+                    "garbage": housekeeping.run(),
                     "burials": Burials(database, bury=jobs.bury, clock=self._clock).run(),
                     "machine": self._look_around(machine, steward, ledger),
                     "links": survey.run(),
+                    "cables": machine.watch_cables(),
                     "endpoints": endpoints.run(),
                 }
                 for name, loop in loops.items():
@@ -363,6 +367,7 @@ class Node:
             jobs=tuple(progress_of(job, now_unix_s=self._clock.unix()) for job in jobs.all()),
             ledger_rows=self._rows,
             under_replicated=replicator.under_replicated,
+            lacks_room=replicator.lacks_room,
         )
 
     def _digests(self, jobs: Jobs, identity: Identity) -> tuple[JobDigest, ...]:
@@ -374,5 +379,5 @@ class Node:
         while True:
             await machine.refresh()
             await steward.look()
-            self._rows = await ledger.result_count()
+            self._rows = await ledger.result_count(now_s=self._clock.continuous())
             await self._clock.sleep(REFRESH_S)

@@ -12,7 +12,8 @@ from typing import Protocol
 
 from realign_daemon.clock import Clock, SystemClock
 from realign_daemon.cluster.addresses import Address
-from realign_daemon.cluster.discovery import Announcement, Discovery, own_addresses
+from realign_daemon.cluster.announcement import Announcement
+from realign_daemon.cluster.discovery import Discovery, own_addresses
 from realign_daemon.config import Config
 from realign_daemon.curation.computations import Calls
 from realign_daemon.curation.run import WORK
@@ -57,7 +58,13 @@ class DiscoveryOf(Protocol):
 
 
 def _server(config: Config) -> Server:
-    return Server(data_dir=config.node.data_dir, listen=ANY_PORT, concurrent_calls=config.limits.concurrent_calls)
+    node = config.node
+    return Server(
+        data_dir=node.data_dir,
+        listen=ANY_PORT,
+        concurrent_calls=config.limits.concurrent_calls,
+        node_name=node.name,
+    )
 
 
 def _ballast(data_dir: Path) -> Ballast:

@@ -148,7 +148,10 @@ def _nearest(model: ModelFacts, nodes: Sequence[NodeFacts], cluster: ClusterFact
         if smaller is not None:
             needed = model.at_bits(bits).needed_bytes()
             where = _and(smaller.names)
-            text = f"At {bits} bits it needs {gigabytes(needed)} and would run on {where}: add --bits {bits}."
+            text = (
+                f"At {bits} bits it needs {gigabytes(needed)} and would run on {where}: "
+                f"name a conversion of it to {bits} bits, or look at its plan with --bits {bits}."
+            )
             return Nearest(
                 kind="quantisation", bits=bits, bytes=needed, strategy=smaller.strategy, nodes=smaller.names, text=text
             )

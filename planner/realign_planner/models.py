@@ -67,7 +67,7 @@ class ModelFacts:
 
     def kv_bytes(self, tokens: int = CACHE_TOKENS, sequences: int = 1) -> int:
         """Bytes of the key-value cache of `sequences` sequences of `tokens` tokens."""
-        return self.kv_values * self.layers * CACHE_BYTES * tokens * sequences
+        return cache_bytes(self.layers, self.kv_values, tokens=tokens, sequences=sequences)
 
     def needed_bytes(self, sequences: int = 1) -> int:
         """Weights and cache for so many sequences at the planned context."""
@@ -76,6 +76,11 @@ class ModelFacts:
     def at_bits(self, bits: int) -> ModelFacts:
         """The same model at other bits."""
         return replace(self, bits=bits)
+
+
+def cache_bytes(layers: int, kv_values: int, *, tokens: int = CACHE_TOKENS, sequences: int = 1) -> int:
+    """Bytes of the cache of so many sequences, of a model that keeps `kv_values` numbers for each token and layer."""
+    return kv_values * layers * CACHE_BYTES * tokens * sequences
 
 
 def describe(

@@ -9,12 +9,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from itertools import combinations
 from math import sqrt
-from typing import Final
+from typing import Final, get_args
 
 from realign_planner.estimate import unit_cost
 from realign_planner.models import ModelFacts
 from realign_planner.nodes import ClusterFacts, NodeFacts
-from realign_planner.placement import LARGEST_GROUP, backend
+from realign_planner.placement import LARGEST_GROUP
 from realign_planner.plan import Backend, PlannedTraining
 from realign_planner.setbacks import NO_BARS, Bars
 from realign_planner.speed import SYNC_S, node_speed, worst_link
@@ -61,10 +61,12 @@ def plan_training(
     ordered = sorted(paces, key=lambda name: (-paces[name], name))
     alone_s = units[stage] / paces[ordered[0]]
     group_s: dict[tuple[str, ...], float] = {}
+    ways: dict[tuple[str, ...], Backend] = {}
     for size in range(2, min(len(ordered), LARGEST_GROUP) + 1):
         members = tuple(ordered[:size])
-        way = backend(members, cluster, bars)
-        if way is not None and _is_linked(members, way, cluster):
+        way = _way(members, cluster, bars)
+        if way is not None:
+            ways[members] = way
             step_s = BATCH_ROWS / (size * paces[members[-1]]) + _reduce_s(model, members, way, cluster)
             group_s[members] = units[stage] / BATCH_ROWS * step_s
     best = min(group_s, key=lambda members: (group_s[members], len(members)), default=None)
@@ -74,7 +76,7 @@ def plan_training(
     return PlannedTraining(
         stage=stage,
         nodes=chosen,
-        backend=backend(chosen, cluster, bars) if is_shared else None,
+        backend=ways[chosen] if is_shared else None,
         examples_per_s=cost * units[stage] / group_s.get(chosen, alone_s),
         alone_s=alone_s,
         group_s=best_s,
@@ -83,9 +85,14 @@ def plan_training(
     )
 
 
-def _is_linked(members: Sequence[str], way: Backend, cluster: ClusterFacts) -> bool:
-    """Whether something is known of every link: a guess is no ground for a group that nobody needs."""
-    return all(cluster.link(one, other, way) is not None for one, other in combinations(members, 2))
+def _way(members: Sequence[str], cluster: ClusterFacts, bars: Bars) -> Backend | None:
+    """What they would use, of what was measured on every link: a guess is no ground for a group that nobody needs."""
+    for way in get_args(Backend):
+        links = [cluster.link(one, other, way) for one, other in combinations(members, 2)]
+        is_measured = all(link is not None and link.basis == "measured" for link in links)
+        if is_measured and cluster.may_group and bars.allows(members, way):
+            return way
+    return None
 
 
 def _reduce_s(model: ModelFacts, members: Sequence[str], way: Backend, cluster: ClusterFacts) -> float:

@@ -41,7 +41,7 @@ SCENARIOS = {
     "failover": Scenario(run=failover.run, rounds=10),
     "groups": Scenario(run=groups.run, rounds=7),
     "lan": Scenario(run=lan.run, rounds=6, needs_namespaces=True),
-    "torn": Scenario(run=torn.run, rounds=3, needs_namespaces=True),
+    "torn": Scenario(run=torn.run, rounds=4, needs_namespaces=True),
     "disk": Scenario(run=full_disk.run, rounds=3, nodes=1, needs_namespaces=True),
     "soak": Scenario(run=soak.run, rounds=1),
 }

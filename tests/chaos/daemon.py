@@ -78,6 +78,11 @@ class Daemon:
         return self._process.pid
 
     @property
+    def port(self) -> int:
+        """On which the others reach it, once it is in a cluster."""
+        return int((self.folder / "port").read_text())
+
+    @property
     def is_up(self) -> bool:
         """Whether its process is there; notes an end that nobody asked for."""
         if self._process is None:

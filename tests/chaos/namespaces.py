@@ -9,7 +9,7 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import FrameType
 
@@ -43,6 +43,8 @@ def run_inside(arguments: Sequence[str]) -> int:
 class Lan:
     """A network of hosts 10.77.0.1, .2, … on one bridge. Only in there."""
 
+    _RULES = (100, 101, 102)  # the places of those that `unplug` adds
+
     def __init__(self, hosts: Sequence[str]) -> None:
         self._numbers = {host: number for number, host in enumerate(hosts, start=1)}
         _ip("link add br0 type bridge")
@@ -73,12 +75,23 @@ class Lan:
         for other in self._others(host):
             self._lose("add", other, host)
 
+    def unplug(self, host: str, other: str, *, ports: Mapping[str, int]) -> None:
+        """Pulls a cable between two hosts that both have another network for what goes from or to these ports alone."""
+        for sender, receiver in ((host, other), (other, host)):
+            rules = (f"dport {ports[receiver]} lookup main", f"sport {ports[sender]} lookup main", "blackhole")
+            for place, rule in zip(self._RULES, rules, strict=True):
+                to = f"10.77.0.{self._numbers[receiver]}/32"
+                _ip(f"-n {sender} rule add pref {place} to {to} ipproto tcp {rule}")
+
     def heal(self, host: str) -> None:
         """Undoes whichever of these was done."""
         _ip(f"link set port{self._numbers[host]} up")
         for other in self._others(host):
             self._lose("del", host, other)
             self._lose("del", other, host)
+        for any_host in self._numbers:
+            for place in self._RULES:
+                _ip(f"-n {any_host} rule del pref {place}", may_fail=True)
 
     def _others(self, host: str) -> list[str]:
         return [other for other in self._numbers if other != host]

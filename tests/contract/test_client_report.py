@@ -30,6 +30,7 @@ from realign_daemon.curation.job import Job
 from realign_daemon.curation.record import record_to_json
 from realign_daemon.curation.spec import SourceSpec
 from realign_daemon.housekeeping.sweep import Sweep, Used
+from realign_daemon.models.store import ModelStore
 from realign_daemon.rpc.housekeeping_servicer import HousekeepingServicer
 from realign_daemon.rpc.job_convert import job_to_wire
 from realign_daemon.rpc.server import Server
@@ -187,6 +188,7 @@ async def test_with_a_daemon_a_report_asks_it(data_dir: Path) -> None:
             blobs=home.blobs,
             checkpoints=data_dir / "cache",
             uploads=Uploads(),
+            arriving=ModelStore(data_dir, now_unix_s=0.0),
             ask_homes=nobody,
             clock=home.clock,
         )

@@ -16,6 +16,7 @@ from tests.unit.curation.jobs_world import Script
 from realign_daemon.config import Config, NodeConfig
 from realign_daemon.housekeeping.garbage import KEPT_S
 from realign_daemon.housekeeping.sweep import Sweep
+from realign_daemon.models.store import ModelStore
 from realign_daemon.rpc.housekeeping_servicer import Homes, HousekeepingServicer
 from realign_daemon.rpc.interceptor import FaultInterceptor
 from realign_daemon.testing.job_home import JobHome
@@ -60,6 +61,7 @@ async def world(tmp_path: Path) -> AsyncIterator[World]:
                 blobs=home.blobs,
                 checkpoints=tmp_path / name / "checkpoints",
                 uploads=NoUploads(),
+                arriving=ModelStore(home.folder, now_unix_s=0.0),
                 ask_homes=Homes(nodes=lambda name=name: world.others(name), channel=world.channel).ask,
                 clock=home.clock,
             )

@@ -112,35 +112,35 @@ async def submission(token: str = "") -> AsyncIterator[pb.SubmitRequest]:
 
 
 async def test_a_job_of_a_node_that_is_away_is_shown_as_what_is_known_of_it(world: World) -> None:
-    await world.hear_of("dpo-far")
+    await world.hear_of("dpo-yonder")
     for job in (
-        await world.stub.GetJob(pb.JobRef(job_id="dpo-f")),
-        next(job for job in (await world.stub.ListJobs(pb.ListJobsRequest())).jobs if job.id == "dpo-far"),
+        await world.stub.GetJob(pb.JobRef(job_id="dpo-y")),
+        next(job for job in (await world.stub.ListJobs(pb.ListJobsRequest())).jobs if job.id == "dpo-yonder"),
     ):
-        assert (job.id, job.home, job.warnings[0]) == ("dpo-far", "studio", WARNING)
+        assert (job.id, job.home, job.warnings[0]) == ("dpo-yonder", "studio", WARNING)
 
 
 @pytest.mark.parametrize("told", [True, False], ids=["its home can be reached", "its record has not come yet"])
 async def test_what_is_not_known_or_known_better_elsewhere_is_not_shown(world: World, told: bool) -> None:
-    await world.hear_of("dpo-far", told=told)
+    await world.hear_of("dpo-yonder", told=told)
     world.studio_is_away = not told
     with pytest.raises(grpc.aio.AioRpcError, match="no node that can be reached"):
-        await world.stub.GetJob(pb.JobRef(job_id="dpo-far"))
-    assert "dpo-far" not in [job.id for job in (await world.stub.ListJobs(pb.ListJobsRequest())).jobs]
+        await world.stub.GetJob(pb.JobRef(job_id="dpo-yonder"))
+    assert "dpo-yonder" not in [job.id for job in (await world.stub.ListJobs(pb.ListJobsRequest())).jobs]
 
 
 async def test_a_job_of_a_node_that_is_away_cannot_be_changed(world: World) -> None:
-    await world.hear_of("dpo-far")
+    await world.hear_of("dpo-yonder")
     for call in (world.stub.CancelJob, world.stub.ResumeJob):
         with pytest.raises(grpc.aio.AioRpcError, match="no node that can be reached"):
-            await call(pb.JobRef(job_id="dpo-far"))
+            await call(pb.JobRef(job_id="dpo-yonder"))
 
 
 async def test_who_may_see_only_its_own_jobs_sees_no_other_as_a_replica_either(world: World) -> None:
-    await world.hear_of("dpo-far", owner="somebody")
+    await world.hear_of("dpo-yonder", owner="somebody")
     world.door.who = Principal(kind="client", role="submit", name="laptop", spki=SpkiHash("another"), node_id=None)
     with pytest.raises(grpc.aio.AioRpcError, match="submitted by somebody else"):
-        await world.stub.GetJob(pb.JobRef(job_id="dpo-far"))
+        await world.stub.GetJob(pb.JobRef(job_id="dpo-yonder"))
     assert list((await world.stub.ListJobs(pb.ListJobsRequest())).jobs) == []
 
 
@@ -153,7 +153,7 @@ async def test_a_submit_says_on_how_many_disks_the_job_is(world: World, copies: 
 
 
 async def test_a_submit_that_another_node_took_before_gives_that_job(world: World) -> None:
-    await world.hear_of("dpo-far", token="token", owner=OWNER.key)
+    await world.hear_of("dpo-yonder", token="token", owner=OWNER.key)
     before = len(world.home.jobs.all())
-    assert (await world.stub.Submit(submission("token"))).job_id == "dpo-far"
+    assert (await world.stub.Submit(submission("token"))).job_id == "dpo-yonder"
     assert len(world.home.jobs.all()) == before

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 
 from realign_client import bonjour
 from realign_daemon.cluster.addresses import Address
-from realign_daemon.cluster.discovery import Announcement, Discovery, find_join, mark
+from realign_daemon.cluster.announcement import Announcement, mark
+from realign_daemon.cluster.discovery import Discovery, find_join
 from realign_daemon.cluster.facts import NodeId
 from realign_daemon.cluster.membership import PeerJoined
 from realign_daemon.testing.loopback_node import loopback_node

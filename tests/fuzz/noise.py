@@ -65,8 +65,15 @@ def text(chance: random.Random, known: Sequence[str] = ()) -> str:
     return chance.choice((*STRINGS, *tuple(known) * 8))
 
 
-def message(chance: random.Random, kind: type[Message], known: Sequence[str] = (), depth: int = 0) -> Message:
-    """A message of this kind whose fields hold what they may, and little sense."""
+def message(
+    chance: random.Random,
+    kind: type[Message],
+    known: Sequence[str] = (),
+    depth: int = 0,
+    *,
+    data: Sequence[bytes] = (),
+) -> Message:
+    """A message of this kind whose fields hold what they may, and little sense; `known` and `data` mean something."""
     made = kind()
     for field in made.DESCRIPTOR.fields:
         if chance.random() < 0.35 or depth > DEPTH:
@@ -76,24 +83,24 @@ def message(chance: random.Random, kind: type[Message], known: Sequence[str] = (
         if entry is not None and entry.GetOptions().map_entry:
             keys, values = entry.fields_by_name["key"], entry.fields_by_name["value"]
             for _ in range(chance.randrange(3) if values.message_type is None else 0):
-                target[_scalar(chance, keys, known)] = _scalar(chance, values, known)
+                target[_scalar(chance, keys, known, data)] = _scalar(chance, values, known, data)
         elif entry is not None:
             count = chance.randrange(4) if field.is_repeated else 1
             for _ in range(count):
-                inner = message(chance, GetMessageClass(entry), known, depth + 1)
+                inner = message(chance, GetMessageClass(entry), known, depth + 1, data=data)
                 (target.add() if field.is_repeated else target).CopyFrom(inner)
         elif field.is_repeated:
-            target.extend(_scalar(chance, field, known) for _ in range(chance.randrange(4)))
+            target.extend(_scalar(chance, field, known, data) for _ in range(chance.randrange(4)))
         else:
-            setattr(made, field.name, _scalar(chance, field, known))
+            setattr(made, field.name, _scalar(chance, field, known, data))
     return made
 
 
-def _scalar(chance: random.Random, field: Any, known: Sequence[str]) -> object:
+def _scalar(chance: random.Random, field: Any, known: Sequence[str], data: Sequence[bytes]) -> object:
     number = chance.choice((*INTEGERS, chance.getrandbits(64)))
     values: dict[int, object] = {
         FieldDescriptor.TYPE_STRING: text(chance, known),
-        FieldDescriptor.TYPE_BYTES: chance.choice((*BYTES, random_bytes(chance))),
+        FieldDescriptor.TYPE_BYTES: chance.choice((*BYTES, random_bytes(chance), *tuple(data) * 8)),
         FieldDescriptor.TYPE_BOOL: chance.random() < 0.5,
         FieldDescriptor.TYPE_DOUBLE: chance.choice(FLOATS),
         FieldDescriptor.TYPE_FLOAT: chance.choice(FLOATS),

@@ -14,11 +14,10 @@ import random
 import sys
 import tempfile
 from collections import Counter
-from collections.abc import AsyncGenerator, AsyncIterator, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, cast
+from typing import cast
 
 import grpc
 import grpc.aio
@@ -30,52 +29,20 @@ from google.protobuf.message_factory import GetMessageClass
 if not __package__:  # run as a script: the tests are no installed package
     sys.path.insert(0, str(Path(__file__).parents[2]))
 
-from tests.fuzz.noise import SHA256, message, mutated, random_bytes
-from tests.unit.curation.jobs_world import Script
+from tests.fuzz.fuzzed_node import NOBODY, REQUEST, ROLES, FuzzedNode, fuzzed_node
+from tests.fuzz.noise import message, mutated, random_bytes
 
-from realign_daemon.clock import SystemClock
-from realign_daemon.cluster.addresses import Address
-from realign_daemon.cluster.facts import NodeFacts
-from realign_daemon.cluster.identity import load_identity
-from realign_daemon.cluster.state import StateFile
-from realign_daemon.cluster.view import ClusterView
-from realign_daemon.config import LimitsConfig
-from realign_daemon.decision.store import DecisionStore
-from realign_daemon.files.share import Shares
-from realign_daemon.files.staging import Staging
-from realign_daemon.journal.journal import Journal
-from realign_daemon.journal.kinds import KINDS
-from realign_daemon.rpc.cluster_servicer import ClusterServicer
-from realign_daemon.rpc.curation_servicer import CurationServicer
-from realign_daemon.rpc.decision_servicer import DecisionServicer
-from realign_daemon.rpc.files_servicer import FilesServicer
-from realign_daemon.rpc.homes import Routes
-from realign_daemon.rpc.host_servicer import HostServicer
-from realign_daemon.rpc.interceptor import FaultInterceptor
-from realign_daemon.rpc.journal_servicer import JournalServicer
-from realign_daemon.rpc.sources import Holders, Sources
-from realign_daemon.rpc.status_servicer import BenchProgress, LocalStatus, StatusServicer
-from realign_daemon.rpc.work_servicer import WorkServicer
-from realign_daemon.testing.job_home import JobHome
-from realign_daemon.trust.keys import SpkiHash
-from realign_proto.v1 import (
-    cluster_pb2,
-    curation_pb2,
-    decision_pb2,
-    files_pb2,
-    host_pb2,
-    journal_pb2,
-    status_pb2,
-    work_pb2,
-)
+from realign_daemon.rpc.doors import ON_BEHALF
+from realign_daemon.rpc.server import FILES
+from realign_daemon.trust.roles import ALLOWED
 
-FILES = (cluster_pb2, curation_pb2, decision_pb2, files_pb2, host_pb2, journal_pb2, status_pb2, work_pb2)
 CALLERS = 8  # at once
 UNARY_S = 20.0
 STREAM_S = 0.1  # a stream that is still open then has taken what it was given
 MOST_PARTS = 4  # of a stream of requests
 MOST_REPLIES = 3
-LIMITS = LimitsConfig(source_bytes=2**20, client_upload_bytes=8 * 2**20)
+ALLOWED_FRACTION = 0.75  # of the inputs come from somebody who may call the method
+BEHALF_FRACTION = 0.3  # of a node's are said to be somebody else's
 LOCAL = "Internal error from Core"  # grpc.aio's client says so by itself of a call that ended while it was being sent
 GIVEAWAYS = ("Error", "Exception", "Traceback", ".py", "object at 0x", "internal error")
 
@@ -84,6 +51,7 @@ GIVEAWAYS = ("Error", "Exception", "Traceback", ".py", "object at 0x", "internal
 class Finding:
     """What an input did that it must not."""
 
+    caller: str
     method: str
     code: str
     details: str
@@ -104,112 +72,17 @@ class Report:
     findings: list[Finding]
 
 
-class _NoPause:
-    async def pause(self, seconds: float | None) -> None:
-        """See Pausing."""
-
-    async def resume(self) -> None:
-        """See Pausing."""
-
-
-@asynccontextmanager
-async def serving(folder: Path) -> AsyncGenerator[tuple[str, tuple[str, ...]]]:
-    """The address of a server with every service of a node, and words that mean something to it."""
-    async with AsyncExitStack() as stack:
-        home = await stack.enter_async_context(JobHome(folder, work=Script().work))
-        (folder / "books").mkdir()
-        (folder / "books" / "a.txt").write_text("Sums are easy.")
-        job = await home.submit()
-        await home.until_ended(job)
-        server = grpc.aio.server(
-            interceptors=[FaultInterceptor()], options=[("grpc.max_receive_message_length", 4 * 2**20)]
-        )
-        for add_to in (*_files_and_jobs(home), *_cluster(folder), *_ledger(home)):
-            add_to(server)
-        port = server.add_insecure_port("127.0.0.1:0")
-        await server.start()
-        stack.push_async_callback(server.stop, 0)
-        content = home.blobs.put_bytes(b"Sums are easy.")
-        yield f"127.0.0.1:{port}", (job.spec.job_id, job.spec.job_id[:5], content, f"{job.spec.job_id}/0")
-
-
-def _files_and_jobs(home: JobHome) -> tuple[Any, ...]:
-    clock = SystemClock()
-    staging = Staging(
-        home.blobs, clock=clock, client_bytes=LIMITS.client_upload_bytes, source_bytes=LIMITS.source_bytes
-    )
-    shares = Shares({"books": home.folder / "books"}, home.blobs, source_bytes=LIMITS.source_bytes)
-
-    async def fetch(node: str, _sha256: str) -> None:
-        raise ConnectionError(f"there is no node {node!r}")
-
-    holders = Holders(own=frozenset({"studio"}), named=lambda _name: None, others=tuple, fetch=fetch)
-    sources = Sources(
-        node_id="studio",
-        blobs=home.blobs,
-        staging=staging,
-        shares=shares,
-        holders=holders,
-        source_bytes=LIMITS.source_bytes,
-    )
-    curation = CurationServicer(
-        jobs=home.jobs,
-        data_sets=home.data_sets,
-        blobs=home.blobs,
-        clock=home.clock,
-        routes=Routes(leader=lambda: None, home_of=lambda _job: None, others=tuple, own=SpkiHash(SHA256)),
-        node_name="studio",
-        limits=LIMITS,
-        sources=sources,
-    )
-    work = WorkServicer(home._executor, home.blobs)  # pyright: ignore[reportPrivateUsage] - nobody else serves it
-    return curation.add_to, FilesServicer(staging=staging, shares=shares, node_id="studio").add_to, work.add_to
-
-
-def _cluster(folder: Path) -> tuple[Any, ...]:
-    identity = load_identity(folder)
-    facts = NodeFacts(node_id=identity.node, name="studio")
-    address = Address(host="127.0.0.1", port=1)
-    view = ClusterView(
-        identity=identity,
-        tag="fuzz",
-        store=StateFile(folder),
-        clock=SystemClock(),
-        own_addresses=lambda: (address,),
-        self_facts=lambda: facts,
-        jobs=tuple,
-        static_peers=(),
-        discovery=None,
-    )
-
-    async def measure(_model: str, _force: bool) -> NodeFacts:
-        return facts
-
-    async def bench(_model: str, _force: bool) -> AsyncGenerator[BenchProgress]:
-        yield BenchProgress(text="nothing to measure", facts=facts)
-
-    status = StatusServicer(view, lambda: LocalStatus(data_dir=folder, uptime_s=0.0), bench)
-    return ClusterServicer(view, measure).add_to, status.add_to, HostServicer(_NoPause(), lambda: facts).add_to
-
-
-def _ledger(home: JobHome) -> tuple[Any, ...]:
-    journal = Journal(home.database, KINDS, clock=SystemClock())
-    store = DecisionStore(home.database, noted=lambda _connection, _job_id, _instance: None)
-    return JournalServicer(journal).add_to, DecisionServicer(store).add_to
-
-
 def methods() -> tuple[MethodDescriptor, ...]:
-    """Every method of the contract that a member can call."""
+    """Every method of the contract, with those that only strangers call."""
     files = [cast("FileDescriptor", file.DESCRIPTOR) for file in FILES]
     return tuple(method for file in files for service in file.services_by_name.values() for method in service.methods)
 
 
 class Fuzzer:
-    """Calls methods over one channel and keeps what it found."""
+    """Calls the methods of a node in everybody's name and keeps what it found."""
 
-    def __init__(self, address: str, known: Sequence[str], *, seed: int) -> None:
-        self._channel = grpc.aio.insecure_channel(address)
-        self._known = known
+    def __init__(self, node: FuzzedNode, *, seed: int) -> None:
+        self._node = node
         self._chance = random.Random(seed)
         self._methods = methods()
         self.codes: Counter[str] = Counter()
@@ -225,39 +98,49 @@ class Fuzzer:
 
         await asyncio.gather(*(caller() for _ in range(CALLERS)))
 
-    async def close(self) -> None:
-        """Ends the channel."""
-        await self._channel.close()
-
     async def _call(self) -> None:
         method = self._chance.choice(self._methods)
         path = f"/{method.containing_service.full_name}/{method.name}"
+        caller = self._caller(method, path)
         parts = [
             self._input(method) for _ in range(self._chance.randint(1, MOST_PARTS) if method.client_streaming else 1)
         ]
-        code, details = await self._outcome(path, method, parts)
+        code, details = await self._outcome(caller, path, method, parts)
         self.codes[code] += 1
         if code in ("INTERNAL", "UNKNOWN", "HUNG") or any(word in details for word in GIVEAWAYS):
             shown = tuple(part[:200].hex() for part in parts)
-            self.findings.append(Finding(method=path, code=code, details=details[:300], parts=shown))
+            self.findings.append(Finding(caller=caller, method=path, code=code, details=details[:300], parts=shown))
+
+    def _caller(self, method: MethodDescriptor, path: str) -> str:
+        if method.containing_service.name in self._node.channels:
+            return method.containing_service.name
+        entitled = [role for role in ("owner", *ROLES) if role in ALLOWED[path]]
+        everybody = ("owner", *ROLES, NOBODY)
+        return self._chance.choice(entitled if self._chance.random() < ALLOWED_FRACTION else everybody)
 
     def _input(self, method: MethodDescriptor) -> bytes:
         way = self._chance.random()
         if way < 0.15:
             return random_bytes(self._chance)
-        whole = message(self._chance, GetMessageClass(method.input_type), self._known).SerializeToString()
+        whole = message(
+            self._chance, GetMessageClass(method.input_type), self._node.words, data=(REQUEST,)
+        ).SerializeToString()
         return whole if way < 0.7 else mutated(self._chance, whole)
 
-    async def _outcome(self, path: str, method: MethodDescriptor, parts: Sequence[bytes]) -> tuple[str, str]:
+    async def _outcome(
+        self, caller: str, path: str, method: MethodDescriptor, parts: Sequence[bytes]
+    ) -> tuple[str, str]:
         async def sent() -> AsyncIterator[bytes]:
             for part in parts:
                 yield part
 
         streams = method.client_streaming or method.server_streaming
         way = f"{'stream' if method.client_streaming else 'unary'}_{'stream' if method.server_streaming else 'unary'}"
-        call = getattr(self._channel, way)(path)(
+        speaks_for_others = caller == "node" and self._chance.random() < BEHALF_FRACTION
+        call = getattr(self._node.channels[caller], way)(path)(
             sent() if method.client_streaming else parts[0],
             timeout=STREAM_S if method.server_streaming else UNARY_S,
+            metadata=((ON_BEHALF, self._chance.choice(self._node.on_behalf)),) if speaks_for_others else None,
         )
         try:
             if method.server_streaming:
@@ -289,11 +172,11 @@ async def _some(call: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
 
 
 async def fuzz(inputs: int, *, seed: int = 0) -> Report:
-    """Calls a server of this process so often."""
+    """Calls a daemon in this process so often."""
     process = psutil.Process()
     with tempfile.TemporaryDirectory(prefix="realign-fuzz-") as folder:
-        async with serving(Path(folder)) as (address, known):
-            fuzzer = Fuzzer(address, known, seed=seed)
+        async with fuzzed_node(Path(folder)) as node:
+            fuzzer = Fuzzer(node, seed=seed)
             await fuzzer.run(min(200, inputs // 10))  # what is made once is there afterwards
             warmed_up = sum(fuzzer.codes.values())
             rss_start, fds_start = process.memory_info().rss, process.num_fds()
@@ -301,7 +184,9 @@ async def fuzz(inputs: int, *, seed: int = 0) -> Report:
             await asyncio.sleep(2 * STREAM_S)  # what was cancelled ends
             gc.collect()
             rss_end, fds_end = process.memory_info().rss, process.num_fds()
-            await fuzzer.close()
+            if node.running.done():
+                details = repr(node.running)
+                fuzzer.findings.append(Finding(caller="", method="the daemon", code="ENDED", details=details, parts=()))
     return Report(
         inputs=sum(fuzzer.codes.values()),
         crashes=len(fuzzer.findings),

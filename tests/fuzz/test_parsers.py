@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import io
 import json
 import random
@@ -17,7 +18,8 @@ from tests.fuzz.noise import BYTES, STRINGS, mutated, random_bytes, text
 from zeroconf import DNSAddress, DNSService, DNSText  # pyright: ignore[reportPrivateImportUsage] - documented all the same
 from zeroconf.asyncio import AsyncZeroconf
 
-from realign_daemon.cluster.discovery import SERVICE, Announcement, Discovery, Finding
+from realign_daemon.cluster.announcement import Announcement
+from realign_daemon.cluster.discovery import SERVICE, Discovery, Finding
 from realign_daemon.cluster.facts import NodeId
 from realign_daemon.config import load
 from realign_daemon.curation.documents.document import Document, DocumentError
@@ -26,13 +28,19 @@ from realign_daemon.decision.value import Ended, value_from_bytes, value_to_byte
 from realign_daemon.engine.api import Generate, Message, ModelId, Sampler, Sha256
 from realign_daemon.engine.codec import decode_result, decode_task, encode, pack, unpack
 from realign_daemon.engine.frames import FrameError, pack_frame, read_frame_blocking
-from realign_daemon.errors import BadConfig
+from realign_daemon.errors import BadConfig, BadInput, Damaged
 from realign_daemon.journal.kind import Kind, merged
 from realign_daemon.journal.kinds import KINDS
+from realign_daemon.trust.authority import Authority
+from realign_daemon.trust.bundle import Bundle
+from realign_daemon.trust.certificate import Certificate
+from realign_daemon.trust.keys import certificate_request, mint_key, requested_key
+from realign_daemon.trust.principal import Refusal
 from realign_daemon.work.schema import prepare
 from realign_proto.token import BadToken, Token
 
 INPUTS = 2_000
+NOW = 1_800_000_000.0
 TASK = encode(
     Generate(
         model=ModelId("m"),
@@ -91,6 +99,44 @@ def test_an_invitation_is_read_or_refused(chance: random.Random) -> None:
     for given in STRINGS:
         with pytest.raises(BadToken):
             Token.parse(given)
+
+
+def near(chance: random.Random, pem: bytes) -> Iterator[bytes]:
+    """The certificate or request with a byte or two changed, which leaves most of it what it was."""
+    begin, *lines, end = pem.splitlines(keepends=True)
+    honest = base64.b64decode(b"".join(lines))
+    for _ in range(INPUTS // 4):
+        data = bytearray(honest)
+        for _ in range(chance.randint(1, 2)):
+            data[chance.randrange(len(data))] = chance.randrange(256)
+        yield begin + base64.encodebytes(data) + end
+
+
+def test_a_certificate_request_is_read_or_refused(chance: random.Random) -> None:
+    pem = certificate_request(mint_key())
+    for given in (*noise(chance, pem), *near(chance, pem)):
+        with suppress(BadInput):
+            requested_key(given)
+
+
+@pytest.mark.filterwarnings("ignore")  # of what is odd and can be read
+def test_a_members_certificate_is_read_or_refused(chance: random.Random) -> None:
+    authority = Authority.found("home", now_unix_s=NOW)
+    pem = authority.issue(mint_key().public_key(), role="node", name="studio", now_unix_s=NOW)
+    for given in (*noise(chance, pem), *near(chance, pem)):
+        assert isinstance(authority.bundle.examine(given, now_unix_s=NOW), Certificate | Refusal)
+        with suppress(Damaged):
+            authority.bundle.issued(given)
+
+
+@pytest.mark.filterwarnings("ignore")  # of what is odd and can be read
+def test_another_authority_is_read_or_refused(chance: random.Random) -> None:
+    bundle, pem = Authority.found("home", now_unix_s=NOW).bundle, Authority.found("away", now_unix_s=NOW).pem
+    for given in (*noise(chance, pem), *near(chance, pem)):
+        with suppress(Damaged):
+            assert isinstance(bundle.succeeded_by(given, b"x"), Refusal)
+        with suppress(Damaged):
+            assert (read := Bundle.parse(given)).keys or read.pems == ()
 
 
 def test_a_decision_is_read_or_refused(chance: random.Random) -> None:

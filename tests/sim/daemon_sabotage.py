@@ -14,9 +14,14 @@ from tests.sim.daemon_story import Sabotage
 from tests.sim.daemon_world import World
 
 from realign_daemon.decision.quorum import Electorate
+from realign_daemon.journal import following
 from realign_daemon.journal.entries import Ref, note
+from realign_daemon.journal.jobs import TOMBSTONES
+from realign_daemon.journal.kind import Kind, noted
+from realign_daemon.journal.kinds import KINDS
 from realign_daemon.journal.results import Results
 from realign_daemon.testing.virtual_daemon import LastingConnection
+from realign_daemon.work import ledger
 from realign_daemon.work.database import Database
 
 T = TypeVar("T")
@@ -141,4 +146,23 @@ def no_dedup_at_merge(_: World) -> Generator[None]:
         return done
 
     with patch.object(Results, "merge", doubled):
+        yield
+
+
+@contextmanager
+def hold_back_everything(_: World) -> Generator[None]:
+    """A node that is short of disk takes in nothing, however small."""
+    with patch.object(following, "LARGE", frozenset(kind.name for kind in KINDS)):
+        yield
+
+
+@contextmanager
+def forget_removals(_: World) -> Generator[None]:
+    """Of a removal only the home knows that has removed the job."""
+
+    def silent(connection: sqlite3.Connection, kind: Kind, ref: str) -> None:
+        if kind is not TOMBSTONES:
+            noted(connection, kind, ref)
+
+    with patch.object(ledger, "noted", silent):
         yield

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
-from tests.sim.daemon_trouble import Kill, Play
+from tests.sim.daemon_trouble import FOUND_S, Trouble
 from tests.sim.daemon_work import units_of
 from tests.sim.daemon_world import ACCEPT, PREPARE, World
 
@@ -26,10 +27,10 @@ class Scene:
     """What happens, in a cluster of which size."""
 
     size: int
-    play: Play
+    play: Callable[[World, Trouble], Awaitable[None]]
 
 
-async def _a_vote(world: World, kill: Kill) -> None:
+async def _a_vote(world: World, trouble: Trouble) -> None:
     """A job's home reaches one voter alone: that votes for its end and dies, and the home is cut off from all."""
     home = await _nearly_done(world)
     voter, other = world.loop.chance.sample([node for node in world.nodes if node is not home], 2)
@@ -37,11 +38,11 @@ async def _a_vote(world: World, kill: Kill) -> None:
     await _answer(world, ACCEPT, voter)
     await asyncio.sleep(HEARD_S)
     world.network.isolate(home.host)
-    await kill(voter, "crash", BLINK_S)
+    await trouble.kill(voter, "crash", BLINK_S)
     await asyncio.sleep(TAKEOVER_S)
 
 
-async def _a_promise(world: World, kill: Kill) -> None:
+async def _a_promise(world: World, trouble: Trouble) -> None:
     """A job's home, which does not lead, has but the end to get decided, and reaches one voter alone.
 
     The others believe it lost, and want to move the job: that voter promises to help them, and dies before the last of
@@ -52,7 +53,7 @@ async def _a_promise(world: World, kill: Kill) -> None:
     engines = [node.engines[-1] for node in world.nodes]
     for engine in engines:
         engine.hold()
-    await world.transfer(first)
+    await world.client.transfer(first)
     await asyncio.sleep(SETTLE_S)
     for other in (first, second):
         _part(world, home, other)
@@ -61,7 +62,7 @@ async def _a_promise(world: World, kill: Kill) -> None:
     await _answer(world, PREPARE, voter)
     for engine in engines:
         engine.release()
-    await kill(voter, "crash", BLINK_S)
+    await trouble.kill(voter, "crash", BLINK_S)
     await _answer(world, ACCEPT, voter)
     world.network.isolate(home.host)  # before anybody hears what it has decided
     await asyncio.sleep(SPLIT_S)
@@ -69,12 +70,37 @@ async def _a_promise(world: World, kill: Kill) -> None:
         world.network.change(one.host, other.host, Conditions())
 
 
+async def _a_full_home(world: World, trouble: Trouble) -> None:
+    """A job's home that is short of disk is cut off, a person has the job adopted, and the home is back before room is.
+
+    It computes nothing itself, but the units that were under way, and so cannot have ended the job meanwhile.
+    """
+    while not world.client.asked:  # noqa: ASYNC110 - there is no event
+        await asyncio.sleep(BLINK_S)
+    job_id = world.client.asked[0].job_id
+    home = next(node for node in world.nodes if node.node_id == world.claim(job_id)[0])
+    other = next(node for node in world.workers if node is not home)
+    engines = [node.engines[-1] for node in world.workers]
+    for engine in engines:
+        engine.hold()
+    filling = asyncio.create_task(trouble.fill(home, SETTLE_S + TAKEOVER_S + FOUND_S + TAKEOVER_S), name="trouble")
+    await asyncio.sleep(SETTLE_S)
+    world.network.isolate(home.host)
+    await world.client.adopt(job_id, other, within_s=TAKEOVER_S)
+    world.network.heal()
+    world.apart_until_s = world.loop.time()
+    await asyncio.sleep(FOUND_S)
+    for engine in engines:
+        engine.release()
+    await filling
+
+
 async def _nearly_done(world: World) -> VirtualDaemon:
     """The home of the first job, once all units of that were begun."""
-    while not world.asked or len(world.begun) < units_of(world.asked[0].request):  # noqa: ASYNC110 - there is no event
+    while not world.client.asked or len(world.begun) < units_of(world.client.asked[0].request):  # noqa: ASYNC110 - there is no event
         await asyncio.sleep(BLINK_S)
     query = "SELECT home FROM jobs WHERE job_id=?"
-    ((home,),) = {node.connection.execute(query, (world.asked[0].job_id,)).fetchone() for node in world.nodes}
+    ((home,),) = {node.connection.execute(query, (world.client.asked[0].job_id,)).fetchone() for node in world.nodes}
     return next(node for node in world.nodes if node.node_id == home)
 
 
@@ -95,3 +121,4 @@ async def _answer(world: World, method: str, voter: VirtualDaemon) -> None:
 
 A_VOTE = Scene(size=3, play=_a_vote)
 A_PROMISE = Scene(size=4, play=_a_promise)
+A_FULL_HOME = Scene(size=2, play=_a_full_home)

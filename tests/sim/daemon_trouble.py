@@ -1,21 +1,23 @@
-"""What one seed has happen to whole daemons, and the calm that must follow: crashes, cuts, freezes, sleep."""
+"""What one seed has happen to whole daemons, and the calm after it: crashes, cuts, freezes, sleep, full disks."""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import replace
 
-from tests.sim.daemon_world import ACCEPT, World
+from tests.sim.daemon_world import ACCEPT, World, job_of
 
 from realign_daemon.testing.memory_socket import Conditions
-from realign_daemon.testing.virtual_daemon import VirtualDaemon
+from realign_daemon.testing.virtual_daemon import DISK, GIB, VirtualDaemon
 
 MEET_S = 1.3  # until the first job comes
 TROUBLE_S = 2.5  # in which all trouble begins
 TROUBLES = (1, 3)
 LASTS_S = (0.2, 6.8)  # a node counts as dead after 6 s
 DEATHS = ("crash", "crash", "power")
-OTHERS = ("freeze", "sleep", "isolate", "isolate", "one way", "flapping", "loss")
+OTHERS = ("freeze", "sleep", "isolate", "isolate", "one way", "flapping", "loss", "low disk", "low disk")
+LOSING = frozenset({"crash", "power", "freeze", "sleep", "isolate"})  # nobody hears the node
 ONLY_DEATHS = 0.3  # of the worlds: in these a unit is computed twice only where a node died
 LOSS = Conditions(loss_fraction=0.2, latency_s=0.05)
 AT_A_VOTE = 0.2  # of the other troubles
@@ -23,13 +25,13 @@ VOTE_S = 15.0  # that such trouble waits for one
 AFTER_A_VOTE_S = 0.03  # the home's decision is with the others after some 50 ms
 LONG_S = 12.0  # enough for a node that is cut off to be given up and its jobs to be taken over
 LONG = 0.12  # of the troubles last so long, and come upon a home where there is one
+ADOPTED = 0.5  # of the homes that are not heard for so long: somebody wants their job elsewhere
+FULL = replace(DISK, free_bytes=GIB // 4)
+TOLD_S = 2.5  # within which a node that hears the others has all that is small, be it that it had to connect anew
 TIRELESS = 0.2  # of the worlds: in these the trouble goes on when everything has ended
 CALM_S = 150.0  # within which everything ends once the trouble is over
 LOOK_S = 0.5
-
-
-Kill = Callable[[VirtualDaemon, str, float], Awaitable[None]]  # "crash" or "power", and for how long
-Play = Callable[[World, Kill], Awaitable[None]]
+FOUND_S = 5.0  # cluster.timing: the longest wait between two dials is 4 s
 
 
 class NeverCalm(Exception):
@@ -39,12 +41,13 @@ class NeverCalm(Exception):
 class Trouble:
     """Of one world. What it did is told in its events."""
 
-    def __init__(self, world: World, play: Play | None = None) -> None:
+    def __init__(self, world: World, play: Callable[[World, Trouble], Awaitable[None]] | None = None) -> None:
         """What is played takes the place of what the seed would give."""
         self._play = play
         self._world = world
         self._chance = world.loop.chance
         self._hurting: set[str] = set()
+        self._full: set[str] = set()  # of these, those that are but short of disk
         self.only_deaths = play is None and self._chance.random() < ONLY_DEATHS
         self._is_tireless = self._chance.random() < TIRELESS
         self._rest = world.loop.create_future()  # done once there is nothing left that trouble could spoil
@@ -64,10 +67,10 @@ class Trouble:
         for node in world.nodes:
             world.loop.call_later(chance.uniform(0, MEET_S / 2), node.boot)
         await asyncio.sleep(MEET_S)
-        jobs = world.begin_jobs()
+        jobs = world.client.begin_jobs(may_remove=self._play is None)
         looking = asyncio.create_task(self._look_on(jobs), name="look")
         if self._play is not None:
-            await self._play(world, self.kill)
+            await self._play(world, self)
         else:
             count = chance.randint(*TROUBLES)
             await asyncio.gather(*(asyncio.create_task(self._hurt(), name="trouble") for _ in range(count)))
@@ -75,7 +78,7 @@ class Trouble:
         self.healed_s = world.loop.time()
         _, refused = await asyncio.wait(jobs, timeout=CALM_S)
         if refused:
-            raise NeverCalm(f"nobody takes a job: {world.refusal}")
+            raise NeverCalm(f"nobody takes or removes a job: {world.client.refusal}")
         while not world.is_calm():
             if world.loop.time() > self.healed_s + CALM_S:
                 raise NeverCalm(world.told())
@@ -110,6 +113,18 @@ class Trouble:
         lasts_s = LONG_S if is_long else chance.uniform(*LASTS_S)
         self._note(kind, node)
         self._hurting.add(node.host.name)
+        if kind == "low disk":
+            await self.fill(node, 2 * lasts_s)  # else that is over before a job has ended
+        else:
+            parts = [self._part(node, kind, lasts_s)]
+            if homes and kind in LOSING and chance.random() < ADOPTED:
+                parts.append(self._adopt_from(node, lasts_s))
+            await asyncio.gather(*parts)
+            self._world.apart_until_s = self._world.loop.time()
+        self._hurting.discard(node.host.name)
+
+    async def _part(self, node: VirtualDaemon, kind: str, lasts_s: float) -> None:
+        """The node cannot be heard, or not always."""
         match kind:
             case "crash" | "power":
                 await self.kill(node, kind, lasts_s)
@@ -119,7 +134,29 @@ class Trouble:
                 node.host.resume()
             case _:
                 await self._cut(node, kind, lasts_s)
-        self._hurting.discard(node.host.name)
+
+    async def fill(self, node: VirtualDaemon, lasts_s: float) -> None:
+        """The node's disk is nearly full. As long as it hears the others it knows all that is small nevertheless."""
+        world = self._world
+        self._full.add(node.host.name)
+        node.disk = FULL
+        await self._pass(lasts_s)
+        asked_s = world.loop.time()
+        told = set[str]().union(*map(world.small, world.nodes))
+        await asyncio.sleep(TOLD_S)
+        if self._hurting <= self._full and asked_s - world.apart_until_s > FOUND_S:
+            lacking = world.untold(node, told)
+            self.lost += [f"I7: {node.host.name}, short of disk, has not heard of the {what}" for what in lacking]
+        node.disk = DISK
+        self._full.discard(node.host.name)
+
+    async def _adopt_from(self, home: VirtualDaemon, lasts_s: float) -> None:
+        """A person has one of a lost home's jobs go on elsewhere."""
+        world = self._world
+        others = [node for node in world.workers if node is not home]
+        for asked in [asked for asked in world.client.asked if world.claim(asked.job_id)[0] == home.node_id][:1]:
+            self._note(f"adopt {asked.job_id} from", home)
+            await world.client.adopt(asked.job_id, self._chance.choice(others), within_s=lasts_s)
 
     async def _hurt_at_a_vote(self) -> None:
         """A voter dies just after it has voted, and another node, perhaps that which counts the votes, is cut off."""
@@ -139,6 +176,7 @@ class Trouble:
         await self.kill(voter, "crash", chance.uniform(*LASTS_S) / 4)
         await self._pass(LONG_S)
         world.network.heal()
+        world.apart_until_s = world.loop.time()
         self._hurting -= names
 
     async def kill(self, node: VirtualDaemon, kind: str, lasts_s: float) -> None:
@@ -151,7 +189,8 @@ class Trouble:
         self.at_risk += self._world.under_way()
         self.returned_s.append(self._world.loop.time())
         held = {str(row[0]) for row in node.connection.execute("SELECT kind || ' ' || ref FROM journal")}
-        self.lost += [f"I2: {node.host.name} had told of {what} and lost it" for what in sorted(told - held)]
+        gone = {what for what in told - held if job_of(what) in self._world.buried(node)}
+        self.lost += [f"I2: {node.host.name} had told of {what} and lost it" for what in sorted(told - held - gone)]
         node.boot()
 
     async def _cut(self, node: VirtualDaemon, kind: str, lasts_s: float) -> None:

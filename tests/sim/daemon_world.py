@@ -4,49 +4,39 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 
-import grpc
-import grpc.aio
-from tests.sim.daemon_cluster import machines, submit
-from tests.sim.daemon_work import DATA_TYPE, LAST, WORK
+from tests.sim.daemon_client import Asked, Client
+from tests.sim.daemon_cluster import machines
+from tests.sim.daemon_work import WORK
 
 from realign_daemon.engine.api import Task
 from realign_daemon.housekeeping.folders import MARK
 from realign_daemon.journal import entries
 from realign_daemon.journal.results import result_hash
-from realign_daemon.testing.memory_grpc import open_channel
 from realign_daemon.testing.memory_network import Network
-from realign_daemon.testing.virtual_daemon import MODEL, VirtualDaemon
+from realign_daemon.testing.virtual_daemon import VirtualDaemon
 from realign_daemon.testing.virtual_loop import VirtualLoop
 from realign_daemon.witness import Witness
 from realign_daemon.work.units import UnitKey, make_unit
-from realign_proto.v1 import curation_pb2 as pb
-from realign_proto.v1 import trust_pb2, work_pb2
-from realign_proto.v1.trust_pb2_grpc import TrustStub
+from realign_proto.v1 import work_pb2
 
-TEXT = b"Sums are easy."
 SIZES = (*[2] * 14, *[3] * 5, 4)
 WITNESSED = 0.25  # of the clusters of two, which are those that need one
-JOBS = (1, 1, 1, 1, 2)
-UNITS = {1: (1, 2), 2: (1, 1)}  # drafts of a job, at least and at most, by the number of jobs; as many checks follow
 UNIT_S = (0.3, 1.2)
-SECOND_S = 3.0  # within which a second job comes
-RETRY_S = 1.0
-TRANSFER_S = 3.0
 FINAL = frozenset({"completed", "completed_with_errors", "failed", "blocked", "cancelled"})
 ATTEND = "/realign.v1.Work/Attend"
 PREPARE, ACCEPT = "/realign.v1.Decision/Prepare", "/realign.v1.Decision/Accept"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Asked:
-    """A job that a client has got an answer for."""
+@dataclass(slots=True, kw_only=True)
+class Given:
+    """When an end was given out as final for the first time, and which nodes have given it out."""
 
-    job_id: str
-    request: str
+    first_s: float
+    by: set[str] = field(default_factory=set[str])
 
 
 class World:
@@ -60,15 +50,13 @@ class World:
         has_witness = count == SIZES[0] and loop.chance.random() < WITNESSED
         self.nodes = machines(self.network, count, takes_s=self._takes_s, work=WORK, has_witness=has_witness)
         self.workers = [node for node in self.nodes if node.kind is not Witness]
-        self.asked: list[Asked] = []
-        self.refusal = ""  # of a submit, the last one
-        self.finals: dict[str, set[str]] = {}  # by job, every end that was given out as final
+        self.client = Client(self.network, self.workers)
+        self.apart_until_s = 0.0  # the last time that a node could not be heard, for whatever reason
+        self.finals: dict[str, dict[str, Given]] = {}  # by job, every end that was given out as final
         self._looked_at: dict[str, int] = {}  # by host, the changes that its ledger had seen at the last look
         self.begins: list[tuple[float, UnitKey]] = []  # of units, anywhere, and when
         self.said_done = {node.host.name: set[str]() for node in self.nodes}  # results, by who told a home of them
         self._awaited: dict[str, asyncio.Future[VirtualDaemon]] = {}
-        self._client = self.network.host("client")
-        self._client.boot()
         for node in self.nodes:
             node.overheard = {
                 ATTEND: partial(self._hear, self.said_done[node.host.name]),
@@ -76,27 +64,10 @@ class World:
                 ACCEPT: lambda reply, node=node: self._hear_answer(ACCEPT, node, yes=reply.accepted),
             }
 
-    def begin_jobs(self) -> list[asyncio.Task[None]]:
-        """Each ends once somebody has taken its job."""
-        count = self.loop.chance.choice(JOBS)
-        return [self._client.running.start(self._ask(number, UNITS[count])) for number in range(count)]
-
     def next_answer(self, method: str) -> asyncio.Future[VirtualDaemon]:
         """The next node that answers yes to PREPARE or ACCEPT, as soon as it does."""
         self._awaited[method] = self.loop.create_future()
         return self._awaited[method]
-
-    async def transfer(self, to: VirtualDaemon) -> None:
-        """Has the node lead, unless it does already."""
-        channel = open_channel(self._client, to.address)
-        request = trust_pb2.TransferRequest(node=to.host.name)
-        try:
-            await TrustStub(channel).Transfer(request, timeout=TRANSFER_S)
-        except grpc.aio.AioRpcError as error:
-            if error.code() is not grpc.StatusCode.FAILED_PRECONDITION:
-                raise
-        finally:
-            await channel.close()
 
     def switch_off(self) -> None:
         """Ends all processes. The disks can still be read."""
@@ -111,11 +82,15 @@ class World:
 
     def is_calm(self) -> bool:
         """Whether all jobs have ended for good, nothing provisional is left of them, and all nodes hold the same."""
-        are_final = all(map(self._is_final, self.asked))
+        are_final = all(map(self._is_over, self.client.asked))
         return are_final and len(self.digests()) == 1 and len(set(map(self.decisions, self.nodes))) == 1
 
-    def _is_final(self, asked: Asked) -> bool:
-        left = (self.outputs(node, asked.job_id, "provisional") for node in self.workers)
+    def _is_over(self, asked: Asked) -> bool:
+        is_removed = asked.job_id in self.client.removed
+        roots = ("provisional", "curated") if is_removed else ("provisional",)
+        left = (self.outputs(node, asked.job_id, root) for node in self.workers for root in roots)
+        if is_removed:
+            return all(asked.job_id in self.buried(node) for node in self.nodes) and not any(left)
         return self.ends(asked.job_id) <= FINAL and not any(left)
 
     def outputs(self, node: VirtualDaemon, job_id: str, root: str = "curated") -> list[Path]:
@@ -145,16 +120,30 @@ class World:
                 continue
             self._looked_at[node.host.name] = changes
             for job_id, decision in node.connection.execute(query):
-                self.finals.setdefault(job_id, set()).add(decision)
+                given = self.finals.setdefault(job_id, {}).setdefault(decision, Given(first_s=self.loop.time()))
+                given.by.add(node.host.name)
 
     def homes(self) -> set[str]:
         """Nodes that jobs are homed at."""
         query = "SELECT DISTINCT home FROM jobs"
         return {str(row[0]) for node in self.workers for row in node.connection.execute(query)}
 
+    def claim(self, job_id: str) -> tuple[str, int]:
+        """The job's home and config epoch, as the node has them that has heard most."""
+        query = "SELECT config_epoch, instance, home FROM jobs WHERE job_id=?"
+        rows = [row for node in self.workers for row in node.connection.execute(query, (job_id,))]
+        config_epoch, _, home = max(rows, default=(0, 0, ""))
+        return home, config_epoch
+
+    def rows(self, node: VirtualDaemon, table: str, job_id: str) -> int:
+        """How many rows the node's ledger has of the job."""
+        query = f"SELECT COUNT(*) FROM {table} WHERE job_id=?"
+        return int(node.connection.execute(query, (job_id,)).fetchone()[0])
+
     def jobs(self) -> int:
-        """How many jobs there are, be it that nobody was told of them."""
-        return len({row for node in self.nodes for row in node.connection.execute("SELECT job_id FROM jobs")})
+        """How many jobs there are or were, be it that nobody was told of them."""
+        stored = {row[0] for node in self.nodes for row in node.connection.execute("SELECT job_id FROM jobs")}
+        return len(stored | self.client.removed)
 
     def digests(self) -> set[str]:
         """What all nodes hold, one text for each way of holding it."""
@@ -164,10 +153,30 @@ class World:
         """What the node knows to be decided: job, instance, config epoch and value."""
         return frozenset(node.connection.execute("SELECT job_id, instance, config_epoch, value FROM decisions"))
 
+    def small(self, node: VirtualDaemon) -> set[str]:
+        """What others must be told of what the node holds, however little room they have."""
+        query = "SELECT kind || ' ' || ref FROM journal WHERE kind IN ('decision', 'intent', 'tombstone')"
+        adoptions = "SELECT 'adoption ' || job_id FROM jobs WHERE config_epoch > 0"
+        return {str(row[0]) for text in (query, adoptions) for row in node.connection.execute(text)}
+
+    def untold(self, node: VirtualDaemon, told: set[str]) -> list[str]:
+        """Of what was told, what the node should hold and does not.
+
+        Of a job that it knows to be removed it holds nothing more. A job whose files did not come it does not know, and
+        a witness knows of none.
+        """
+        known = {row[0] for row in node.connection.execute("SELECT job_id FROM jobs")}
+        expected = {what for what in told if job_of(what) in known or what.startswith(("decision ", "tombstone "))}
+        return sorted(what for what in expected - self.small(node) if job_of(what) not in self.buried(node))
+
     def told(self) -> str:
         """What has not come to an end."""
-        jobs = {asked.job_id: sorted(self.ends(asked.job_id)) for asked in self.asked}
+        jobs = {asked.job_id: sorted(self.ends(asked.job_id)) for asked in self.client.asked}
         return f"jobs {jobs}, {len(self.digests())} different journals"
+
+    def buried(self, node: VirtualDaemon) -> set[str]:
+        """Jobs that the node knows to be removed."""
+        return {row[0] for row in node.connection.execute("SELECT ref FROM shared_facts WHERE kind='tombstone'")}
 
     def told_others(self, node: VirtualDaemon) -> set[str]:
         """What others know to be on the node's disk."""
@@ -190,29 +199,6 @@ class World:
         living = [node for node in self.workers if node.host.process is not None]
         return len(set[UnitKey]().union(*map(_under_way, living)))
 
-    async def _ask(self, number: int, units: tuple[int, int]) -> None:
-        """Submits a job until somebody takes it, each time at any node."""
-        chance = self.loop.chance
-        await asyncio.sleep(chance.uniform(0, SECOND_S) if number else 0.0)
-        request = f"job{number} {chance.randint(*units)}"
-        while True:
-            wanted = pb.JobRequest(
-                text=request,
-                data_type=DATA_TYPE,
-                model=MODEL.name,
-                until=LAST,
-                settings={"pii": "keep"},
-                client_token=request,
-            )
-            try:
-                job_id = await submit(self._client, chance.choice(self.workers), TEXT, wanted)
-            except grpc.aio.AioRpcError as error:
-                self.refusal = error.details() or str(error.code())
-                await asyncio.sleep(RETRY_S)
-            else:
-                self.asked.append(Asked(job_id=job_id, request=request))
-                return
-
     def _hear(self, said_done: set[str], event: work_pb2.WorkEvent) -> None:
         if event.HasField("result"):
             said_done.add(f"result {event.result.key}/{result_hash(event.result.result)}")
@@ -234,3 +220,8 @@ def _results(node: VirtualDaemon) -> set[str]:
 def _under_way(node: VirtualDaemon) -> set[UnitKey]:
     last = node.engines[-1:]  # none of a witness, or of a node that died while it started
     return {make_unit(task).key for engine in last for task in engine.begun if task not in engine.performed}
+
+
+def job_of(what: str) -> str:
+    """The job in the name of a thing, `<kind> <job>/...`."""
+    return what.split()[1].split("/", maxsplit=1)[0]

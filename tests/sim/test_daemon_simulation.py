@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 from tests.sim import daemon_sabotage
-from tests.sim.daemon_scene import A_PROMISE, A_VOTE, Scene
+from tests.sim.daemon_scene import A_FULL_HOME, A_PROMISE, A_VOTE, Scene
 from tests.sim.daemon_story import Sabotage, story
 
 SEEDS = 100
@@ -36,9 +36,11 @@ def test_no_trouble_makes_a_cluster_break_a_promise(first: int) -> None:
         (daemon_sabotage.acknowledge_before_the_commit, None, 30),
         (daemon_sabotage.no_dedup_at_merge, None, 3),
         (daemon_sabotage.one_is_a_majority, None, 60),
-        (daemon_sabotage.adopt_automatically, None, 60),
+        (daemon_sabotage.adopt_automatically, None, 120),
         (daemon_sabotage.forget_votes, A_VOTE, 20),
         (daemon_sabotage.forget_promises, A_PROMISE, 20),
+        (daemon_sabotage.hold_back_everything, A_FULL_HOME, 1),
+        (daemon_sabotage.forget_removals, None, 60),
     ],
 )
 def test_a_broken_promise_is_found_out(sabotage: Sabotage, scene: Scene | None, seeds: int) -> None:
@@ -49,6 +51,11 @@ def test_a_broken_promise_is_found_out(sabotage: Sabotage, scene: Scene | None, 
 def test_a_voter_that_dies_at_the_worst_moment_lets_no_job_end_in_two_ways(scene: Scene) -> None:
     for seed in range(SCENES):
         assert not story(seed, scene=scene).violations
+
+
+def test_a_home_without_room_that_comes_back_hears_that_its_job_was_adopted() -> None:
+    for seed in range(SCENES):
+        assert not story(seed, scene=A_FULL_HOME).violations
 
 
 def test_a_seed_gives_the_same_story_again_however_python_hashes() -> None:

@@ -13,9 +13,11 @@ from realign_daemon.engine.api import (
     LocalModel,
     Message,
     ModelId,
+    Result,
     Sampler,
     Task,
 )
+from realign_daemon.engine.api import Progress as Report
 from realign_daemon.engine.errors import BadTask, EngineDied
 from realign_daemon.engine.ranks import GroupWish
 from realign_daemon.testing.memory_links import MemoryLinks
@@ -60,11 +62,23 @@ class Engine(ScriptedEngine):
     def __init__(self, store: BlobStore, name: str, world: World) -> None:
         super().__init__(store, script=world.script)
         self._name, self._world = name, world
+        self.within = 0  # tasks in it now
+        self.most_within = 0  # at once, ever
+        self.wish: GroupWish | None = None  # of the last load
 
     async def load(self, model: LocalModel, group: GroupWish | None = None) -> None:
         if self._name in self._world.unusable:
             raise EngineDied(model=model.name, cause="it ended with code 1")
+        self.wish = group
         await super().load(model, group)
+
+    async def perform(self, task: Task, *, progress: Report | None = None) -> Result:
+        self.within += 1
+        self.most_within = max(self.most_within, self.within)
+        try:
+            return await super().perform(task, progress=progress)
+        finally:
+            self.within -= 1
 
 
 class World:

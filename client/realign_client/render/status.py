@@ -8,6 +8,8 @@ from realign_client.render.figures import duration, number, rate, size
 from realign_client.render.table import table
 from realign_proto.v1 import facts_pb2, status_pb2
 
+NO_ROOM = "         too little of the disk is free: no results or files of other nodes are taken in; free some space"
+
 
 def status_lines(status: status_pb2.NodeStatus) -> list[str]:
     """The node, who leads, the members, what was measured, the engine and the jobs at work."""
@@ -20,6 +22,7 @@ def status_lines(status: status_pb2.NodeStatus) -> list[str]:
         f"engine   {_engine(status.engine)}",
         f"disk     {size(status.disk.free_bytes)} free · {power}",
         f"ledger   {status.ledger.rows} results, {status.ledger.under_replicated} with too few copies",
+        *([NO_ROOM] if status.ledger.lacks_room else []),
         "",
         *member_lines(status),
         *(f"refused {one.address or 'a caller'}: {one.reason}" for one in status.refused),

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import errno
 from collections.abc import Iterable
 
 import structlog
@@ -16,6 +15,7 @@ from realign_daemon.cluster.election import Leadership
 from realign_daemon.cluster.facts import NodeId
 from realign_daemon.cluster.state import ClusterState, Store
 from realign_daemon.cluster.timing import Timing
+from realign_daemon.shortage import shortage
 
 log = structlog.get_logger()
 
@@ -40,7 +40,7 @@ class Belief:
     async def hold(self, believed: Leadership, heard: Iterable[Beat]) -> bool:
         """Believes this from now on, by what others said in their beats; whether it is news.
 
-        What a full disk does not take is not believed.
+        What cannot be written is not believed: the disk is full, or too many files are open.
         """
         before = self.leadership
         if not await self._keep(believed):
@@ -56,9 +56,11 @@ class Belief:
             try:
                 await asyncio.to_thread(self._store.save, kept)
             except OSError as error:
-                if error.errno != errno.ENOSPC:
+                if not shortage(error):
                     raise  # a disk that fails to flush cannot be trusted with a second try
-                log.warning("cluster.disk_full", remedy="free some space; until then this node keeps its old leader")
+                log.warning(
+                    "cluster.not_written", reason=str(error), remedy="until then this node keeps its old leader"
+                )
                 return False
             self._kept = kept
         return True

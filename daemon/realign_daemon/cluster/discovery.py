@@ -7,35 +7,41 @@ announced for minutes, so it never says that a node is dead.
 from __future__ import annotations
 
 import asyncio
-import hashlib
 import re
 import socket
-import sys
 from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 
 import ifaddr
 import structlog
-from zeroconf import InterfaceChoice, IPVersion, ServiceStateChange, Zeroconf
+from zeroconf import Error, InterfaceChoice, IPVersion, NonUniqueNameException, ServiceStateChange, Zeroconf
 from zeroconf.asyncio import AsyncServiceBrowser, AsyncServiceInfo, AsyncZeroconf
 
 from realign_daemon.cluster.addresses import Address
+from realign_daemon.cluster.announcement import Announcement, mark
 from realign_daemon.cluster.facts import NodeId
 from realign_daemon.cluster.greeting import MAX_PROTOCOL
+from realign_daemon.cluster.loopback import LOOPBACK, keep_to_loopback
 from realign_daemon.cluster.timing import DEFAULT, Timing
 
 log = structlog.get_logger()
 
 SERVICE = "_realign._tcp.local."
 RESOLVE_MS = 3_000
+RETRY_S = 60.0  # after what only somebody elsewhere, or the network, can mend
 MOST_RESOLVING = 64  # at once: whoever floods the network with names does not fill this node's memory
 NODE_ID = re.compile("[a-z2-7]{26}")
 PORT = re.compile("[0-9]{1,5}")
 HIGHEST_PORT = 65_535
-LOOPBACK = "127.0.0.1"
-LOOPBACK_INTERFACE = {"linux": "lo", "darwin": "lo0"}
-IP_BOUND_IF = 25  # netinet/in.h of macOS; Python has no name for it
+NAME_TAKEN = (
+    "another machine on this network announces itself under this node's name: it may run on a copy of this node's data "
+    "directory, key and all"
+)
+NAME_REMEDY = (
+    "stop realignd on the machine with the copy, move its data directory away and let it join as a new node; until "
+    "then other nodes find this one by --peer HOST:PORT only"
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,16 +62,6 @@ class PeerGone:
 Finding = PeerFound | PeerGone
 
 
-def tag_mark(tag: str) -> str:
-    """What is announced of a cluster's tag."""
-    return mark(hashlib.sha256(tag.encode()).digest())
-
-
-def mark(digest: bytes) -> str:
-    """What is announced of a tag's or an authority's SHA-256: the first 8 bytes, hex."""
-    return digest[:8].hex()
-
-
 def own_addresses(listening: Address) -> tuple[Address, ...]:
     """Where others reach a server that listens there: the address, or for a wildcard every IPv4 address of the machine.
 
@@ -77,33 +73,6 @@ def own_addresses(listening: Address) -> tuple[Address, ...]:
     hosts = [str(ip.ip) for adapter in ifaddr.get_adapters() for ip in adapter.ips if ip.is_IPv4]
     addresses = [Address(host=host, port=listening.port) for host in dict.fromkeys(hosts)]
     return tuple(sorted(addresses, key=lambda address: address.is_loopback))
-
-
-def keep_to_loopback(listening: socket.socket) -> None:
-    """Lets the socket hear the loopback interface only.
-
-    zeroconf joins the group on the interfaces that it is given, but binds its port on all of them, and would answer
-    a question sent straight to this machine's address in the network.
-    """
-    try:
-        if sys.platform == "linux":
-            listening.setsockopt(socket.SOL_SOCKET, socket.SO_BINDTODEVICE, LOOPBACK_INTERFACE["linux"].encode())
-        elif sys.platform == "darwin":
-            index = socket.if_nametoindex(LOOPBACK_INTERFACE["darwin"])
-            listening.setsockopt(socket.IPPROTO_IP, IP_BOUND_IF, index)
-    except OSError as error:
-        log.warning("discovery.heard_beyond_loopback", reason=str(error), remedy="start with --no-discovery")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Announcement:
-    """What this node says of itself. Unless beyond_loopback it is said, and listened for, on loopback only."""
-
-    node: NodeId
-    name: str
-    marks: tuple[str, ...]  # what nodes of one cluster have one of in common: the hash of its tag, or authorities
-    beyond_loopback: bool = False
-    join_port: int | None = None  # where those who have an invitation ask, while there is one
 
 
 class Discovery:
@@ -130,14 +99,18 @@ class Discovery:
         self._woken.set()
 
     async def run(self, report: Callable[[Finding], None]) -> None:
-        """Reports what is found until it is cancelled. Where the machine has no multicast it says so and waits."""
+        """Reports what is found until it is cancelled. Where there is no multicast it says so and tries again."""
+        told, now_s = "", asyncio.get_running_loop().time
         while True:
+            began_s = now_s()
             try:
                 await self._run(report)
-            except* OSError as errors:
-                reason = "; ".join(str(error) for error in errors.exceptions)
-                log.warning("discovery.unavailable", reason=reason, remedy="name the other nodes with --peer HOST:PORT")
-                await self._woken.wait()
+            except* (OSError, Error) as errors:
+                reason = "; ".join(str(error) or type(error).__name__ for error in errors.exceptions)
+                if reason != told or now_s() - began_s > RETRY_S:  # once for as long as it lasts
+                    told, remedy = reason, "name the other nodes with --peer HOST:PORT"
+                    log.warning("discovery.unavailable", reason=reason, remedy=remedy)
+                await self._until_woken(RETRY_S)
                 self._woken.clear()
             except* _Moved:
                 pass
@@ -178,23 +151,43 @@ class Discovery:
         Raises:
             _Moved: this node is to be heard on other interfaces from now on, or by other nodes.
         """
-        announced = self._addresses()
-        await zeroconf.async_register_service(_service(said, announced))  # pyright: ignore[reportUnknownMemberType]
-        log.info("discovery.announced", addresses=[str(address) for address in announced])
+        announced = await self._registered(zeroconf, said)
+        if not announced:
+            log.warning("discovery.name_taken", node=said.node, reason=NAME_TAKEN, remedy=NAME_REMEDY)
         while True:
-            with suppress(TimeoutError):  # not wait_for, which up to Python 3.11 may swallow a cancellation
-                async with asyncio.timeout(self._timing.interfaces_s):
-                    await self._woken.wait()
+            await self._until_woken(self._timing.interfaces_s if announced else RETRY_S)
             current, now_said, has_woken = self._addresses(), self._announcement(), self._woken.is_set()
             self._woken.clear()
             if (now_said.beyond_loopback, now_said.marks) != (said.beyond_loopback, said.marks):
                 raise _Moved
-            if (current, now_said) != (announced, said) or has_woken:
+            if not announced:
+                said = now_said
+                announced = await self._registered(zeroconf, said)
+            elif (current, now_said) != (announced, said) or has_woken:
                 announced, said = current, now_said
                 if said.beyond_loopback:
                     await zeroconf.async_update_interfaces()
                 await zeroconf.async_update_service(_service(said, announced))  # pyright: ignore[reportUnknownMemberType]
                 log.info("discovery.announced", addresses=[str(address) for address in announced])
+
+    async def _registered(self, zeroconf: AsyncZeroconf, said: Announcement) -> tuple[Address, ...]:
+        """Announces this node at the addresses that it returns; at none where another machine goes by its name."""
+        addresses = self._addresses()
+        service, cache = _service(said, addresses), zeroconf.zeroconf.cache
+        heard = cache.current_entry_with_name_and_alias(SERVICE, service.name)
+        if heard is not None:  # before; whoever said it may be gone without a word, and is asked anew
+            cache.async_remove_records([heard])
+        try:
+            await zeroconf.async_register_service(service)  # pyright: ignore[reportUnknownMemberType]
+        except NonUniqueNameException:
+            return ()
+        log.info("discovery.announced", addresses=[str(address) for address in addresses])
+        return addresses
+
+    async def _until_woken(self, most_s: float) -> None:
+        with suppress(TimeoutError):  # not wait_for, which up to Python 3.11 may swallow a cancellation
+            async with asyncio.timeout(most_s):
+                await self._woken.wait()
 
     async def _resolve(
         self, zeroconf: AsyncZeroconf, node: NodeId, name: str, report: Callable[[Finding], None]
@@ -223,7 +216,7 @@ async def find_join(authority_sha256: bytes, *, timeout_s: float) -> tuple[Addre
         if state_change is not ServiceStateChange.Removed:
             heard.put_nowait(name)
 
-    with suppress(TimeoutError, OSError):
+    with suppress(TimeoutError, OSError, Error):
         async with asyncio.timeout(timeout_s), _zeroconf(beyond_loopback=True) as zeroconf:
             browser = AsyncServiceBrowser(zeroconf.zeroconf, SERVICE, handlers=[on_change])
             try:

@@ -70,11 +70,16 @@ class MeasuredLink:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class RdmaPort:
-    """A port of this node that a cable joins to another one, and that remote direct memory access works on."""
+class Cable:
+    """A Thunderbolt cable to another Mac that can do RDMA, as one of its ends sees it."""
 
-    node: NodeId  # at the other end
-    device: str  # here, as `ibv_devices` calls it
+    device: str  # this node's, such as "rdma_en5"
+    domain: str  # what Thunderbolt calls this end
+    peer_domain: str  # and the other one
+
+    def meets(self, other: Cable) -> bool:
+        """True when the other is what the other end sees of the same cable."""
+        return (self.domain, self.peer_domain) == (other.peer_domain, other.domain)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -88,7 +93,7 @@ class NodeFacts:
     os: str = ""
     memory_bytes: int = 0
     usable_bytes: int = 0  # what a model may use at most
-    free_bytes: int = 0  # available right now
+    free_bytes: int = 0  # what a model may take right now
     cpu_cores: int = 0
     gpu_cores: int = 0
     portable: bool = False
@@ -107,4 +112,4 @@ class NodeFacts:
     features: frozenset[str] = FEATURES  # that it has
     witness: bool = False  # it votes, and does nothing else
     links: tuple[MeasuredLink, ...] = ()  # to other nodes, as measured a short while ago
-    rdma: tuple[RdmaPort, ...] = ()
+    rdma: tuple[Cable, ...] = ()  # cables that it may be planned over

@@ -108,6 +108,7 @@ class Peers:
         self._resting: dict[Target, asyncio.Event] = {}  # until it is dialled again, or was heard to be there
         self._links: dict[NodeId, _Link] = {}
         self._own: set[Address] = set()  # addresses at which this node answered itself
+        self._unreachable: dict[Address, str] = {}  # why nobody answered there last
         self.refusals = Refusals(callers_kept_s=CALLERS_KEPT * timing.redial_max_s)
 
     def channel(self, node: NodeId) -> grpc.aio.Channel | None:
@@ -175,6 +176,7 @@ class Peers:
                 wait_s = min(wait_s * 2, self._timing.redial_max_s)
         finally:
             self.refusals.forget(target.address)
+            self._unreachable.pop(target.address, None)
 
     async def _rest(self, target: Target, wait_s: float) -> None:
         """As long as the first wait at least: two nodes that cannot stay connected would else hurry each other on."""
@@ -221,6 +223,7 @@ class Peers:
         except grpc.aio.AioRpcError as failure:
             self._refused(address, failure)
             return None
+        self._unreachable.pop(address, None)
         welcome = welcome_from_wire(reply)
         if welcome.node == ours.node:
             self._own.add(address)
@@ -239,9 +242,12 @@ class Peers:
         if failure.code() is grpc.StatusCode.UNAVAILABLE:
             explained = explain_handshake(failure.details() or "")
         if explained or failure.code() in REFUSING:
+            self._unreachable.pop(address, None)
             self._note(address, explained or sentence)
         else:
-            log.debug("peer.unreachable", address=str(address), reason=sentence)
+            if self._unreachable.get(address) != sentence:
+                log.info("peer.unreachable", address=str(address), reason=sentence)
+            self._unreachable[address] = sentence
 
     def _note(self, address: Address, sentence: str) -> None:
         if not any(link.address == address for link in self._links.values()):  # else another node is there by now

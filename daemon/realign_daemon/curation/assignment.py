@@ -34,6 +34,7 @@ from realign_daemon.curation.run import WORK, Course, Ending, reset, run_stages
 from realign_daemon.curation.selftest.suite import self_test
 from realign_daemon.curation.spec import ModelPin
 from realign_daemon.curation.stages.work import Work
+from realign_daemon.curation.turn import Turn
 from realign_daemon.curation.written import some
 from realign_daemon.decision.value import EndState
 from realign_daemon.errors import RealignError
@@ -83,15 +84,18 @@ class Assignment:
         self._roster = Roster(node.colleagues, job, self._announce, node.clock)
         self._counted: set[UnitKey] = set()  # remembered results are counted anew as the stages pass over them
 
-    async def run(self) -> None:
-        """Runs the job to an end and records it. Cancelled: the record is saved and the job can be run again."""
+    async def run(self, turn: Turn) -> None:
+        """Runs the job to an end and records it. Cancelled: the record is saved and the job can be run again.
+
+        The turn has been taken, and is given for a while where the job waits for its models.
+        """
         record, clock = self._job.record, self._node.clock
         record.state = "running"
         record.started_unix_s = clock.unix()
         record.began_unix_s = record.began_unix_s or record.started_unix_s
         try:
             await self._save("stage_started", f"{self._job.spec.job_id} is running")
-            await self._work()
+            await self._work(turn)
         except asyncio.CancelledError:
             self._stop_watch()
             await self._save("progress", "")
@@ -138,9 +142,8 @@ class Assignment:
         desk = Desk(spec, record, self._surroundings(), counted=self._counted)
         await self._node.output.write(desk, material, state="cancelled")
 
-    async def _work(self) -> None:
-        if self._node.reopen is not None:
-            await self._node.reopen(self._job.spec.pins)
+    async def _work(self, turn: Turn) -> None:
+        await self._be_supplied(turn)
         await self._roster.measure()
         self._roster.plan()
         replanning = asyncio.create_task(self._roster.keep_planned(), name=f"replan.{self._job.spec.job_id}")
@@ -156,6 +159,30 @@ class Assignment:
         finally:
             replanning.cancel()
             await asyncio.gather(replanning, return_exceptions=True)
+
+    async def _be_supplied(self, turn: Turn) -> None:
+        """Waits for the job's models, which servers may have, too; queued, as others may work meanwhile."""
+        record, pins = self._job.record, self._job.spec.pins
+        served = self._node.reopen if any(pin.endpoint for pin in pins) else None
+        while served is not None or not self._roster.is_supplied:
+            self._stop_watch()
+            record.state = "queued"
+            turn.give()
+            if served is not None:
+                await served(pins)
+                served = None
+            await self._roster.be_supplied()
+            await self._until_its_turn(turn)
+            record.state, record.started_unix_s = "running", self._node.clock.unix()
+
+    async def _until_its_turn(self, turn: Turn) -> None:
+        stage = self._job.record.stages[0]
+        stage.activity = "its models are here; it waits for its turn"
+        self._announce("progress", "")
+        try:
+            await turn.take()
+        finally:
+            stage.activity = ""
 
     async def _keep_in_sight(self) -> None:
         """Has a new run show what the one before it made, until its stages have made theirs."""

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from itertools import combinations
 from typing import Final, Protocol
 
-from realign_daemon.cluster.facts import MeasuredLink, RdmaPort
+from realign_daemon.cluster.facts import Cable, MeasuredLink
 from realign_daemon.curation.spec import ModelPin
 from realign_daemon.engine.api import ModelId, ModelShape
 from realign_daemon.engine.models import POCKET
@@ -48,8 +48,9 @@ class Colleague:
     is_self: bool = False
     room_bytes: int = 0  # what models may still take of its disk
     links: tuple[MeasuredLink, ...] = ()  # to other nodes
-    rdma: tuple[RdmaPort, ...] = ()  # ports with a cable to another node
+    rdma: tuple[Cable, ...] = ()  # to other Macs
     knows_groups: bool = True  # a node of an older version does not
+    lacks_reference: bool = False  # it leads a group, and no node alone has found what that should compute
 
     def holds(self, model: ModelId) -> bool:
         """True when the weights are on the node's disk."""
@@ -132,7 +133,7 @@ def _links(one: Colleague, other: Colleague) -> Iterator[Link]:
     if measured:
         latency_s, bytes_per_s = max(link.latency_s for link in measured), min(link.bytes_per_s for link in measured)
         yield Link(between=between, kind="network", latency_s=latency_s, bytes_per_s=bytes_per_s)
-    if {port.node for port in one.rdma} >= {other.node_id} and {port.node for port in other.rdma} >= {one.node_id}:
+    if any(here.meets(there) for here in one.rdma for there in other.rdma):
         yield Link(
             between=between,
             kind="rdma",

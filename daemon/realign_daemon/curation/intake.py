@@ -20,6 +20,7 @@ from realign_daemon.errors import Ambiguous, BadInput, Full, NothingFits
 from realign_planner.data_types import DATA_TYPES, TITLES, DataType, as_data_type
 from realign_planner.document import plan_document
 from realign_planner.model_config import ConfigFacts
+from realign_planner.model_names import bits_stated
 from realign_planner.models import UnknownModel
 from realign_planner.plan import BadRequest, Plan, PlannedModel, PlanRequest, Role
 from realign_planner.setbacks import NO_BARS, Bars
@@ -99,13 +100,26 @@ def prepare_plan(request: Request, colleagues: Sequence[Colleague], *, passages:
     `passages` are those that the sources hold: the estimate is for as many as the job would ask about.
 
     Raises:
-        BadInput: an unknown data type, model, node or stage, or a count below one.
+        BadInput: an unknown data type, model, node or stage, a count below one, or weights of other bits than wanted.
         NothingFits: no living node has the weights and they are not offered, or none has the memory, to train included.
     """
     prepared = draft(request, colleagues, passages=passages)
+    _check_bits(request, prepared)
     if not prepared.plan.fits or prepared.plan.cannot_train:
         raise NothingFits(prepared.plan.cannot_train or "; ".join(prepared.plan.reasons))
     return prepared
+
+
+def _check_bits(request: Request, prepared: Prepared) -> None:
+    """Raises BadInput where weights do not have the bits that were asked for: the plan would be one for others."""
+    wanted = request.bits or bits_stated(request.text)
+    planned = prepared.models
+    for pinned in (*prepared.roles.values(), *prepared.judges):
+        if planned[pinned.model].bits == wanted != pinned.bits and not pinned.endpoint:
+            raise BadInput(
+                f"the weights of {pinned.name} have {pinned.bits} bits, not {wanted}, and nothing is converted "
+                f"unasked: name a conversion of it to {wanted} bits, by its hub id or its folder"
+            )
 
 
 def draft(

@@ -14,6 +14,7 @@ from realign_daemon.curation.endings import UNDECIDED
 from realign_daemon.curation.events import JobNews
 from realign_daemon.curation.intake import Request
 from realign_daemon.curation.job import Job, job_of
+from realign_daemon.curation.job_queue import JobQueue
 from realign_daemon.curation.limits import changed_limits
 from realign_daemon.curation.record import JobRecord, JobState, StageRecord, record_to_json
 from realign_daemon.curation.retry import retried
@@ -32,7 +33,6 @@ log = structlog.get_logger()
 MOST_UNITS = 10_000_000  # of one job, where the node's owner says nothing else
 ROOM_RETRY_S = 10.0  # how soon a job is tried again that the full disk has paused
 CLOSING_S = 2.0  # how long a cancel waits for the files of what was made; they come in any case
-RUNNABLE: frozenset[JobState] = frozenset({"queued", "pilot", "running"})
 
 
 class Jobs:
@@ -43,7 +43,7 @@ class Jobs:
         self._max_queued = max_queued
         self._max_units = max_units
         self._jobs: dict[str, Job] = {}
-        self._wake = asyncio.Event()
+        self._queue = JobQueue(node, self.all)
         self._cancelled = asyncio.Queue[Job]()  # each job is in it once at most
 
     async def load(self) -> None:
@@ -70,7 +70,7 @@ class Jobs:
             self._miss_files(job)
         job.record.provisional = provisional or (job.record.provisional if job.record.is_ended else "")
         self._jobs[stored.job_id] = job
-        self._wake.set()
+        self._queue.wake()
         return job
 
     async def give_up(self, job: Job, text: str) -> None:
@@ -97,28 +97,9 @@ class Jobs:
     async def run(self) -> None:
         """Runs queued jobs, oldest first, until cancelled; beside them writes what cancelled ones had made."""
         async with asyncio.TaskGroup() as loops:
-            loops.create_task(self._run_queued(), name="jobs.queued")
+            loops.create_task(self._queue.run(), name="jobs.queued")
             loops.create_task(self._close_cancelled(loops), name="jobs.cancelled")
             loops.create_task(self._try_for_room(), name="jobs.room")
-
-    async def _run_queued(self) -> None:
-        while True:
-            await self._wake.wait()
-            self._wake.clear()
-            while (job := self._next()) is not None:
-                job.task = asyncio.create_task(Assignment(self._node, job).run(), name=f"job.{job.spec.job_id}")
-                try:
-                    await asyncio.wait({job.task})
-                except asyncio.CancelledError:
-                    job.task.cancel()
-                    await asyncio.gather(job.task, return_exceptions=True)
-                    raise
-                if not job.task.cancelled() and (fault := job.task.exception()) is not None:
-                    log.error("job.crashed", job=job.spec.job_id, exc_info=fault)
-                    if job.record.state in RUNNABLE:  # not one that was stopped, and only could not be saved
-                        job.record.state, job.record.error = "failed", "the job met a defect in realign; see the log"
-                        self._tell(job, "ended", job.record.error)
-                job.task = None
 
     async def _try_for_room(self) -> None:
         """Has a job that the full disk paused tried again and again; it pauses again while there is no room."""
@@ -127,7 +108,7 @@ class Jobs:
             for job in self.all():
                 if job.record.state == "paused" and job.record.paused_by == "disk":
                     job.record.state, job.record.error = "queued", ""
-                    self._wake.set()
+                    self._queue.wake()
 
     async def _close_cancelled(self, tasks: asyncio.TaskGroup) -> None:
         """Closes each at once: one whose voters give no answer keeps no other waiting."""
@@ -200,7 +181,7 @@ class Jobs:
 
     def wake(self) -> None:
         """Has looked again for a job to run."""
-        self._wake.set()
+        self._queue.wake()
 
     def has(self, job_id: str) -> bool:
         """Whether the job of exactly this id is run here."""
@@ -363,15 +344,12 @@ class Jobs:
             job_id = job.spec.job_id
             raise WrongState(f"the home of {job_id} is away; `realignctl adopt {job_id}` makes this node its home")
 
-    def _next(self) -> Job | None:
-        return next((job for job in self.all() if job.record.state in RUNNABLE and not job.is_moved), None)
-
     async def _set(self, job: Job, state: JobState, text: str) -> None:
         job.record.state = state
         job.record.ended_unix_s = 0.0
         await self._save_record(job)
         self._tell(job, "warning", text)
-        self._wake.set()
+        self._queue.wake()
 
     def _tell(self, job: Job, kind: str, text: str) -> None:
         job.bulletin.post(JobNews(kind=kind, text=text, at_unix_s=self._node.clock.unix()))

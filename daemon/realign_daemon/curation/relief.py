@@ -11,7 +11,8 @@ import structlog
 
 from realign_daemon.clock import Clock
 from realign_daemon.curation.job import Job, job_of
-from realign_daemon.curation.jobs import RUNNABLE, Jobs
+from realign_daemon.curation.job_queue import RUNNABLE
+from realign_daemon.curation.jobs import Jobs
 from realign_daemon.curation.losses import Losses
 from realign_daemon.curation.record import record_to_json
 from realign_daemon.curation.replicas import Away

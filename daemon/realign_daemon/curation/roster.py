@@ -29,6 +29,9 @@ from realign_planner.setbacks import Bars, Setback, bars
 log = structlog.get_logger()
 
 MEASURE_TIMEOUT_S = 120.0
+NO_REFERENCE = (
+    "no independent reference: no node of a group held {} alone, so it was compared with its own first findings"
+)
 
 
 class Roster:
@@ -47,9 +50,17 @@ class Roster:
         self._retry_at_s: float | None = None  # when a model without a crew may get one
         self._planned_over: frozenset[str] = frozenset()
 
-    async def measure(self) -> None:
-        """Has each of the job's models brought to some node, and measured by all that have it and never did so."""
+    @property
+    def is_supplied(self) -> bool:
+        """Whether some living node holds each of the job's models."""
+        return not self._supply.held_by_none()
+
+    async def be_supplied(self) -> None:
+        """Has each of the job's models brought to some node. Raises as supply.Supply.first."""
         await self._supply.first(self.plan)
+
+    async def measure(self) -> None:
+        """Has each of the job's models measured by all nodes that have it and never did so."""
         pins = {pin.model: pin for pin in self._job.spec.pins}
         wanted = [
             (peer.node_id, pin.name)
@@ -139,6 +150,10 @@ class Roster:
             node.state = "working" if node_id in planned & alive else "lost"
         crew = self._trainers if trains else self._crews.get(model, ())
         self._show_groups(crew, {colleague.node_id: colleague.facts.name for colleague in colleagues})
+        unvouched = {colleague.node_id for colleague in colleagues if colleague.lacks_reference}
+        if any(member.group and member.node in unvouched for member in crew):
+            name = next(pin.name for pin in self._job.spec.pins if pin.model == model)
+            self._warn(NO_REFERENCE.format(name))
         having = {colleague.node_id for colleague in colleagues if self._supply.has(colleague, model)}
         return [member for member in crew if having.issuperset(_nodes_of(member))]
 
@@ -193,23 +208,30 @@ def _nodes_of(member: Crew) -> tuple[str, ...]:
 
 
 def _crew(planned: PlannedModel, ids: Mapping[str, str]) -> tuple[Crew, ...]:
-    """The nodes that are asked for a model's results: of a group its head alone."""
+    """The nodes that are asked for a model's results: of a group its head alone.
+
+    Requests at a server take none of a node's memory: it has as many there as its owner lets it.
+    """
     group = planned.group
     if group is None:
-        return tuple(Crew(node=ids[node.name], examples_per_s=node.examples_per_s or 0.0) for node in planned.nodes)
+        return tuple(
+            Crew(
+                node=ids[node.name],
+                examples_per_s=node.examples_per_s or 0.0,
+                batch_size=0 if planned.endpoint else node.batch_size,
+            )
+            for node in planned.nodes
+        )
     nodes = _ids(planned.on_nodes, ids)
     wish = GroupWish(nodes=nodes, backend=group.backend, parallelism=group.parallelism, split=group.split)
-    return (Crew(node=nodes[0], examples_per_s=group.examples_per_s, group=wish),)
+    return (Crew(node=nodes[0], examples_per_s=group.examples_per_s, batch_size=group.cost.batch_size, group=wish),)
 
 
 def _unchanged(before: tuple[Crew, ...], now: tuple[Crew, ...]) -> tuple[Crew, ...]:
-    """The crew as it was where the same group is wanted: more free memory must not make it load all anew."""
-
-    def formation(crew: tuple[Crew, ...]) -> object:
-        wish = crew[0].group if crew else None
-        return wish and (wish.nodes, wish.backend)
-
-    return before if formation(now) is not None and formation(before) == formation(now) else now
+    """The crew as it was where the same nodes would only divide the model otherwise: that is worth no new load."""
+    was, wish = (crew[0].group if crew else None for crew in (before, now))
+    is_divided = was and wish and was != wish and (was.nodes, was.backend) == (wish.nodes, wish.backend)
+    return before if is_divided else now
 
 
 def _trainers(plan: Plan, crew: tuple[Crew, ...], ids: Mapping[str, str]) -> tuple[Crew, ...]:

@@ -43,9 +43,11 @@ class Asking:
         if request.engine_templates and request.engine_templates not in template_sets():
             sets = ", ".join(template_sets())
             raise BadInput(f"there is no template set {request.engine_templates!r}; give one of {sets}")
-        if not self._endpoints.is_configured(request.engine) and (
-            reason := why_not(self._role(), request.engine, hosts=self._hosts)
-        ):
+        try:
+            reason = why_not(self._role(), request.engine, hosts=self._hosts)
+        except ValueError as error:
+            raise BadInput(str(error)) from error
+        if reason and not self._endpoints.is_configured(request.engine):
             raise NotAllowed(reason)
         model = await self._endpoints.open(request.engine, request.engine_model, templates=request.engine_templates)
         return replace(

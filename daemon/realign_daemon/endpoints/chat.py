@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from math import nan
@@ -13,6 +14,9 @@ from realign_daemon.engine.api import Generate, Generated, Message, Thinking
 from realign_daemon.engine.schema import Schema, fits, written
 
 THINK_START, THINK_END = "<think>", "</think>"
+_REASON_CHARACTERS: Final = 40
+_LARGEST_COUNT: Final = 2**31 - 1  # more tokens than there are, and few enough for every ledger and message
+_LONE_SURROGATE: Final = re.compile("[\ud800-\udfff]")  # JSON can say it, and UTF-8 can't
 # How byte-level and SentencePiece vocabularies write blanks; mlx_lm.server gives tokens as its vocabulary has them.
 _BLANKS: Final = str.maketrans({"Ġ": " ", "Ċ": "\n", "▁": " "})
 
@@ -23,6 +27,7 @@ class Abilities:
 
     top_logprobs: int = 0  # alternatives that it shows of each token; 0: it gives no probabilities
     template_arguments: bool = False  # chat_template_kwargs, which can ask a model to reason or not
+    efforts: bool = False  # reasoning_effort, which can ask it not to; Ollama heeds nothing else
     seeds: bool = False
     schemas: bool = False
 
@@ -69,6 +74,8 @@ def body_of(
         body["seed"] = seed
     if abilities.template_arguments:
         body["chat_template_kwargs"] = {"enable_thinking": thinks}
+    if abilities.efforts and not thinks:
+        body["reasoning_effort"] = "none"
     if shows and abilities.top_logprobs:
         body |= {"logprobs": True, "top_logprobs": abilities.top_logprobs}
     if schema is not None and abilities.schemas:
@@ -104,21 +111,17 @@ def read_reply(plain: object) -> Reply:
         choice = cast("Mapping[str, Any]", answer["choices"][0])
         message = cast("Mapping[str, Any]", choice["message"])
         usage = cast("Mapping[str, Any]", answer.get("usage") or {})
-        content: object = message.get("content") or ""
-        reasoning: object = message.get("reasoning_content") or message.get("reasoning") or ""
         logprobs = cast("Mapping[str, Any]", choice.get("logprobs") or {})
         shown = cast("list[Mapping[str, Any]]", logprobs.get("content") or [])
-        if not isinstance(content, str) or not isinstance(reasoning, str):
-            raise NoReply("the answer holds no text")
         return Reply(
-            text=content,
-            reasoning=reasoning,
-            finish_reason=str(choice.get("finish_reason") or "stop"),
-            prompt_tokens=int(usage.get("prompt_tokens") or 0),
-            completion_tokens=int(usage.get("completion_tokens") or 0),
+            text=_plain(message.get("content")),
+            reasoning=_plain(message.get("reasoning_content") or message.get("reasoning")),
+            finish_reason=str(choice.get("finish_reason") or "stop")[:_REASON_CHARACTERS],
+            prompt_tokens=_count(usage.get("prompt_tokens")),
+            completion_tokens=_count(usage.get("completion_tokens")),
             tokens=tuple(_token(one) for one in shown if one.get("top_logprobs")),
         )
-    except (KeyError, IndexError, TypeError, ValueError, AttributeError) as error:
+    except (LookupError, TypeError, ValueError, ArithmeticError, AttributeError) as error:
         raise NoReply("sent something that is no chat completion") from error
 
 
@@ -172,6 +175,15 @@ def _split(reply: Reply, *, opened: bool) -> tuple[str, str]:
     if reply.text.lstrip().startswith(THINK_START):
         return reply.text.replace(THINK_START, "", 1).strip(), ""
     return "", reply.text
+
+
+def _plain(said: Any) -> str:  # noqa: ANN401 - JSON
+    """A text that can be written down. Raises TypeError where it is none."""
+    return _LONE_SURROGATE.sub("\ufffd", said or "")
+
+
+def _count(said: Any) -> int:  # noqa: ANN401 - JSON
+    return max(0, min(int(said or 0), _LARGEST_COUNT))
 
 
 def _token(shown: Mapping[str, Any]) -> Token:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
+import json
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Final
@@ -22,25 +24,34 @@ from realign_daemon.endpoints.chat import (
     read_reply,
 )
 from realign_daemon.endpoints.forms import counted, read_off
-from realign_daemon.endpoints.server import Gone, Refused, Server
-from realign_daemon.engine.api import Fill, Filled, Generate, Generated, Result, Task
+from realign_daemon.endpoints.server import Failed, Gone, Refused, Server, Slow
+from realign_daemon.engine.api import Fill, Filled, Generate, Generated, Message, Result, Task
 from realign_daemon.engine.errors import BadTask, EndpointGone
 from realign_daemon.engine.schema import SchemaError, parse
 
 log = structlog.get_logger()
 
-TRIES: Final = 3  # for an answer that fits its schema: as many as a unit has anywhere
+TRIES: Final = 3  # for an answer that fits its schema, and for one at all: as many as a unit has anywhere
+REMEMBERED_S: Final = 900.0  # a failure: a unit is given out again within that, and outages are mostly further apart
 SAMPLES: Final = 10  # of a judgement that has to be counted: shares in steps of a tenth
 _CHARACTERS_PER_TOKEN: Final = 2  # of JSON at worst, so that a form always has room
+_ANSWERS_S: Final = 60.0  # for one token of a model that is loaded, behind what else the server has to do
+_HELLO: Final = (Message(role="user", content="Hello"),)
 _SPARE_TOKENS: Final = 16  # for a fence or a blank line before a form
 
 
+class TookTooLong(BadTask):
+    """A server that answers others gave no answer in time. It may be on its way out, too."""
+
+
 class EndpointEngine:
-    """Asks for one model. Everything it raises is from engine/errors.py."""
+    """Asks for one model. Everything it raises is of engine/errors.py."""
 
     def __init__(self, server: Server, *, name: str, remote: str, abilities: Abilities) -> None:
         """`name` is what we call the model, `remote` what the server does."""
         self._server, self.name, self.remote, self.abilities = server, name, remote, abilities
+        # By request: when it failed at a server that was well, the latest last.
+        self._failures: dict[str, tuple[float, ...]] = {}
 
     @property
     def server(self) -> Server:
@@ -97,15 +108,25 @@ class EndpointEngine:
             filled = read_off(task.form, reply.tokens, prompt_tokens=reply.prompt_tokens)
             if filled is not None:
                 return filled
-        bodies = [
-            self._form_body(task, max_tokens=max_tokens, temperature=1.0, seed=sample) for sample in range(SAMPLES)
-        ]
-        replies = await asyncio.gather(*map(self._ask, bodies))
+        replies = await self._samples(task, max_tokens=max_tokens)
         texts = [reply.text.rpartition(THINK_END)[2] for reply in replies]
         filled = counted(task.form, texts, prompt_tokens=sum(reply.prompt_tokens for reply in replies))
         if filled is None:
             raise BadTask(f"{self.name} filled the form of {task.template} in none of {SAMPLES} answers")
         return filled
+
+    async def _samples(self, task: Fill, *, max_tokens: int) -> list[Reply]:
+        """Answers at temperature 1. Where one does not come, nobody waits for the others."""
+        bodies = [
+            self._form_body(task, max_tokens=max_tokens, temperature=1.0, seed=sample) for sample in range(SAMPLES)
+        ]
+        asked = [asyncio.create_task(self._ask(body), name="endpoint.sample") for body in bodies]
+        try:
+            return await asyncio.gather(*asked)
+        finally:
+            for one in asked:
+                one.cancel()
+            await asyncio.gather(*asked, return_exceptions=True)
 
     def _form_body(
         self, task: Fill, *, max_tokens: int, temperature: float, shows: bool = False, seed: int | None = None
@@ -121,11 +142,47 @@ class EndpointEngine:
         )
 
     async def _ask(self, body: Mapping[str, object]) -> Reply:
+        url = str(self._server.settings.url)
         try:
-            return read_reply(await self._server.ask(CHAT, body))
+            reply = read_reply(await self._server.ask(CHAT, body))
         except Refused as error:
-            raise BadTask(f"{self._server.settings.url} refuses a request to {self.name}: {error}") from error
+            raise BadTask(f"{url} refuses a request to {self.name}: {error}") from error
+        except Slow as error:
+            raise TookTooLong(f"{self.name}: {url} {error}") from error
         except (Gone, NoReply) as error:
-            url = str(self._server.settings.url)
+            if isinstance(error, Failed | NoReply) and await self._is_to_blame(body):
+                raise BadTask(
+                    f"{self.name}: {url} answers others, and to this request {TRIES} times {error}"
+                ) from error
             log.warning("endpoint.gone", endpoint=self._server.settings.name, reason=str(error))
             raise EndpointGone(model=self.name, endpoint=url, cause=str(error)) from error
+        self._failures.pop(_digest(body), None)
+        return reply
+
+    async def _is_to_blame(self, body: Mapping[str, object]) -> bool:
+        """Whether a request has now failed so often, while the server answered another one, that it is the cause.
+
+        Else what no server can answer would be asked for ever. A failure that others share is the server's.
+        """
+        if not await self._answers():
+            return False
+        now_s = self._server.clock.continuous()
+        digest = _digest(body)
+        self._failures = {one: at for one, at in self._failures.items() if now_s - at[-1] < REMEMBERED_S}
+        failures = (*self._failures.pop(digest, ()), now_s)
+        if len(failures) < TRIES:
+            self._failures[digest] = failures
+        return len(failures) >= TRIES
+
+    async def _answers(self) -> bool:
+        """Whether the model has an answer to a question that asks nothing special of it."""
+        question = body_of(self.remote, _HELLO, Abilities(), temperature=0.0, max_tokens=1)
+        try:
+            read_reply(await self._server.ask(CHAT, question, tries=1, deadline_s=_ANSWERS_S, aside=True))
+        except (Gone, Refused, NoReply):
+            return False
+        return True
+
+
+def _digest(body: Mapping[str, object]) -> str:
+    return hashlib.sha256(json.dumps(body, sort_keys=True).encode()).hexdigest()

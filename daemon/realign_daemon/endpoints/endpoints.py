@@ -5,16 +5,17 @@ from __future__ import annotations
 import asyncio
 import random
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from contextlib import suppress
 from pathlib import Path, PurePath
 from typing import Final, Protocol
 
 import structlog
 
 from realign_daemon.clock import Clock
-from realign_daemon.endpoints.acquaintance import UNLISTED, Acquaintance, listed, meet
+from realign_daemon.endpoints.acquaintance import Acquaintance, listed, meet
 from realign_daemon.endpoints.endpoint_engine import EndpointEngine
-from realign_daemon.endpoints.server import Gone, Server
+from realign_daemon.endpoints.post import LOOK_EVERY_S, MOST_LISTED, Post
+from realign_daemon.endpoints.server import Busy, Failed, Gone, Server, Slow
 from realign_daemon.endpoints.settings import EndpointSettings
 from realign_daemon.endpoints.url import ServerUrl, read_url
 from realign_daemon.engine.api import LocalModel, ModelId
@@ -24,8 +25,7 @@ from realign_planner.model_names import bits_in, size_in
 
 log = structlog.get_logger()
 
-LOOK_EVERY_S: Final = 30.0  # how soon a server that was started is noticed
-MOST_LISTED: Final = 8  # models of one server that are tried unasked: some list all there are in the world
+KNOWN_S: Final = 600.0  # how long a model is trusted to be the one that it was: Ollama swaps weights while it runs
 MOST_OPENED: Final = 32  # servers that jobs have named
 UNKNOWN_BITS: Final = 16
 
@@ -41,19 +41,6 @@ class Pinned(Protocol):
     def templates(self) -> str: ...  # noqa: D102
 
 
-@dataclass(slots=True, kw_only=True)
-class _Post:
-    """One server, and what is known of its models, by its names for them."""
-
-    server: Server
-    names: Mapping[str, str]  # its name -> ours; empty: all that it lists
-    wanted: dict[str, str] = field(default_factory=dict[str, str])  # by jobs: its name -> prompt template set
-    met: dict[str, tuple[LocalModel, EndpointEngine]] = field(
-        default_factory=dict[str, tuple[LocalModel, EndpointEngine]]
-    )
-    up: set[str] = field(default_factory=set[str])  # its names for those that answered when they were last asked
-
-
 class Endpoints:
     """`run` must be running for configured servers to be noticed; a job's is asked when the job names it."""
 
@@ -67,9 +54,8 @@ class Endpoints:
     ) -> None:
         """`environment` holds the keys, which stay here."""
         self._environment, self._clock, self._chance = environment, clock, chance
-        self._posts = [self._post(settings) for settings in configured]
-        self._opened: list[_Post] = []
-        self._meeting = asyncio.Lock()
+        self._posts = [self._post(settings, is_configured=True) for settings in configured]
+        self._opened: list[Post] = []
 
     @property
     def models(self) -> tuple[LocalModel, ...]:
@@ -91,12 +77,13 @@ class Endpoints:
         return any(post.server.settings.url == _read(url) for post in self._posts)
 
     async def run(self) -> None:
-        """Looks for servers that have not answered yet, until cancelled."""
-        while True:
-            for post in self._all():
-                if not post.met:
-                    await self._look(post)
-            await self._clock.sleep(LOOK_EVERY_S)
+        """Looks for servers and models that have not answered yet, until cancelled. None waits for another server."""
+        async with asyncio.TaskGroup() as tasks:
+            while True:
+                for post in self._all():
+                    if not post.is_settled and not post.looking.locked():
+                        tasks.create_task(self._look(post), name=f"endpoint.look {post.server.settings.name}")
+                await self._clock.sleep(LOOK_EVERY_S)
 
     async def open(self, url: str, remote: str = "", *, templates: str = "") -> LocalModel:
         """The model at a URL that a job names, after it has answered.
@@ -112,7 +99,7 @@ class Endpoints:
         post = self._at(place, templates)
         try:
             said = await listed(post.server)
-            remote = remote or _only(post, tuple(said))
+            remote = remote or _only(post, said)
             model = await self._met(post, remote, said.get(remote, {}), templates=templates)
         except Gone as error:
             raise NothingFits(f"{place} {error}; see to it that the server runs and answers this machine") from error
@@ -126,10 +113,11 @@ class Endpoints:
                 continue
             post = self._at(_read(url), templates)
             self._keep(post, remote, templates)
-            await self._look(post)
+            post.missing.pop(remote, None)
+            await self._look(post, only=remote)
 
     async def serve(self, model: LocalModel) -> EndpointEngine:
-        """What performs the model's tasks, after its server has answered as that model.
+        """What performs the model's tasks, after its server has answered as that model a short while ago.
 
         Raises:
             EndpointGone: it does not, or as another one.
@@ -138,8 +126,8 @@ class Endpoints:
             known, engine = post.met.get(model.remote, (None, None))
             if engine is None or str(post.server.settings.url) != model.endpoint or known != model:
                 continue
-            if model.remote not in post.up:
-                await self._ask_again(post, model)
+            if self._clock.continuous() - post.up.get(model.remote, float("-inf")) > KNOWN_S:
+                await self._ask_again(post, model, engine)
             return engine
         raise EndpointGone(model=model.name, endpoint=model.endpoint, cause="does not have this model any more")
 
@@ -149,67 +137,101 @@ class Endpoints:
             if post.server is engine.server:
                 post.up.clear()
 
-    async def _ask_again(self, post: _Post, model: LocalModel) -> None:
+    async def _ask_again(self, post: Post, model: LocalModel, engine: EndpointEngine) -> None:
+        """Has the model answer as the one that it was. One that does not stays known, and is asked again next time."""
+        post.up.pop(model.remote, None)
         try:
             said = (await listed(post.server)).get(model.remote, {})
-            found = (await self._met(post, model.remote, said, templates=model.templates)).model
+            async with post.meeting:
+                found = await meet(post.server, model.remote, said, abilities=engine.abilities)
         except Gone as error:
             raise EndpointGone(model=model.name, endpoint=model.endpoint, cause=str(error)) from error
-        if found != model.model:
+        if found.model != model.model:
             raise EndpointGone(model=model.name, endpoint=model.endpoint, cause="has another model under this name now")
+        post.note_met(model, engine, self._clock.continuous())
 
-    async def _look(self, post: _Post) -> None:
+    async def _look(self, post: Post, *, only: str = "") -> None:
+        """Has each model that is wanted and was not met answer, whatever the others do; or only one of them."""
+        async with post.looking:
+            try:
+                said = await listed(post.server)
+                for remote in post.unmet(said, self._clock.continuous()):
+                    if only in ("", remote):
+                        await self._try(post, remote, said.get(remote, {}))
+            except Gone as error:
+                self._tell(post, str(error))
+            else:
+                self._tell(post, _advice(post, said))
+
+    async def _try(self, post: Post, remote: str, said: Mapping[str, object]) -> None:
+        """Meets a model. Raises Gone where the server is away."""
         try:
-            said = await listed(post.server)
-            wanted = tuple(post.names) or tuple(post.wanted) or tuple(said) or (UNLISTED,)
-            if len(wanted) > MOST_LISTED and not post.names:
-                log.warning("endpoint.lists_many", endpoint=post.server.settings.name, models=len(wanted))
-                return
-            for remote in wanted:
-                await self._met(post, remote, said.get(remote, {}), templates=post.wanted.get(remote, ""))
-        except Gone as error:
-            log.info("endpoint.absent", endpoint=post.server.settings.name, reason=str(error))
+            await self._met(post, remote, said, templates=post.wanted.get(remote, ""))
+        except (Failed, Busy, Slow) as error:
+            if post.note_missing(remote, self._clock.continuous()):
+                log.warning(
+                    "endpoint.model_missing",
+                    endpoint=post.server.settings.name,
+                    model=remote,
+                    reason=str(error),
+                    remedy=_remedy(post, remote),
+                )
 
-    async def _met(self, post: _Post, remote: str, said: Mapping[str, object], *, templates: str = "") -> LocalModel:
+    def _tell(self, post: Post, complaint: str) -> None:
+        """Says once what keeps a server from being used."""
+        if complaint and complaint != post.complaint:
+            log.warning("endpoint.absent", endpoint=post.server.settings.name, reason=complaint)
+        post.complaint = complaint
+
+    async def _met(self, post: Post, remote: str, said: Mapping[str, object], *, templates: str = "") -> LocalModel:
         """The model, which has just answered, under the name by which it is known here. Raises Gone."""
-        async with self._meeting:
-            found = await meet(post.server, remote, said)
+        async with post.meeting:
+            found = await _found(post, remote, said)
             model = _local(post, remote, found, templates)
             engine = EndpointEngine(post.server, name=model.name, remote=remote, abilities=found.abilities)
-            before, _ = post.met.get(remote, (None, None))
-            if before != model:
-                post.met[remote] = (model, engine)
+            if post.note_met(model, engine, self._clock.continuous()):
                 log.info(
                     "endpoint.met", endpoint=post.server.settings.name, model=model.name, abilities=str(found.abilities)
                 )
-            post.up.add(remote)
             return model
 
-    def _at(self, place: ServerUrl, templates: str) -> _Post:
+    def _at(self, place: ServerUrl, templates: str) -> Post:
         """The server at a URL: the one that is known, or one that nobody has asked yet."""
         known = next((one for one in self._all() if one.server.settings.url == place), None)
         settings = EndpointSettings(name=place.authority, url=place, templates=templates or "standard")
-        return known or self._post(settings)
+        return known or self._post(settings, is_configured=False)
 
-    def _keep(self, post: _Post, remote: str, templates: str) -> None:
+    def _keep(self, post: Post, remote: str, templates: str) -> None:
         """Notes that a job wants a server's model, and the server where it is not of the configuration."""
         post.wanted[remote] = templates
         if post not in self._all():
             self._opened = [*self._opened[-MOST_OPENED + 1 :], post]
 
-    def _all(self) -> list[_Post]:
+    def _all(self) -> list[Post]:
         return [*self._posts, *self._opened]
 
-    def _post(self, settings: EndpointSettings) -> _Post:
+    def _post(self, settings: EndpointSettings, *, is_configured: bool) -> Post:
         key = self._environment.get(settings.api_key_env, "") if settings.api_key_env else ""
         if settings.api_key_env and not (key and key.isascii() and key.isprintable()):
             log.warning("endpoint.no_key", endpoint=settings.name, variable=settings.api_key_env)
             key = ""
         server = Server(settings, key=key, clock=self._clock, chance=self._chance)
-        return _Post(server=server, names={remote: ours for ours, remote in settings.models.items()})
+        names = {remote: ours for ours, remote in settings.models.items()}
+        return Post(server=server, names=names, is_configured=is_configured)
 
 
-def _local(post: _Post, remote: str, found: Acquaintance, templates: str) -> LocalModel:
+async def _found(post: Post, remote: str, said: Mapping[str, object]) -> Acquaintance:
+    """The model that answers now; what a known one takes is found out again only where it is another one by now."""
+    before, engine = post.met.get(remote, (None, None))
+    if before and engine:
+        with suppress(Failed):  # it may no longer take what it did
+            found = await meet(post.server, remote, said, abilities=engine.abilities)
+            if found.model == before.model:
+                return found
+    return await meet(post.server, remote, said)
+
+
+def _local(post: Post, remote: str, found: Acquaintance, templates: str) -> LocalModel:
     settings = post.server.settings
     name = post.names.get(remote) or f"{_plain(remote)}@{_plain(settings.name)}"
     size = size_in(remote)
@@ -228,9 +250,28 @@ def _local(post: _Post, remote: str, found: Acquaintance, templates: str) -> Loc
     )
 
 
-def _only(post: _Post, names: tuple[str, ...]) -> str:
+def _advice(post: Post, said: Mapping[str, object]) -> str:
+    """What to do about a server that answers, and of which nothing is tried; empty where there is nothing to do."""
+    name = post.server.settings.name
+    if post.lists_too_many(said):
+        return (
+            f"lists more than {MOST_LISTED} models, of which none is tried unasked: name some in `models` of {name!r}"
+        )
+    return "" if post.choice(said) else f"lists no model that writes: name one in `models` of {name!r}"
+
+
+def _remedy(post: Post, remote: str) -> str:
+    """What to do about a model that gives no answer at a server that does."""
+    if remote in post.names or remote in post.wanted:
+        return "see to it that the server has it under this name, and can load it"
+    return f"nothing, or name those that write in `models` of {post.server.settings.name!r}: the others are used"
+
+
+def _only(post: Post, said: Mapping[str, object]) -> str:
     """The model of a server that is meant where nobody names one. Raises BadInput."""
-    wanted = tuple(post.names) or names or (UNLISTED,)
+    wanted = post.choice(said)
+    if not wanted:
+        raise BadInput(f"{post.server.settings.url} lists no model that writes; name one with --engine-model")
     if len(wanted) == 1:
         return wanted[0]
     shown = ", ".join(wanted[:MOST_LISTED]) + (", …" if len(wanted) > MOST_LISTED else "")

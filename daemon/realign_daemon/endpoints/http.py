@@ -21,6 +21,14 @@ class Broken(Exception):
     """No whole answer came; the text says why. Another try may bring one."""
 
 
+class Unreached(Broken):
+    """No connection came about."""
+
+
+class Silent(Broken):
+    """The answer was not whole in time."""
+
+
 class TooLong(Exception):
     """The answer is longer than any that could be meant."""
 
@@ -44,15 +52,18 @@ class Http:
     async def ask(self, path: str, body: bytes | None, *, key: str, deadline_s: float) -> Answer:
         """The answer to a GET or, with a body of JSON, a POST. The key goes into its header and nowhere else.
 
+        No proxy of the environment is used: what is asked is private, and most servers are next door.
+
         Raises:
-            Broken: it could not be reached, was cut off, said something that is not HTTP, or took too long.
+            Unreached, Silent: see there.
+            Broken: it was cut off, or is not HTTP.
             TooLong: see there.
         """
         try:
             async with asyncio.timeout(deadline_s):
                 return await self._ask(self._request(path, body, key=key), body)
         except TimeoutError as error:
-            raise Broken(f"gave no whole answer within {deadline_s:g} s") from error
+            raise Silent(f"gave no whole answer within {deadline_s:g} s") from error
         except (OSError, h11.RemoteProtocolError) as error:
             raise Broken(_cause(error)) from error
 
@@ -70,11 +81,7 @@ class Http:
         return h11.Request(method=method, target=f"{self._url.path}{path}", headers=headers)
 
     async def _ask(self, request: h11.Request, body: bytes | None) -> Answer:
-        try:
-            async with asyncio.timeout(CONNECT_S):
-                reader, writer = await asyncio.open_connection(self._url.host, self._url.port, ssl=self._tls)
-        except TimeoutError as error:
-            raise Broken(f"cannot be reached within {CONNECT_S:g} s") from error
+        reader, writer = await self._connected()
         try:
             talk = h11.Connection(h11.CLIENT, max_incomplete_event_size=_HEADER_BYTES)
             events = (request, *((h11.Data(data=body),) if body is not None else ()), h11.EndOfMessage())
@@ -83,6 +90,15 @@ class Http:
             return await _read(talk, reader)
         finally:
             writer.transport.abort()  # nothing more is wanted of it, a farewell over TLS included
+
+    async def _connected(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+        try:
+            async with asyncio.timeout(CONNECT_S):
+                return await asyncio.open_connection(self._url.host, self._url.port, ssl=self._tls)
+        except TimeoutError as error:
+            raise Unreached(f"cannot be reached within {CONNECT_S:g} s") from error
+        except OSError as error:
+            raise Unreached(_cause(error)) from error
 
 
 async def _read(talk: h11.Connection, reader: asyncio.StreamReader) -> Answer:

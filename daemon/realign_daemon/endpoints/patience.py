@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 from typing import Final
 
@@ -11,6 +12,7 @@ from realign_daemon.clock import Clock
 # A server that is restarted or swaps models is back within seconds; one that says "too many" means minutes.
 BROKEN_TRIES: Final = 4
 BUSY_TRIES: Final = 10
+LATE_TRIES: Final = 2  # one that is alive may have had others to serve; that twice means an answer that takes too long
 FIRST_S: Final = 0.5
 LONGEST_S: Final = 30.0
 LONGEST_ASKED_S: Final = 300.0  # a server that wants to be left alone for longer is of no use now
@@ -34,8 +36,29 @@ def asked_s(retry_after: str, *, now_unix_s: float) -> float | None:
         pass
     try:
         return max(0.0, parsedate_to_datetime(retry_after).timestamp() - now_unix_s)
-    except ValueError:
+    except (ValueError, OverflowError):
         return None
+
+
+@dataclass(slots=True, kw_only=True)
+class Tries:
+    """How often one request has gone wrong, and in which way. `most` bounds all of them together."""
+
+    most: int
+    busy: int = 0
+    broken: int = 0
+    late: int = 0
+
+    @property
+    def count(self) -> int:
+        """Of all ways."""
+        return self.busy + self.broken + self.late
+
+    @property
+    def are_over(self) -> bool:
+        """Whether it is not to be asked again."""
+        is_hopeless = self.busy >= BUSY_TRIES or self.broken >= BROKEN_TRIES or self.late >= LATE_TRIES
+        return is_hopeless or self.count >= self.most
 
 
 class Turnstile:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable
 
 from realign_daemon.clock import Clock
-from realign_daemon.endpoints.endpoint_engine import EndpointEngine
+from realign_daemon.endpoints.endpoint_engine import EndpointEngine, TookTooLong
 from realign_daemon.endpoints.endpoints import Endpoints
 from realign_daemon.endpoints.speed import measure
 from realign_daemon.engine.api import (
@@ -47,7 +47,7 @@ class RoutingEngine:
             return await self._own.perform(task, progress=progress)
         try:
             return await engine.perform(task)
-        except EndpointGone:
+        except (EndpointGone, TookTooLong):
             self._endpoints.lose(engine)
             raise
 

@@ -9,7 +9,10 @@ from urllib.parse import urlsplit
 
 MOST_CHARACTERS: Final = 512
 _PORTS: Final = {"http": 80, "https": 443}
-_HOST: Final = re.compile(r"[a-z0-9._-]+|[0-9a-f:.]+")
+_LABEL: Final = "[a-z0-9_-]{1,63}"  # longer or empty ones are refused by the system's resolver, in its own way
+_HOST: Final = re.compile(rf"{_LABEL}(\.{_LABEL})*\.?|[0-9a-f:.]+:[0-9a-f:.]*")
+# What people paste: the base that OpenAI's clients want, once or twice, or one of the addresses below it.
+_END: Final = re.compile(r"(/v1)+(/models|/chat/completions)?$")
 _PATH: Final = re.compile(r"(/[A-Za-z0-9._~-]+)*")
 
 
@@ -34,7 +37,7 @@ class ServerUrl:
 
 
 def read_url(text: str) -> ServerUrl:
-    """The server that a URL names; `/v1` at its end may be there or not.
+    """The server that a URL names; `/v1` and what follows it may be there or not.
 
     Raises:
         ValueError: it is no plain http or https URL; the text says what is wrong, and repeats no secret of it.
@@ -54,7 +57,7 @@ def read_url(text: str) -> ServerUrl:
         raise ValueError(problem)
     if parts.query or parts.fragment:
         raise ValueError("a URL must end before '?' and '#': name the key's variable in api_key_env")
-    path = parts.path.rstrip("/").removesuffix("/v1")
+    path = _END.sub("", parts.path.rstrip("/"))
     if not _PATH.fullmatch(path) or ".." in path:
         raise ValueError(problem)
     return ServerUrl(scheme=parts.scheme, host=host, port=port or _PORTS[parts.scheme], path=path)

@@ -316,6 +316,7 @@ class GroupPart:
     backend: str
     parallelism: str
     nodes: tuple[str, ...]  # in the order of the ranks
+    lacks_reference: bool = False  # of the head: no node alone has found what the group should compute
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Literal, cast
 
@@ -24,6 +24,7 @@ class GroupWish:
     backend: Backend
     parallelism: Parallelism
     split: tuple[int, ...] = ()  # see GroupPlan
+    batch_size: int = field(default=0, compare=False)  # sequences that its ranks should have room for; 0: not said
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,7 +88,7 @@ class Formed:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Beat:
-    """The process runs. `steps` says whether its main thread gets on; it need not while it is not busy."""
+    """The process runs. `steps` says whether its main thread gets on: with work, else with rounds through the group."""
 
     steps: int
     busy: bool

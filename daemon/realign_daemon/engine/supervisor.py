@@ -33,23 +33,28 @@ from realign_daemon.engine.performing import Performing
 from realign_daemon.engine.process import ChildOptions, EngineProcess
 from realign_daemon.engine.ranks import GroupWish
 from realign_daemon.host.facts import free_bytes as available_bytes
+from realign_planner.models import cache_bytes
 
 _log = structlog.get_logger()
 
 # A child without a model held 130 MB here (measured 2026-11-23, Linux); buffers and caches grow with the model.
 CHILD_BYTES = 256 * 2**20
-_ROOM_PER_WEIGHT_BYTE = 1.2
+_CACHE_PER_WEIGHT_BYTE = 0.2  # where the shape of a model is not known
 SLOWEST_DISK_BYTES_PER_S = 50e6  # how long a load may be silent: a slow USB disk
 _STOPPING = "the daemon is stopping"
 
 
-def needed_bytes(model: LocalModel, *, share: float = 1.0) -> int:
-    """Memory that loading and running a model, or this share of it, takes.
+def needed_bytes(model: LocalModel, *, share: float = 1.0, sequences: int = 1) -> int:
+    """Memory that loading a model, or this share of it, and running so many sequences takes, as plans count it.
 
     On Linux 16-bit weights become float32, twice as large.
     """
     growth = 2.0 if sys.platform == "linux" and model.bits == 16 else 1.0  # noqa: PLR2004
-    return int(model.weight_bytes * share * growth * _ROOM_PER_WEIGHT_BYTE) + CHILD_BYTES
+    weights, shape = model.weight_bytes * growth, model.shape
+    cache = weights * _CACHE_PER_WEIGHT_BYTE
+    if shape is not None:
+        cache = cache_bytes(shape.layers, shape.kv_values, sequences=sequences)
+    return int(share * (weights + cache)) + CHILD_BYTES
 
 
 class EngineSupervisor:

@@ -100,6 +100,7 @@ class Staging:
     def held(self, client: str, sha256: Sha256) -> Held:
         """What is here of a content that the client may go on sending. Raises BadInput when the name is no hash."""
         blob, folder = self._path(sha256), self._shelf(client).folder
+        self._blobs.hold(sha256)  # whoever hears that it need not be sent has the time to name it
         for path in (folder / (sha256 + WHOLE), blob):  # in the order in which it may be moving
             with suppress(FileNotFoundError):
                 return Held(bytes_here=path.stat().st_size, is_whole=True)
@@ -120,7 +121,7 @@ class Staging:
             if held.is_whole:
                 return held
             partial = Partial(shelf.folder / piece.sha256, piece.sha256)
-            whole = Partial(shelf.folder / (piece.sha256 + WHOLE), piece.sha256)
+            whole = self._whole(shelf, piece.sha256)
             self._reserve(shelf, piece, held.bytes_here)
             try:
                 partial.add(piece.offset, piece.data)
@@ -138,18 +139,32 @@ class Staging:
             return self.held(client, piece.sha256)
 
     async def hand_over(self, client: str, contents: Iterable[Sha256]) -> None:
-        """Puts those that the client has sent whole into the blob store. Raises BadInput when a name is no hash."""
+        """Has those that the client has sent whole in the blob store, too. They still count as waiting here.
+
+        Raises BadInput when a name is no hash.
+        """
         shelf = self._shelf(client)
         async with shelf.lock:
             for sha256 in contents:
-                blob, whole = self._path(sha256), Partial(shelf.folder / (sha256 + WHOLE), sha256)
+                whole = self._whole(shelf, sha256)
+                if whole.bytes_here and not self._blobs.hold(sha256):
+                    await asyncio.to_thread(self._blobs.share, whole.path, sha256)
+
+    async def release(self, client: str, contents: Iterable[Sha256]) -> None:
+        """Counts them as waiting no more: a job names them now, and the blob store has them."""
+        shelf = self._shelf(client)
+        async with shelf.lock:
+            for sha256 in contents:
+                whole = self._whole(shelf, sha256)
                 if size_bytes := whole.bytes_here:
-                    if blob.is_file():  # somebody else's came first
-                        whole.path.unlink()
-                    else:
-                        await asyncio.to_thread(self._blobs.adopt, whole.path, sha256)
+                    whole.path.unlink()
                     shelf.bytes_here -= size_bytes
                     shelf.contents -= 1
+
+    def check_room(self, size_bytes: int) -> None:
+        """Raises Full when the disk has no room for so much more."""
+        if self._free_bytes(self._blobs.folder) < size_bytes + FREE_BYTES:
+            raise Full(f"the disk of this node has no room for {size_bytes} bytes more; make room or ask another node")
 
     def _check(self, piece: Piece) -> None:
         end = piece.offset + len(piece.data)
@@ -173,8 +188,7 @@ class Staging:
                 f"{self._client_bytes} bytes are the most that wait for one client; submit a job with them first, "
                 "or raise [limits] client_upload_bytes"
             )
-        if self._free_bytes(shelf.folder) < rest + FREE_BYTES:
-            raise Full(f"the disk of this node has no room for {rest} bytes more; make room or ask another node")
+        self.check_room(rest)
 
     def _shelf(self, client: str) -> _Shelf:
         if client not in self._shelves:
@@ -182,6 +196,10 @@ class Staging:
             sizes = [file.stat().st_size for file in folder.iterdir()]
             self._shelves[client] = _Shelf(folder=folder, bytes_here=sum(sizes), contents=len(sizes))
         return self._shelves[client]
+
+    def _whole(self, shelf: _Shelf, sha256: Sha256) -> Partial:
+        self._path(sha256)  # raises BadInput
+        return Partial(shelf.folder / (sha256 + WHOLE), sha256)
 
     def _path(self, sha256: Sha256) -> Path:
         try:

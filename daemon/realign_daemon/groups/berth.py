@@ -13,18 +13,17 @@ import structlog
 
 from realign_daemon.clock import Clock
 from realign_daemon.engine.api import EngineStatus, GroupPart, LocalModel, Progress
-from realign_daemon.engine.codec import encode
 from realign_daemon.engine.errors import BadTask, EngineDied
 from realign_daemon.engine.ranks import GroupPlan, Holding, Rank, RankEvent
 from realign_daemon.engine.supervisor import SLOWEST_DISK_BYTES_PER_S, needed_bytes
-from realign_daemon.groups.canary import songs
+from realign_daemon.groups import canary
 from realign_daemon.groups.messages import Logprobs, Prepare
 from realign_daemon.groups.references import References
 from realign_daemon.groups.residue import Residue
+from realign_daemon.groups.singing import reference
+from realign_planner.models import CACHE_TOKENS
 
 log = structlog.get_logger()
-
-Ask = Callable[[Mapping[str, object]], Awaitable[dict[str, Any]]]  # a request to a process in, its reply out
 
 STOPPED = "a signal had stopped its process"
 _STOPPED_LOOK_S = 1.0
@@ -96,6 +95,11 @@ def share_of(wanted: Prepare) -> float:
     if wanted.split:
         return wanted.split[wanted.rank] / sum(wanted.split)
     return 1 / wanted.size
+
+
+def rank_bytes(model: LocalModel, wanted: Prepare) -> int:
+    """Memory that a rank takes with the cache of the batch that is planned."""
+    return needed_bytes(model, share=share_of(wanted), sequences=max(1, wanted.batch_size))
 
 
 class Berth:
@@ -176,6 +180,7 @@ class Place:
     def __init__(self, berth: Berth, wanted: Prepare) -> None:
         self.wanted = wanted
         self.distrusts = False  # set before its end: what it was measured by is to be found out anew
+        self.lacks_reference = False  # the head's: no node alone has found what the group should compute
         self.on_give_up: Callable[[str], None] = lambda _: None
         self._berth = berth
         self._process: RankProcess | None = None
@@ -197,7 +202,7 @@ class Place:
         await vacate()
         if reason := self._berth.residue.reason():
             raise RankRefused(reason)
-        needed, free = needed_bytes(model, share=share_of(self.wanted)), self._berth.spare_bytes()
+        needed, free = rank_bytes(model, self.wanted), self._berth.spare_bytes()
         if needed > free:
             raise RankRefused(
                 f"its part of {model.name} needs {needed / 1e9:.2f} GB and {free / 1e9:.2f} GB are free: close "
@@ -249,6 +254,7 @@ class Place:
                 backend=wanted.backend,
                 parallelism=wanted.parallelism,
                 nodes=wanted.nodes,
+                lacks_reference=self.lacks_reference,
             ),
         )
 
@@ -270,34 +276,23 @@ class Place:
     async def _reference(self, model: LocalModel) -> Logprobs:
         references = self._berth.references
         known = await asyncio.to_thread(references.of, model.model)
-        if known or needed_bytes(model) > self._berth.spare_bytes():
+        spare = self._berth.spare_bytes()
+        sequences = [-(-canary.most_tokens(length) // CACHE_TOKENS) for length in range(canary.OF_ONE_NODE)]
+        lengths = sum(needed_bytes(model, sequences=count) <= spare for count in sequences)
+        if known or not lengths:
             return known
-        found = await self._alone(model)
+        found = await self._alone(model, lengths)
         await asyncio.to_thread(references.keep, model.model, found)
         return found
 
-    async def _alone(self, model: LocalModel) -> Logprobs:
+    async def _alone(self, model: LocalModel, lengths: int) -> Logprobs:
         process = await self._berth.start(None, model=model.name, on_event=lambda _: None)
         try:
             body = {"op": "load", "path": str(model.path)}
             await process.request(body, stall_timeout_s=load_patience_s(model))
-            return await sing(partial(process.request, stall_timeout_s=load_patience_s(model)), model)
+            ask = partial(process.request, stall_timeout_s=load_patience_s(model))
+            return await reference(ask, model.model, lengths)
         except (EngineDied, BadTask) as error:
             raise RankRefused(f"it could not compute with {model.name} by itself: {error}") from error
         finally:
             await process.kill("it has said what it finds")
-
-
-async def sing(ask: Ask, model: LocalModel, *, with_long: bool = True) -> Logprobs:
-    """The canary of a process that has loaded the model, without its long text where that is more than the model reads.
-
-    Raises what `ask` raises.
-    """
-    tasks = [encode(task) for task in songs(model.model, with_long=with_long)]
-    try:
-        reply = await ask({"op": "canary", "tasks": tasks, "adapter": "", "adapter_path": ""})
-    except BadTask:
-        if not with_long:
-            raise
-        return await sing(ask, model, with_long=False)
-    return tuple(map(tuple, reply["value"]))

@@ -31,8 +31,10 @@ log = structlog.get_logger()
 ATTEMPTS = 2  # where a rank's port was taken between its choice and its use
 # A group's memory is that of several nodes, which others may want. A load of a large model takes about as long.
 IDLE_S = 120.0
-WANTED_IDLE_S = 2.0  # between two stages of a job whose models are on different nodes
-_TRAINING_STEP_S = 60.0  # as [engine] watchdog_s: an evaluation over all held-out rows is one step
+SHORT_IDLE_S = 2.0  # between two stages of a job whose models are on different nodes
+# As [engine] watchdog_s. A training's first step reads its whole data set; a later one has as many tokens as its rows,
+# which no pass divides, and may take twenty times as long as those before it.
+_TRAINING_STEP_S = 60.0
 
 
 class GroupingEngine:
@@ -141,7 +143,7 @@ class GroupingEngine:
             await clock.sleep(1.0)
             if not group.is_idle:
                 idle_since_s = clock.continuous()
-            elif clock.continuous() - idle_since_s >= (WANTED_IDLE_S if group.is_wanted else IDLE_S) or group.is_over:
+            elif clock.continuous() - idle_since_s >= (SHORT_IDLE_S if group.is_to_go else IDLE_S) or group.is_over:
                 async with self._switching:
                     if self._group is group and group.is_idle:
                         await self._dissolve()

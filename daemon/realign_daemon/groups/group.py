@@ -7,22 +7,26 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
+from typing import Any, cast
 
 import structlog
 
 from realign_daemon.clock import Clock
 from realign_daemon.engine.api import EngineStatus, LocalModel, Progress
+from realign_daemon.engine.codec import decode_result
 from realign_daemon.engine.errors import BadTask, EngineDied, GroupDied
 from realign_daemon.engine.ranks import GroupWish
 from realign_daemon.groups import canary
 from realign_daemon.groups.addresses import host_of, is_at, port_facing
-from realign_daemon.groups.berth import Berth, Place, RankProcess, RankRefused, load_patience_s, sing
-from realign_daemon.groups.cables import matrix_of, own_cables
+from realign_daemon.groups.berth import Berth, Place, RankProcess, RankRefused, load_patience_s
+from realign_daemon.groups.cables import matrix_of
 from realign_daemon.groups.confirmations import IDLE_S, Confirmations
 from realign_daemon.groups.messages import Logprobs, Prepare, Prepared, Start, plan_of
 from realign_daemon.groups.roll import GroupLink, RankLost, Roll, linked
+from realign_daemon.groups.singing import sing
 from realign_daemon.groups.watchdog import LEAST_STEP_S, Lost
+from realign_daemon.host.cables import plugged_cables
+from realign_planner.models import CACHE_TOKENS
 
 log = structlog.get_logger()
 
@@ -59,10 +63,11 @@ class Group:
         self._over: asyncio.Future[GroupDied] = asyncio.get_running_loop().create_future()
         self._place: Place | None = None
         self._process: RankProcess | None = None
-        self._reference: Logprobs = ()
-        self._with_long = True
+        self._room_tokens = max(1, wish.batch_size) * CACHE_TOKENS  # whose cache every rank has looked for
+        self._scale = canary.Scale(self._room_tokens)
         self._distrusts = False
         self._in_flight, self._idle_since_s = 0, self._now()
+        self._is_given_up = False  # nobody waited any longer for what was asked last
         self._confirmations = Confirmations(now_s=self._now())
         self._running = asyncio.create_task(self._run(), name=f"group.{name}")
 
@@ -72,9 +77,9 @@ class Group:
         return self._over.done()
 
     @property
-    def is_wanted(self) -> bool:
-        """Whether one of its nodes has other work, and should be free once this group has none."""
-        return self._roll.is_wanted
+    def is_to_go(self) -> bool:
+        """Whether it should end once it has no work: a node has other work, or its own was given up just now."""
+        return self._roll.is_wanted or self._is_given_up
 
     @property
     def is_idle(self) -> bool:
@@ -100,14 +105,21 @@ class Group:
         assert self._process is not None, "its ranks were started"
         assert self._roll.watchdog is not None, "and watched"
         self._in_flight += 1
-        self._roll.watchdog.allow(step_s)
         try:
-            return await self._process.request(body, stall_timeout_s=_UNWATCHED_S, progress=progress)
+            with self._roll.watchdog.allowing(step_s):
+                reply = await self._process.request(body, stall_timeout_s=_UNWATCHED_S, progress=progress)
         except EngineDied:
             raise await asyncio.shield(self._over) from None
+        except asyncio.CancelledError:
+            self._is_given_up = True
+            raise
         finally:
             self._in_flight -= 1
             self._idle_since_s = self._now()
+        if body["op"] == "task":  # a canary is sung for results from before, too
+            self._is_given_up = False
+            self._scale.worked(canary.context_tokens(cast("bytes", body["task"]), decode_result(reply["result"])))
+        return reply
 
     def confirmation(self) -> Awaitable[None]:
         """Ends when a canary after now was good. Raises GroupDied."""
@@ -202,6 +214,7 @@ class Group:
             model=self.model.name,
             model_id=self.model.model,
             mlx=self._head.berth.mlx,
+            batch_size=wish.batch_size,
         )
 
     async def _assemble(self, place: Place) -> None:
@@ -209,11 +222,14 @@ class Group:
         try:
             reference = await place.prepare(self._head.vacate)
             others = await asyncio.gather(*self._roll.prepared[1:])
-            self._reference = self._agreed((reference, *(other.reference for other in others)))
+            known = self._agreed((reference, *(other.reference for other in others)))
+            self._scale, place.lacks_reference = canary.Scale(self._room_tokens, known), not known
             await self._start(place, others)
             patience_s = load_patience_s(self.model)
-            await self.request({"op": "load"}, step_s=patience_s)
-            await self._first_canary(patience_s)
+            pass_s = (await self.request({"op": "load"}, step_s=patience_s))["value"]
+            assert self._roll.watchdog is not None, "it was asked"
+            self._roll.watchdog.loaded(pass_s, now_s=self._now())
+            await self._canary(patience_s)
         except (RankRefused, OSError) as refusal:
             raise RankLost(Lost(rank=0, cause=str(refusal))) from refusal
         except (BadTask, ValueError) as error:  # of all of them alike: the model cannot be divided so
@@ -222,7 +238,8 @@ class Group:
     async def _start(self, place: Place, others: Sequence[Prepared]) -> None:
         """Returns when all ranks have joined."""
         if self.wish.backend == "jaccl":
-            start = Start(devices=matrix_of((await own_cables(), *(other.cables for other in others))))
+            own = await asyncio.to_thread(plugged_cables)
+            start = Start(devices=matrix_of((own, *(other.cables for other in others))))
         else:
             await self._check_addresses(others)
             own = port_facing(host_of(others[0].address))
@@ -245,11 +262,12 @@ class Group:
                 raise RankLost(Lost(rank=rank, cause=cause))
 
     def _agreed(self, references: Sequence[Logprobs]) -> Logprobs:
-        """What nodes found that computed alone, if any did. Raises RankLost where they do not find the same."""
+        """The most that a node found alone, if any did. Raises RankLost where they do not find the same."""
         known = [rank for rank, reference in enumerate(references) if reference]
-        odd = [known[place] for place in canary.outliers([references[rank] for rank in known])]
+        shared = min((len(references[rank]) for rank in known), default=0)  # one had less memory, and read shorter ones
+        odd = [known[place] for place in canary.outliers([references[rank][:shared] for rank in known])]
         if not odd:
-            return references[known[0]] if known else ()
+            return max(references, key=len)
         names = " and ".join(self._nodes[rank] for rank in odd)
         self._distrust()
         what = "other figures than the rest for the same weights; fetch the model there anew, and test the memory"
@@ -260,15 +278,6 @@ class Group:
         if self._place is not None:
             self._place.distrusts = True
 
-    async def _first_canary(self, patience_s: float) -> None:
-        """Without a reference the group's own first findings are one, if it finds the same twice."""
-        found = await self._sing(patience_s)
-        if self._reference:
-            self._judge(found)
-        else:
-            self._reference = found[0]
-            self._judge(await self._sing(patience_s))
-
     async def _keep_confirming(self) -> None:
         """Sings whenever a canary is due, until the group is to end."""
         while True:
@@ -278,36 +287,48 @@ class Group:
             is_due = self._confirmations.is_due(now_s=now_s, idle_s=idle_s)
             if is_due or (is_last and self._confirmations.held):
                 self._confirmations.begin(now_s=now_s)
-                self._judge(await self._sing(LEAST_STEP_S))
+                await self._canary(LEAST_STEP_S)
                 self._confirmations.good(now_s=self._now())
             elif is_last:
                 return
             else:
                 await self._head.clock.sleep(IDLE_S)
 
-    async def _sing(self, step_s: float) -> tuple[Logprobs, ...]:
-        """What each rank finds, rank 0's first."""
+    async def _canary(self, step_s: float) -> None:
+        """As long as the work since the last one. Without a reference the group's first findings are, if found again.
+
+        Raises RankLost.
+        """
+        length, views = await self._sing(self._scale.begin(), step_s)
+        if not self._scale.expected(length):
+            self._scale.learn(length, views[0])
+            length, views = await self._sing(length, step_s)
+        self._judge(views, self._scale.expected(length))
+
+    async def _sing(self, length: int, step_s: float) -> tuple[int, tuple[Logprobs, ...]]:
+        """How long the canary was, and what each rank finds, rank 0's first."""
         self._roll.views.clear()
 
         async def ask(body: Mapping[str, object]) -> dict[str, Any]:
             return await self.request(body, step_s=step_s)
 
-        found = await sing(ask, self.model, with_long=self._with_long)
-        self._with_long = len(found) == len(canary.songs(self.model.model, with_long=True))
+        sung, _ = await sing(ask, self.model.model, length)
+        if sung < length:
+            self._scale.read_at_most(sung)
         deadline_s = self._now() + VIEWS_S
         while self._now() < deadline_s:
             complete = next((view for view in self._roll.views.values() if len(view) == self._roll.size), None)
             if complete is not None:
-                return tuple(complete[rank] for rank in range(self._roll.size))
+                return sung, tuple(complete[rank] for rank in range(self._roll.size))
             await self._head.clock.sleep(_FORMED_LOOK_S)
         heard = {rank for view in self._roll.views.values() for rank in view}
         rank = min(set(range(self._roll.size)) - heard, default=None)
         raise RankLost(Lost(rank=rank, cause="canary: it did not say what it finds"))
 
-    def _judge(self, views: Sequence[Logprobs]) -> None:
+    def _judge(self, views: Sequence[Logprobs], expected: Logprobs) -> None:
         """Raises RankLost where a rank finds something else than it should."""
         odd = canary.outliers(views)
-        problem = canary.difference(views[0], self._reference) if self._reference else ""
+        problem = canary.difference(views[0], expected)
         if not odd and not problem:
             return
         self._distrust()

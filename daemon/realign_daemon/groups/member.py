@@ -12,7 +12,6 @@ import structlog
 from realign_daemon.clock import Clock
 from realign_daemon.groups.addresses import port_facing
 from realign_daemon.groups.berth import Berth, Place, RankRefused
-from realign_daemon.groups.cables import own_cables
 from realign_daemon.groups.messages import (
     Command,
     Ended,
@@ -27,6 +26,7 @@ from realign_daemon.groups.messages import (
     plan_of,
 )
 from realign_daemon.groups.roll import said_of
+from realign_daemon.host.cables import plugged_cables
 
 log = structlog.get_logger()
 
@@ -120,7 +120,7 @@ class _Service:
         try:
             reference = await self._place.prepare(vacate)
             if wanted.backend == "jaccl":
-                answer = Prepared(reference=reference, cables=await own_cables())
+                answer = Prepared(reference=reference, cables=await asyncio.to_thread(plugged_cables))
             else:
                 answer = Prepared(reference=reference, address=port_facing(head_host))
             self._is_prepared = True

@@ -4,21 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from realign_daemon.cluster.facts import Cable
 from realign_daemon.engine.api import ModelId
 from realign_daemon.engine.ranks import Backend, GroupPlan, Parallelism, RankEvent
 
 Logprobs = tuple[tuple[float, ...], ...]  # of each text of a canary, the log-probability of each completion token
 Hosts = tuple[tuple[str, ...], ...]
 Devices = tuple[tuple[tuple[str, ...], ...], ...]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Cable:
-    """A Thunderbolt cable that can do RDMA, as one of its ends sees it."""
-
-    device: str  # this node's, such as "rdma_en5"
-    domain: str  # what Thunderbolt calls this end
-    peer_domain: str  # and the other one
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,6 +26,7 @@ class Prepare:
     model: str  # registry name
     model_id: ModelId
     mlx: str  # the version that the head has
+    batch_size: int = 0  # sequences whose cache the rank should have room for; 0: not said
 
     @property
     def head(self) -> str:

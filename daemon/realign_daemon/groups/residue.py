@@ -27,32 +27,39 @@ def unreturned_bytes(*, before: int, after: int, held: int) -> int:
 
 
 class Residue:
-    """Compares the memory before a rank's start with that after its end."""
+    """Compares the memory before a rank's start with that after its end, and sees whether it comes back later."""
 
     def __init__(self, clock: Clock, *, wired: Callable[[], int | None] = wired_bytes) -> None:
         self._clock, self._wired = clock, wired
         self._before: int | None = None
-        self._held = 0
+        self._held = self._kept = 0
 
     def note(self) -> None:
         """A rank is about to start."""
-        self._before, self._held = self._wired(), 0
+        self._before, self._held, self._kept = self._wired(), 0, 0
 
     async def settle(self, *, held_bytes: int) -> None:
         """A rank that held so much has ended: returns when its memory is back, or does not come any more."""
         self._held = held_bytes
         deadline_s = self._clock.continuous() + _RETURN_S
-        while self.reason() and self._clock.continuous() < deadline_s:
+        while (kept := self._missing()) and self._clock.continuous() < deadline_s:
             await self._clock.sleep(_LOOK_S)
+        self._kept = kept
 
     def reason(self) -> str:
-        """Why no model should be loaded here, to be read after the node's name; "" when one may."""
-        after = self._wired()
-        if self._before is None or after is None:
-            return ""
-        kept = unreturned_bytes(before=self._before, after=after, held=self._held)
+        """Why no model should be loaded here, to be read after the node's name; "" when one may.
+
+        What somebody else takes after the rank's end is theirs; what has come back once is not missed again.
+        """
+        self._kept = min(self._kept, self._missing())
         return (
-            f"{kept / 1e9:.1f} GB of its memory did not come back from a group that ended: restart that Mac"
-            if kept
+            f"{self._kept / 1e9:.1f} GB of its memory did not come back from a group that ended: restart that Mac"
+            if self._kept
             else ""
         )
+
+    def _missing(self) -> int:
+        after = self._wired()
+        if self._before is None or after is None:
+            return 0
+        return unreturned_bytes(before=self._before, after=after, held=self._held)

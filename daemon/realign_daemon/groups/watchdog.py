@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import deque
+from collections.abc import Generator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 
-# A ring's ranks wait up to 31 s for each other, and JACCL's for ever; over loopback a group forms in 1 s.
+# Over loopback a group forms in 1 s. A ring's rank tries at once and after 1, 3, 7 and 15 s to connect to the next one,
+# which a cold disk may keep from listening; JACCL's rank waits for ever.
 FORMATION_S = 20.0
 SILENCE_S = 4.0  # four beats
 LEAST_STEP_S = 8.0
-STEPS_PATIENCE = 5.0  # times the slowest step so far: a long prompt is one step
+# Times the slowest step of late. Steps are alike, as a long text goes through in passes (see engine.child.load); but
+# a batch grows, and somebody may begin to use the machine.
+STEPS_PATIENCE = 3.0
+RECENT_S = 30.0
 # A rank that lost its peer says so within 12 ms, and may be heard before the peer's own end is.
 SETTLE_S = 0.7
 AWAY_S = 2.0  # who looks several times a second and did not for so long was itself away, and judges nobody for it
@@ -29,7 +35,6 @@ class _Heard:
     """What is known of one rank."""
 
     since_s: float  # the last beat; before the first one, when waiting began
-    step_s: float
     is_formed: bool = False
     steps: int = 0
     busy: bool = False
@@ -44,34 +49,45 @@ class Watchdog:
 
     def __init__(self, size: int, *, now_s: float) -> None:
         """The ranks were started just now."""
-        self._ranks = [_Heard(since_s=now_s, step_s=now_s) for _ in range(size)]
-        self._looked_s = now_s
-        self._least_step_s = LEAST_STEP_S
-        self._slowest_step_s = 0.0
+        self._ranks = [_Heard(since_s=now_s) for _ in range(size)]
+        self._looked_s = self._moved_s = now_s  # moved: some rank did a step
+        self._allowed_s: list[float] = []
+        self._recent: deque[tuple[float, float]] = deque()  # when a step ended, and how long it was
+        self._pass_s = 0.0
 
     @property
     def is_formed(self) -> bool:
         """Whether all ranks are in the group."""
         return all(rank.is_formed for rank in self._ranks)
 
-    def allow(self, step_s: float = LEAST_STEP_S) -> None:
-        """A step may take so long from now on, whatever was seen: a slow disk may keep a load silent."""
-        self._least_step_s = step_s
+    @contextmanager
+    def allowing(self, step_s: float) -> Generator[None]:
+        """Until the block ends a step may take so long, whatever was seen: a slow disk may keep a load silent."""
+        self._allowed_s.append(step_s)
+        try:
+            yield
+        finally:
+            self._allowed_s.remove(step_s)
+
+    def loaded(self, pass_s: float, *, now_s: float) -> None:
+        """All ranks have the model; a pass of as many tokens as there ever are took them so long.
+
+        What the load took is forgotten, and the pass is not: one may be due again after hours of short steps.
+        """
+        self._recent.clear()
+        self._moved_s, self._pass_s = now_s, pass_s
 
     def formed(self, rank: int, *, now_s: float) -> None:
         """The rank is in the group; it beats from now on."""
         heard = self._ranks[rank]
-        heard.is_formed, heard.since_s, heard.step_s = True, now_s, now_s
+        heard.is_formed, heard.since_s, self._moved_s = True, now_s, now_s
 
     def beat(self, rank: int, *, steps: int, busy: bool, now_s: float) -> None:
-        """The rank's process runs."""
+        """The rank's process runs. While it has no work its rounds through the group are its steps."""
         heard = self._ranks[rank]
-        heard.since_s = now_s
-        if steps != heard.steps or not (busy and heard.busy):
-            if busy and heard.busy:
-                self._slowest_step_s = max(self._slowest_step_s, now_s - heard.step_s)
-            heard.step_s = now_s
-        heard.steps, heard.busy = steps, busy
+        if steps != heard.steps:
+            self._move(now_s, is_work=busy and heard.busy)
+        heard.since_s, heard.steps, heard.busy = now_s, steps, busy
 
     def ended(self, rank: int, cause: str, *, is_echo: bool, now_s: float) -> None:
         """The rank's process is no more. An echo only tells that another one had gone before."""
@@ -94,9 +110,16 @@ class Watchdog:
         return _ended(self._ranks, now_s) or self._silent(now_s) or self._stuck(now_s)
 
     def _forgive(self, away_s: float) -> None:
+        self._moved_s += away_s
         for rank in self._ranks:
             rank.since_s += away_s
-            rank.step_s += away_s
+
+    def _move(self, now_s: float, *, is_work: bool) -> None:
+        if is_work:
+            self._recent.append((now_s, now_s - self._moved_s))
+        while self._recent and self._recent[0][0] < now_s - RECENT_S:
+            self._recent.popleft()
+        self._moved_s = now_s
 
     def _silent(self, now_s: float) -> Lost | None:
         late = [rank for rank, heard in enumerate(self._ranks) if not heard.is_formed]
@@ -110,13 +133,19 @@ class Watchdog:
         return Lost(rank=rank, cause=f"nothing was heard of it for {SILENCE_S:.0f} s: it is stopped, asleep or cut off")
 
     def _stuck(self, now_s: float) -> Lost | None:
-        limit_s = max(self._least_step_s, STEPS_PATIENCE * self._slowest_step_s)
-        stuck = [rank for rank, heard in enumerate(self._ranks) if heard.busy and now_s - heard.step_s >= limit_s]
-        if not stuck:
+        """Where only some get on the others wait for them."""
+        limit_s = self._limit_s()
+        if not self.is_formed or now_s - self._moved_s < limit_s:
             return None
-        # All wait for the one that is behind.
-        rank = min(stuck, key=lambda place: self._ranks[place].steps)
+        rank = min(range(len(self._ranks)), key=lambda place: self._ranks[place].steps)  # the one that is behind
         return Lost(rank=rank, cause=f"it got on with nothing for {limit_s:.0f} s")
+
+    def _limit_s(self) -> float:
+        """How long the step may take that is under way, judged by those before it began."""
+        if not any(heard.busy for heard in self._ranks):
+            return LEAST_STEP_S
+        slowest_s = max((step_s for _, step_s in self._recent), default=0.0)
+        return max(LEAST_STEP_S, STEPS_PATIENCE * max(slowest_s, self._pass_s), *self._allowed_s)
 
 
 def _ended(ranks: Sequence[_Heard], now_s: float) -> Lost | None:

@@ -10,7 +10,15 @@ from typing import Protocol
 import structlog
 
 from realign_daemon.clock import Clock
-from realign_daemon.cluster.facts import HostBenchmark, KnownModel, MeasuredLink, MeasuredModel, NodeFacts, NodeId
+from realign_daemon.cluster.facts import (
+    Cable,
+    HostBenchmark,
+    KnownModel,
+    MeasuredLink,
+    MeasuredModel,
+    NodeFacts,
+    NodeId,
+)
 from realign_daemon.config import Config
 from realign_daemon.engine.api import Engine, LocalModel
 from realign_daemon.engine.errors import EngineError
@@ -31,6 +39,7 @@ log = structlog.get_logger()
 REFRESH_S = 1.0
 MODELS_EVERY_S = 30.0  # how soon a model that was downloaded by hand is noticed
 UNMEASURED_SLOTS = 8  # enough to fill small batches, little enough for any memory
+CABLES_EVERY_S = 60.0  # how soon a cable that was plugged in or pulled out is noticed
 OWNER_EVERY_S = 10.0  # how soon it is noticed that somebody logs in or memory runs short: programs are asked for it
 
 
@@ -103,6 +112,7 @@ class Machine:
         self._models: dict[str, LocalModel] = {}
         self._known_models: tuple[KnownModel, ...] = ()
         self._benchmark: HostBenchmark | None = None
+        self._cables: tuple[Cable, ...] = ()
         self._models_at_s = float("-inf")
 
     async def start(self) -> None:
@@ -124,6 +134,12 @@ class Machine:
             self._known_models = tuple(map(_known, found))
             self._models_at_s = self._clock.continuous()
         self._benchmark = self._measured()
+
+    async def watch_cables(self) -> None:
+        """Looks again and again which cables RDMA goes over, until cancelled."""
+        while True:
+            self._cables = await asyncio.to_thread(self._senses.cables)
+            await self._clock.sleep(CABLES_EVERY_S)
 
     async def measure_at_start(self) -> None:
         """Measures the machine and its standard model, unless it was done before, once its owner lets it work.
@@ -220,6 +236,7 @@ class Machine:
     def facts(self, *, links: tuple[MeasuredLink, ...] = ()) -> NodeFacts:
         """This node as the cluster should know it, with its links to others."""
         host, now, situation = self._host, self._now, self._now.situation
+        reserved = reserved_bytes(situation, self._config.power)
         return NodeFacts(
             node_id=self._node_id,
             name=self._config.node.name,
@@ -227,10 +244,8 @@ class Machine:
             chip=host.chip,
             os=host.os,
             memory_bytes=host.memory_bytes,
-            usable_bytes=self._at_most(
-                min(host.usable_bytes, host.memory_bytes - reserved_bytes(situation, self._config.power))
-            ),
-            free_bytes=self._at_most(situation.free_bytes),
+            usable_bytes=self._at_most(min(host.usable_bytes, host.memory_bytes - reserved)),
+            free_bytes=self._at_most(max(1, situation.free_bytes - reserved)),
             cpu_cores=host.cpu_cores,
             gpu_cores=host.gpu_cores,
             portable=host.portable,
@@ -246,6 +261,7 @@ class Machine:
             pause_left_s=self._pause.left_s,
             last_sleep=self._sleep.last,
             links=links,
+            rdma=self._cables,
         )
 
     def _at_most(self, count: int) -> int:

@@ -7,7 +7,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from realign_daemon.cluster.facts import Cable
 from realign_daemon.host.benchmark import software
+from realign_daemon.host.cables import fit_cables
 from realign_daemon.host.facts import HostFacts, free_bytes, read_facts
 from realign_daemon.host.login import somebody_is_logged_in
 from realign_daemon.host.power import Power, read_power
@@ -39,6 +41,7 @@ class Senses:
     is_in_use: Callable[[], bool] = somebody_is_logged_in
     disk: Callable[[Path], Disk] = read_disk
     software: Callable[[], str] = software
+    cables: Callable[[], tuple[Cable, ...]] = fit_cables
 
 
 SENSES = Senses()  # those of a real machine

@@ -24,6 +24,7 @@ from realign_daemon.work.units import UnitKey
 # Whatever may be the name of a file: also what a newer version calls it in a record that this one can't read.
 _HASH = re.compile(r"[0-9a-f]{64}")
 _HASH_IN_BYTES = re.compile(_HASH.pattern.encode())
+_NAMES_FILES = "kind IN ('trained', 'fused')"
 _REMOVED = "SELECT ref FROM shared_facts WHERE kind='tombstone'"
 
 
@@ -46,19 +47,16 @@ def used_here(connection: sqlite3.Connection) -> frozenset[UnitKey]:
 def results(connection: sqlite3.Connection) -> tuple[ResultFacts, ...]:
     """Every result."""
     query = (
-        "SELECT unit_key, result_hash, LENGTH(result), started_unix_s, "
-        "CASE WHEN kind IN ('trained', 'fused') THEN result ELSE x'' END FROM results"
+        "SELECT unit_key, result_hash, LENGTH(result), started_unix_s, "  # noqa: S608 - our own text
+        f"CASE WHEN {_NAMES_FILES} THEN result ELSE x'' END FROM results"
     )
-    return tuple(
-        ResultFacts(
-            key=UnitKey(key),
-            digest=Sha256(digest),
-            size_bytes=size,
-            since_unix_s=since,
-            files=frozenset(Sha256(found.decode()) for found in _HASH_IN_BYTES.findall(naming)),
-        )
-        for key, digest, size, since, naming in connection.execute(query)
-    )
+    return tuple(map(_result, connection.execute(query)))
+
+
+def results_with_files(connection: sqlite3.Connection) -> tuple[ResultFacts, ...]:
+    """Those that name files: 0.1 s among 100,000."""
+    query = f"SELECT unit_key, result_hash, LENGTH(result), started_unix_s, result FROM results WHERE {_NAMES_FILES}"  # noqa: S608 - as above
+    return tuple(map(_result, connection.execute(query)))
 
 
 def attempts(connection: sqlite3.Connection) -> tuple[AttemptFacts, ...]:
@@ -98,6 +96,17 @@ def rows(connection: sqlite3.Connection) -> dict[str, int]:
     """How many rows each table has."""
     tables = connection.execute("SELECT name FROM sqlite_master WHERE type='table' ORDER BY name").fetchall()
     return {name: int(connection.execute(f'SELECT COUNT(*) FROM "{name}"').fetchone()[0]) for (name,) in tables}  # noqa: S608 - the schema's own names
+
+
+def _result(row: tuple[str, str, int, float, bytes]) -> ResultFacts:
+    key, digest, size_bytes, since_unix_s, naming = row
+    return ResultFacts(
+        key=UnitKey(key),
+        digest=Sha256(digest),
+        size_bytes=size_bytes,
+        since_unix_s=since_unix_s,
+        files=frozenset(Sha256(found.decode()) for found in _HASH_IN_BYTES.findall(naming)),
+    )
 
 
 def _job(stored: StoredJob) -> JobFacts:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import sqlite3
-from collections.abc import Awaitable, Callable, Iterable, Iterator
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,7 +17,7 @@ from realign_daemon.clock import Clock
 from realign_daemon.files.partial import ARRIVING
 from realign_daemon.files.staging import KEPT_S as UPLOADS_KEPT_S
 from realign_daemon.housekeeping import inventory
-from realign_daemon.housekeeping.garbage import FileFacts, Garbage, Inventory, find_garbage
+from realign_daemon.housekeeping.garbage import FileFacts, Garbage, Inventory, find_garbage, find_unnamed
 from realign_daemon.work.blobs import BlobStore
 from realign_daemon.work.database import Database
 from realign_daemon.work.units import UnitKey
@@ -25,6 +25,7 @@ from realign_daemon.work.units import UnitKey
 log = structlog.get_logger()
 
 HASH_LENGTH = 64
+LOOK_EVERY_S = 3_600.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,6 +71,18 @@ class Uploads(Protocol):
         ...
 
 
+class Arriving(Protocol):
+    """See models.store.ModelStore. Blocks."""
+
+    def forgotten_bytes(self, now_unix_s: float) -> Sequence[int]:
+        """The sizes of models that were left half."""
+        ...
+
+    def forget(self, now_unix_s: float) -> None:
+        """Removes those."""
+        ...
+
+
 class Sweep:
     """One at a time. What it needs to know of other homes it asks when it is called."""
 
@@ -81,6 +94,7 @@ class Sweep:
         blobs: BlobStore,
         checkpoints: Path,
         uploads: Uploads,
+        arriving: Arriving,
         ask_homes: AskHomes,
         clock: Clock,
     ) -> None:
@@ -89,9 +103,24 @@ class Sweep:
         self._blobs = blobs
         self._checkpoints = checkpoints
         self._uploads = uploads
+        self._arriving = arriving
         self._ask_homes = ask_homes
         self._clock = clock
         self._sweeping = asyncio.Lock()
+
+    async def run(self) -> None:
+        """Removes files that nothing names, such as those of a refused submit, until cancelled; results stay.
+
+        What goes was found an hour before, too: a clock that is set makes files old in no time.
+        """
+        before: frozenset[FileFacts] = frozenset()
+        while True:
+            await self._clock.sleep(LOOK_EVERY_S)
+            try:
+                async with self._sweeping:
+                    before = await self._remove_unnamed(before)
+            except (OSError, sqlite3.OperationalError) as error:  # files stay where they are, and are looked at again
+                log.warning("garbage.stays", reason=str(error))
 
     async def find(self, keep_s: float) -> Swept:
         """What `collect` would remove now."""
@@ -116,6 +145,7 @@ class Sweep:
         checkpoints = await asyncio.to_thread(_named_by_hash, self._checkpoints.glob("*"))
         uploads = await asyncio.to_thread(self._forgotten_uploads)
         now_unix_s = self._clock.unix()
+        models = await asyncio.to_thread(self._arriving.forgotten_bytes, now_unix_s)
 
         def work(connection: sqlite3.Connection) -> tuple[Inventory, Garbage]:
             here = inventory.used_here(connection)
@@ -138,7 +168,27 @@ class Sweep:
             await asyncio.to_thread(_unlink, blobs, frozenset(garbage.blobs))
             await asyncio.to_thread(_unlink, checkpoints, frozenset(garbage.checkpoints))
             self._uploads.sweep()
-        return Swept(amounts=tuple(_amounts(garbage, uploads)), remarks=tuple(_remarks(held, used)))
+            await asyncio.to_thread(self._arriving.forget, now_unix_s)
+        return Swept(amounts=tuple(_amounts(garbage, uploads, models)), remarks=tuple(_remarks(held, used)))
+
+    async def _remove_unnamed(self, found_before: frozenset[FileFacts]) -> frozenset[FileFacts]:
+        """What nothing names, but for what has gone."""
+        blobs = await asyncio.to_thread(_named_by_hash, self._blobs.folder.glob("??/*"))
+        now_unix_s = self._clock.unix()
+
+        def work(connection: sqlite3.Connection) -> frozenset[FileFacts]:
+            held = Inventory(
+                jobs=inventory.jobs(connection),
+                results=inventory.results_with_files(connection),
+                blobs=tuple(blobs.values()),
+            )
+            return frozenset(find_unnamed(held, now_unix_s=now_unix_s))
+
+        unnamed = await self._database.run(work)
+        if going := unnamed & found_before:
+            await asyncio.to_thread(_unlink, blobs, going)
+            log.info("garbage.unnamed", files=len(going), bytes=sum(one.size_bytes for one in going))
+        return unnamed - going
 
     def _forgotten_uploads(self) -> tuple[FileFacts, ...]:
         files = (self._blobs.folder / ARRIVING).glob("*/*")
@@ -169,7 +219,7 @@ def _unlink(files: dict[Path, FileFacts], going: frozenset[FileFacts]) -> None:
                 path.unlink()
 
 
-def _amounts(garbage: Garbage, uploads: tuple[FileFacts, ...]) -> Iterator[Amount]:
+def _amounts(garbage: Garbage, uploads: tuple[FileFacts, ...], models: Sequence[int]) -> Iterator[Amount]:
     """Of each kind that there is anything of."""
     sizes = {
         "results": [one.size_bytes for one in garbage.results],
@@ -177,6 +227,7 @@ def _amounts(garbage: Garbage, uploads: tuple[FileFacts, ...]) -> Iterator[Amoun
         "blobs": [one.size_bytes for one in garbage.blobs],
         "checkpoints": [one.size_bytes for one in garbage.checkpoints],
         "uploads": [one.size_bytes for one in uploads],
+        "partial_models": models,
         "attempts": [0 for _ in garbage.attempts],
     }
     amounts = [Amount(kind=kind, count=len(found), size_bytes=sum(found)) for kind, found in sizes.items()]

@@ -32,13 +32,20 @@ class Files:
         self._clock = clock
         self._holders: dict[Ref, set[str]] = {}  # of things with files, as far as their nodes were met
 
+    def are_here(self, node: str, ref: Ref, wanted: tuple[Sha256, ...]) -> bool:
+        """Whether all files of a thing that the node holds are here; then they are kept until it is taken in, too."""
+        if wanted:
+            self._holders.setdefault(ref, set()).add(node)
+        return all(map(self._hold_blob, wanted))
+
     async def bring(self, node: str, source: Source, item: Item, wanted: tuple[Sha256, ...]) -> bool:
         """Whether the item's files are here now, or nowhere. False when it has to be left out for them.
+
+        To be asked after `are_here` was.
 
         Raises:
             ConnectionError: the node can't be reached.
         """
-        self._holders.setdefault(item.ref, set()).add(node)
         about = {"node": node, "kind": item.ref.kind, "ref": item.ref.ref}
         for sha256 in wanted:
             try:

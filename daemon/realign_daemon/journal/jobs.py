@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 import sqlite3
 from itertools import chain
 from typing import Final, cast
@@ -13,7 +12,7 @@ from realign_daemon.engine.codec import pack
 from realign_daemon.journal import rehoming
 from realign_daemon.journal.entries import Ref, strike
 from realign_daemon.journal.facts import Facts, earliest
-from realign_daemon.journal.kind import fields
+from realign_daemon.journal.kind import fields, is_sha256
 
 _JOB = {
     "client_token": str,
@@ -33,7 +32,6 @@ _COLUMNS = ", ".join(_JOB)
 # then all nodes keep the same all the same.
 _JOB_RANK = "{0}config_epoch, {0}instance, {0}revision, {0}home, {0}voters, {0}spec, {0}owner, {0}blobs"
 _RECORD_RANK = "{0}config_epoch, {0}instance, {0}version, {0}record"
-_SHA256 = re.compile(r"[0-9a-f]{64}")
 
 
 class JobKind:
@@ -165,7 +163,7 @@ def _hashes(text: str) -> tuple[Sha256, ...]:
     except RecursionError as error:
         raise ValueError("the list of files is nested") from error
     found = cast("list[object]", plain) if isinstance(plain, list) else [None]
-    if not all(isinstance(one, str) and _SHA256.fullmatch(one) for one in found):
+    if not all(is_sha256(one) for one in found):
         raise ValueError("the job's files are no list of content hashes")
     return tuple(cast("list[Sha256]", found))
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 import sqlite3
 from collections.abc import Mapping
 from typing import Any, Protocol, cast
@@ -11,6 +12,7 @@ from realign_daemon.engine.api import Sha256
 from realign_daemon.engine.codec import unpack
 from realign_daemon.journal.entries import Ref, note
 
+_SHA256 = re.compile(r"[0-9a-f]{64}")
 LARGEST = 2**63 - 1  # of SQLite's whole numbers; it would take NaN for a missing one
 
 
@@ -74,3 +76,8 @@ def fields(payload: bytes, shape: Mapping[str, type | tuple[type, ...]]) -> dict
         if isinstance(value, (int, float)) and not (math.isfinite(value) and -LARGEST <= value <= LARGEST):
             raise ValueError(f"the payload's field {name} is a number that the ledger does not hold")
     return {name: found[name] for name in shape}
+
+
+def is_sha256(value: object) -> bool:
+    """Whether it names a content."""
+    return isinstance(value, str) and _SHA256.fullmatch(value) is not None

@@ -8,7 +8,7 @@ from typing import Final
 
 from realign_daemon.engine.api import Fused, Sha256, Trained
 from realign_daemon.engine.codec import decode_result, pack
-from realign_daemon.journal.kind import fields
+from realign_daemon.journal.kind import fields, is_sha256
 
 _RESULT = {
     "kind": str,
@@ -66,10 +66,10 @@ class Results:
         if found["kind"] not in _WITH_FILES:
             return ()
         match decode_result(found["result"]):
-            case Trained(adapter=adapter):
-                return (adapter,)
-            case Fused(weights=weights):
-                return (weights,)
+            case Trained(adapter=named) | Fused(weights=named):
+                if not is_sha256(named):
+                    raise ValueError("the result names no content")
+                return (named,)
             case _:
                 return ()
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections import deque
 from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from contextlib import aclosing
 from dataclasses import replace
@@ -17,8 +18,19 @@ from realign_daemon.errors import BadInput, Damaged, Full, NotFound, Unreachable
 from realign_daemon.models.arrival import HUB, Arrived, Wanted
 from realign_daemon.models.hub import Offer
 from realign_daemon.models.manifest import Manifest, checked, checked_name
+from realign_daemon.models.room import must_have_room, must_leave_room
 from realign_daemon.models.store import ModelStore
-from realign_daemon.models.transfer import Copy, HubFiles, copied, downloaded, not_stored, stored
+from realign_daemon.models.transfer import (
+    LEAST_PACE,
+    Copy,
+    HubFiles,
+    Pace,
+    TooSlow,
+    copied,
+    downloaded,
+    not_stored,
+    stored,
+)
 
 log = structlog.get_logger()
 
@@ -63,14 +75,19 @@ class Pulls:
         shelf: Shelf,
         users: Callable[[ModelId], Awaitable[Sequence[str]]],
         clock: Clock,
+        pace: Pace = LEAST_PACE,
     ) -> None:
-        """`copies` are those on other nodes, best first; `users` the jobs that have not ended and need a model."""
+        """`copies` are those on other nodes, best first; `users` the jobs that have not ended and need a model.
+
+        A node that does not keep the pace is left for the next one.
+        """
         self._store = store
         self._hub = hub
         self._copies = copies
         self._shelf = shelf
         self._users = users
         self._clock = clock
+        self._pace = pace
         self._turn = asyncio.Lock()
         self._changing = asyncio.Lock()
 
@@ -157,16 +174,23 @@ class Pulls:
     async def _from_nodes(self, wanted: Wanted) -> AsyncGenerator[Arrived]:
         """Copies it from the first node that gives it; none may.
 
+        Where there are several, those that give it too slowly come once more after all others, then at any pace.
+
         Raises:
             Full: there is no room, as far as the nodes tell its size truly.
         """
         full: Full | None = None
-        for copy in self._copies(wanted):
+        queue: deque[tuple[Copy, Pace | None]] = deque((copy, self._pace) for copy in self._copies(wanted))
+        while queue:
+            copy, pace = queue.popleft()
             yield Arrived(source=copy.node)
             try:
-                async with aclosing(self._copied(copy, wanted)) as steps:
+                async with aclosing(self._copied(copy, wanted, pace if queue else None)) as steps:
                     async for arrived in steps:
                         yield arrived
+            except TooSlow as error:
+                log.warning("model.copy_slow", model=wanted.name, node=copy.node, reason=str(error))
+                queue.append((copy, None))
             except (ConnectionError, Damaged) as error:
                 log.warning("model.copy_failed", model=wanted.name, node=copy.node, reason=str(error))
             except Full as error:  # the hashes hold, the sizes are the node's own word
@@ -194,13 +218,13 @@ class Pulls:
         log.info("model.linked", model=wanted.name, to=twin.name)
         return True
 
-    async def _copied(self, copy: Copy, wanted: Wanted) -> AsyncGenerator[Arrived]:
+    async def _copied(self, copy: Copy, wanted: Wanted, pace: Pace | None) -> AsyncGenerator[Arrived]:
         manifest = checked(await copy.manifest(), expected=copy.model)
         if wanted.model is not None:
             manifest = replace(manifest, revision=wanted.revision or manifest.revision)
         if wanted.model is not None or manifest.name.lower() != wanted.name.lower():  # its own name for it, or a lie
             manifest = replace(manifest, name=wanted.name)
-        async with aclosing(self._bring(manifest, copy.node, copied(copy, manifest, self._store))) as steps:
+        async with aclosing(self._bring(manifest, copy.node, copied(copy, manifest, self._store, pace=pace))) as steps:
             async for arrived in steps:
                 yield arrived
 
@@ -235,17 +259,18 @@ class Pulls:
         await self._must_not_replace(manifest.name)
         async with self._changing:
             await asyncio.to_thread(self._store.forget, self._clock.unix())
-        self._must_have_room(manifest)
+        arrived_bytes = self._store.arrived_bytes(manifest)
+        must_have_room(manifest, arrived_bytes=arrived_bytes, room_bytes=self._shelf.models_room_bytes())
         log.info("model.pulling", model=manifest.name, revision=manifest.revision, source=source)
-        began_s, before = self._clock.continuous(), self._store.arrived_bytes(manifest)
+        began_s = self._clock.continuous()
         reported_s = float("-inf")
         async with aclosing(stored(steps)) as pieces:
             async for _ in pieces:
                 now_s = self._clock.continuous()
                 if now_s - reported_s >= REPORT_S:
                     reported_s, done = now_s, self._store.arrived_bytes(manifest)
-                    self._must_leave_room(manifest)
-                    rate = (done - before) / (now_s - began_s) if now_s > began_s else 0.0
+                    must_leave_room(manifest, room_bytes=self._shelf.models_room_bytes())
+                    rate = (done - arrived_bytes) / (now_s - began_s) if now_s > began_s else 0.0
                     yield Arrived(
                         source=source, bytes_done=done, bytes_total=manifest.size_bytes, bytes_per_s=max(0.0, rate)
                     )
@@ -258,22 +283,6 @@ class Pulls:
         took_s = self._clock.continuous() - began_s
         log.info("model.pulled", model=manifest.name, source=source, bytes=manifest.size_bytes, took_s=took_s)
         yield Arrived(source=source, bytes_done=manifest.size_bytes, bytes_total=manifest.size_bytes)
-
-    def _must_have_room(self, manifest: Manifest) -> None:
-        missing = manifest.size_bytes - self._store.arrived_bytes(manifest)
-        room = self._shelf.models_room_bytes()
-        if missing > max(0, room):
-            raise Full(
-                f"{manifest.name} takes {missing / 1e9:.1f} GB more, and this node's disk has room for "
-                f"{max(0, room) / 1e9:.1f} GB beside what its work needs; make room, or use another node"
-            )
-
-    def _must_leave_room(self, manifest: Manifest) -> None:
-        """Raises Full where something else took so much of the disk meanwhile that the node's work stands still."""
-        if self._shelf.models_room_bytes() < 0:
-            raise Full(
-                f"this node's disk filled up while {manifest.name} came; what has come is kept: make room, then go on"
-            )
 
     async def _must_not_replace(self, name: str) -> None:
         """Raises WrongState where other weights would have to go and a job needs them, or the place is taken."""

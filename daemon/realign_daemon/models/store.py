@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import math
 import shutil
 from contextlib import suppress
 from pathlib import Path
+from threading import Lock
 
 from realign_daemon.durable_file import flush_folder, private_folder, replace_file
 from realign_daemon.errors import WrongState
@@ -24,15 +26,28 @@ class ModelStore:
         """Removes what was forgotten half-way."""
         self.folder = data_dir / MODELS
         self._arriving = data_dir / ARRIVING
+        self._changing = Lock()
         for folder in (self.folder, self._arriving):
             private_folder(folder)
         self.forget(now_unix_s)
 
     def forget(self, now_unix_s: float) -> None:
-        """Removes what nobody went on with for a week, and what was on its way out. Not while another method runs."""
-        for folder in filter(Path.is_dir, self._arriving.iterdir()):
-            if folder.name.startswith(GONE) or _touched_unix_s(folder) < now_unix_s - KEPT_S:
+        """Removes what nobody went on with for a week, and what was on its way out."""
+        with self._changing:
+            for folder in self._forgotten(now_unix_s):
                 shutil.rmtree(folder, ignore_errors=True)
+
+    def forgotten_bytes(self, now_unix_s: float) -> tuple[int, ...]:
+        """What `forget` would make room for now: the size of each model, or of what has come of it."""
+        with self._changing:
+            return tuple(sum(map(_own_bytes, folder.iterdir())) for folder in self._forgotten(now_unix_s))
+
+    def _forgotten(self, now_unix_s: float) -> list[Path]:
+        return [
+            folder
+            for folder in self._arriving.iterdir()
+            if folder.is_dir() and (folder.name.startswith(GONE) or _touched_unix_s(folder) < now_unix_s - KEPT_S)
+        ]
 
     def partial(self, manifest: Manifest, file: ModelFile) -> Path:
         """Where the file arrives; its beginning may be there."""
@@ -48,23 +63,25 @@ class ModelStore:
         """Makes a model whose files have all arrived, right and on the disk, one that is found under its name."""
         arrived = self._arriving / manifest.model
         known = {file.name for file in manifest.files}
-        for left in [file for file in arrived.iterdir() if file.name not in known]:
-            left.unlink()
-        self._publish(arrived, manifest)
+        with self._changing:
+            for left in [file for file in arrived.iterdir() if file.name not in known]:
+                left.unlink()
+            self._publish(arrived, manifest)
 
     def link(self, manifest: Manifest, folder: Path) -> None:
         """Makes a model of this machine, whose files are in the folder, one that is found under another name, too."""
         arrived = self._arriving / f"{GONE}{manifest.model}"
-        shutil.rmtree(arrived, ignore_errors=True)
-        arrived.mkdir(mode=0o700)
         own = self.folder.resolve()
-        for file in manifest.files:
-            origin = (folder / file.name).resolve()
-            if origin.is_relative_to(own):  # the other name may be removed, and this one stays whole
-                (arrived / file.name).hardlink_to(origin)
-            else:
-                (arrived / file.name).symlink_to(origin)
-        self._publish(arrived, manifest)
+        with self._changing:
+            shutil.rmtree(arrived, ignore_errors=True)
+            arrived.mkdir(mode=0o700)
+            for file in manifest.files:
+                origin = (folder / file.name).resolve()
+                if origin.is_relative_to(own):  # the other name may be removed, and this one stays whole
+                    (arrived / file.name).hardlink_to(origin)
+                else:
+                    (arrived / file.name).symlink_to(origin)
+            self._publish(arrived, manifest)
 
     def _publish(self, arrived: Path, manifest: Manifest) -> None:
         target = self.path(manifest.name)
@@ -81,11 +98,12 @@ class ModelStore:
     def remove(self, name: str) -> None:
         """Takes the model away: it is found no more. What of it can't go at once goes with the next `forget`."""
         target = self.path(name)
-        aside = self._put_aside(target)
-        with suppress(OSError):  # another model of the same owner is in it
-            if target.parent != self.folder:
-                target.parent.rmdir()
-        shutil.rmtree(aside, ignore_errors=True)
+        with self._changing:
+            aside = self._put_aside(target)
+            with suppress(OSError):  # another model of the same owner is in it
+                if target.parent != self.folder:
+                    target.parent.rmdir()
+            shutil.rmtree(aside, ignore_errors=True)
 
     def has(self, path: Path) -> bool:
         """Whether a model's folder is one of this store."""
@@ -143,4 +161,13 @@ def _stamp(path: Path) -> tuple[int, int]:
 
 
 def _touched_unix_s(folder: Path) -> float:
-    return max(path.stat().st_mtime for path in (folder, *folder.iterdir()))
+    try:
+        return max(path.lstat().st_mtime for path in (folder, *folder.iterdir()))
+    except FileNotFoundError:
+        return math.inf  # somebody goes on with it this very moment
+
+
+def _own_bytes(file: Path) -> int:
+    """What of the disk goes with the file: nothing where it is a link, or another name of one that stays."""
+    status = file.lstat()
+    return status.st_size if status.st_nlink == 1 and not file.is_symlink() else 0

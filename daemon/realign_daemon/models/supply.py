@@ -80,7 +80,7 @@ class Supply:
             stage.state, stage.activity = ("running" if activity else "waiting"), activity
             self._announce("progress", "")
 
-        while held_by_none := self._held_by_none():
+        while held_by_none := self.held_by_none():
             plan()
             due = [one for one in self._due() if held_by_none & {pin.model for pin in self._lacking(one)}]
             if due:
@@ -106,7 +106,8 @@ class Supply:
         needed = (pin for pin in self._needs.get(colleague.node_id, ()) if not pin.endpoint)  # a server's stays there
         return [pin for pin in needed if not self.has(colleague, pin.model)]
 
-    def _held_by_none(self) -> set[ModelId]:
+    def held_by_none(self) -> set[ModelId]:
+        """The job's models that no living node can load."""
         living = self._colleagues.alive()
         models = {pin.model for pin in self._job.spec.pins}
         return {model for model in models if not any(self.has(one, model) for one in living)}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
@@ -16,6 +17,22 @@ from realign_daemon.models.manifest import Manifest, ModelFile
 from realign_daemon.models.store import ModelStore
 
 STEP_S = 1.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pace:
+    """What a source must give at the least: so many bytes in each so many seconds that it is waited for."""
+
+    size_bytes: int
+    seconds: float
+
+
+# A wireless link at its worst gives more, and at this pace a model of 4 GB would take 33 hours.
+LEAST_PACE = Pace(size_bytes=1_000_000, seconds=30.0)
+
+
+class TooSlow(ConnectionError):
+    """A node gives a model so slowly that another one is better asked."""
 
 
 class Copy(Protocol):
@@ -45,17 +62,20 @@ class HubFiles(Protocol):
         ...
 
 
-async def copied(copy: Copy, manifest: Manifest, store: ModelStore) -> AsyncGenerator[None]:
+async def copied(
+    copy: Copy, manifest: Manifest, store: ModelStore, *, pace: Pace | None = None
+) -> AsyncGenerator[None]:
     """Puts every file of another node's model into the store, each behind what of it is there; a step for each piece.
 
     Raises:
+        TooSlow: the node does not keep the pace.
         ConnectionError: the node does not give it.
         Damaged: a file is not what the manifest says; nothing of that one is kept.
     """
     for file in manifest.files:
         partial = Partial(store.partial(manifest, file), file.sha256)
         began = 0 < partial.bytes_here <= file.size_bytes
-        async with aclosing(_completed(copy, file, partial)) as steps:
+        async with aclosing(_completed(copy, file, partial, pace)) as steps:
             async for step in steps:
                 yield step
         try:
@@ -65,18 +85,21 @@ async def copied(copy: Copy, manifest: Manifest, store: ModelStore) -> AsyncGene
                 raise
         else:
             continue
-        async with aclosing(_completed(copy, file, partial)) as steps:  # its beginning may have come from elsewhere
+        async with aclosing(
+            _completed(copy, file, partial, pace)
+        ) as steps:  # its beginning may have come from elsewhere
             async for step in steps:
                 yield step
         await partial.check()
 
 
-async def _completed(copy: Copy, file: ModelFile, partial: Partial) -> AsyncGenerator[None]:
+async def _completed(copy: Copy, file: ModelFile, partial: Partial, pace: Pace | None) -> AsyncGenerator[None]:
     """Has the file as long as it should be, behind what of it is there; a step for each piece."""
     if partial.bytes_here > file.size_bytes:
         partial.path.unlink()
     if (offset := partial.bytes_here) < file.size_bytes:
-        async with aclosing(copy.read(file.name, offset)) as pieces:
+        read = copy.read(file.name, offset)
+        async with aclosing(_kept_up(read, copy.node, pace) if pace else read) as pieces:
             async for data in pieces:
                 if not 0 < len(data) <= file.size_bytes - offset:
                     raise ConnectionError(f"{copy.node} sends nothing of {file.name}, or more than there is")
@@ -86,6 +109,26 @@ async def _completed(copy: Copy, file: ModelFile, partial: Partial) -> AsyncGene
     if offset < file.size_bytes:
         raise ConnectionError(f"{copy.node} ended {file.name} too early")
     partial.path.touch()  # also where it is empty
+
+
+async def _kept_up(pieces: AsyncGenerator[bytes], node: str, pace: Pace) -> AsyncGenerator[bytes]:
+    """The pieces. Only the time that they are waited for counts. Raises TooSlow."""
+    clock = asyncio.get_running_loop().time
+    missing, left_s = pace.size_bytes, pace.seconds
+    async with aclosing(pieces):
+        while True:
+            began_s = clock()
+            try:
+                async with asyncio.timeout(left_s):
+                    data = await anext(pieces, None)
+            except TimeoutError as error:
+                raise TooSlow(f"{node} gives less than {pace.size_bytes / 1e6:g} MB in {pace.seconds:g} s") from error
+            if data is None:
+                return
+            missing, left_s = missing - len(data), left_s - (clock() - began_s)
+            if missing <= 0:
+                missing, left_s = pace.size_bytes, pace.seconds
+            yield data
 
 
 async def downloaded(hub: HubFiles, manifest: Manifest, store: ModelStore) -> AsyncGenerator[None]:

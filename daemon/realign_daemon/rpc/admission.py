@@ -7,21 +7,22 @@ import json
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import replace
 
+import grpc.aio
+
 from realign_daemon.config import LimitsConfig
 from realign_daemon.curation.data_sets import DataSets
 from realign_daemon.curation.intake import Request
 from realign_daemon.curation.job import Job
 from realign_daemon.curation.jobs import Jobs
 from realign_daemon.curation.replicas import Replicas
-from realign_daemon.engine.api import Sha256
 from realign_daemon.errors import Full, NotAllowed
 from realign_daemon.housekeeping.sweep import keep
 from realign_daemon.rpc.caller import caller, may_not
-from realign_daemon.rpc.homes import FORWARD_TIMEOUT_S, Homes, Routes, passed_on, relayed
+from realign_daemon.rpc.homes import FORWARD_TIMEOUT_S, JobHomes, Routes, passed_on, relayed
 from realign_daemon.rpc.job_convert import request_from_wire
 from realign_daemon.rpc.request_bounds import check_bounds
-from realign_daemon.rpc.sources import Sources, named
-from realign_daemon.rpc.upload import begun_with, first, receive
+from realign_daemon.rpc.sources import Sources, contents
+from realign_daemon.rpc.upload import begun_with, first
 from realign_daemon.work.blobs import BlobStore
 from realign_proto.v1 import curation_pb2 as pb
 from realign_proto.v1.curation_pb2_grpc import CurationStub
@@ -42,7 +43,7 @@ class Admission:
         data_sets: DataSets,
         blobs: BlobStore,
         routes: Routes,
-        homes: Homes,
+        homes: JobHomes,
         node_name: str,
         limits: LimitsConfig,
         sources: Sources,
@@ -71,20 +72,27 @@ class Admission:
         parts = aiter(messages)
         wire = await first(parts)
         check_bounds(request_from_wire(wire), self._limits)
+        client = caller().key
         if not is_forwarded:
-            wire = await self._sources.located(wire, caller().key)
-            if leader := self._routes.leader():
-                reply = await passed_on(
-                    CurationStub(leader).Submit(
-                        begun_with(wire, parts), timeout=FORWARD_TIMEOUT_S, metadata=self._homes.metadata
-                    )
-                )
-                self._homes.remember(reply.job_id, leader)
-                return reply
-        await receive(wire, parts, self._blobs, max_source_bytes=self._limits.source_bytes)
-        await self._sources.bring(wire)
-        await asyncio.to_thread(keep, [self._blobs.path(Sha256(source.sha256)) for source in named(wire)])
-        earlier = self._replicas and await self._replicas.submitted(wire.client_token, caller().key)
+            wire = await self._sources.located(wire, client)
+        leader = None if is_forwarded else self._routes.leader()
+        reply = await (self._passed_on(wire, parts, leader) if leader else self._admitted(wire, parts))
+        await self._sources.release(wire, client)
+        return reply
+
+    async def _passed_on(
+        self, wire: pb.JobRequest, parts: AsyncIterator[pb.SubmitRequest], leader: grpc.aio.Channel
+    ) -> pb.SubmitReply:
+        submission = begun_with(wire, parts)
+        reply = await passed_on(
+            CurationStub(leader).Submit(submission, timeout=FORWARD_TIMEOUT_S, metadata=self._homes.metadata)
+        )
+        self._homes.remember(reply.job_id, leader)
+        return reply
+
+    async def _admitted(self, wire: pb.JobRequest, parts: AsyncIterator[pb.SubmitRequest]) -> pb.SubmitReply:
+        client = caller().key
+        earlier = self._replicas and await self._replicas.submitted(wire.client_token, client)
         if earlier and self._jobs.find(earlier.job_id) is None:
             told = json.loads(earlier.record or "{}")
             plan_json = json.dumps(told.get("plan"))
@@ -92,13 +100,15 @@ class Admission:
                 job_id=earlier.job_id, warnings=told.get("warnings", ()), plan_json=plan_json, copies=2
             )
         self._check_queue()
+        await self._sources.receive(wire, parts, client)
+        await self._sources.bring(wire)
+        await asyncio.to_thread(keep, map(self._blobs.path, contents(wire)))
         request = await self._request(wire)
         if self._asking is not None:
             request = await self._asking(request)
         if self._completed is not None:
             request = await self._completed(request)
-        job = await self._jobs.submit(request, owner=caller().key)
-        return await self._submitted(job)
+        return await self._submitted(await self._jobs.submit(request, owner=client))
 
     async def _submitted(self, job: Job) -> pb.SubmitReply:
         """The answer to a submit, once another node has the job, too, or that takes too long."""

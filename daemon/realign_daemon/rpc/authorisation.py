@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import sqlite3
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any, NoReturn, cast
 
 import grpc
@@ -13,7 +14,7 @@ import grpc.aio
 import structlog
 
 from realign_daemon.clock import Clock
-from realign_daemon.errors import Full, NotAllowed, RealignError
+from realign_daemon.errors import DiskFailed, Full, NotAllowed, RealignError
 from realign_daemon.rpc.caller import CALLER
 from realign_daemon.rpc.context import Context
 from realign_daemon.rpc.doors import Door
@@ -41,7 +42,7 @@ class _OpenCall:
 
 
 class Authorisation(grpc.aio.ServerInterceptor):
-    """One for each listener. It stands before the FaultInterceptor, so that what is refused reaches no servicer."""
+    """One for each listener, between FaultBarrier and FaultInterceptor: what is refused reaches no servicer."""
 
     def __init__(
         self,
@@ -184,8 +185,8 @@ class Authorisation(grpc.aio.ServerInterceptor):
         log.info("rpc.denied", method=deed.method, actor=deed.actor, reason=deed.outcome)
         written = self._denials.note(deed, now_s=self._clock.continuous())
         try:
-            if written is not None and self._audit is not None:
-                await self._audit.record(written)
+            if written is not None:
+                await self._record(written)
         finally:
             if deed.method in ALLOWED:
                 await _abort(context, NotAllowed(deed.outcome))
@@ -193,9 +194,18 @@ class Authorisation(grpc.aio.ServerInterceptor):
             await context.abort(grpc.StatusCode.UNIMPLEMENTED, deed.outcome)
 
     async def _done(self, principal: Principal, method: str, request: Any, reply: Any) -> None:  # noqa: ANN401 - any message
-        if method in AUDITED and self._audit is not None:
+        if method in AUDITED:
             what = _object(reply) or _object(request)
-            await self._audit.record(Deed(actor=principal.label, role=principal.role, method=method, object=what))
+            await self._record(Deed(actor=principal.label, role=principal.role, method=method, object=what))
+
+    async def _record(self, deed: Deed) -> None:
+        """Writes the audit. Where its disk takes no more the log has the line: what was done is done."""
+        if self._audit is None:
+            return
+        try:
+            await self._audit.record(deed)
+        except (sqlite3.OperationalError, DiskFailed) as error:
+            log.error("audit.not_written", **asdict(deed), reason=str(error), remedy="free some disk space")  # noqa: TRY400 - a state, no surprise
 
 
 async def _abort(context: Context, error: RealignError) -> NoReturn:

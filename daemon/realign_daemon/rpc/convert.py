@@ -19,13 +19,12 @@ from realign_daemon.cluster.facts import (
     MeasuredModel,
     NodeFacts,
     NodeId,
-    RdmaPort,
 )
 from realign_daemon.cluster.greeting import Greeting, Welcome
 from realign_daemon.engine.api import BatchPoint, EngineStatus, ModelId, ModelShape
 from realign_daemon.host.power import Power, PowerSource
 from realign_daemon.host.sleep import Sleep
-from realign_daemon.rpc.group_convert import part_from_wire, part_to_wire
+from realign_daemon.rpc.group_convert import cables_from_wire, part_from_wire, part_to_wire
 from realign_proto.v1 import cluster_pb2, facts_pb2
 
 MAX_PEERS = 64  # that one node may tell of
@@ -89,7 +88,10 @@ def facts_to_wire(facts: NodeFacts) -> facts_pb2.NodeFacts:
             facts_pb2.MeasuredLink(node_id=link.node, latency_s=link.latency_s, bytes_per_s=link.bytes_per_s)
             for link in facts.links
         ],
-        rdma=[facts_pb2.RdmaPort(node_id=port.node, device=port.device) for port in facts.rdma],
+        rdma=[
+            facts_pb2.RdmaPort(device=cable.device, domain=cable.domain, peer_domain=cable.peer_domain)
+            for cable in facts.rdma
+        ],
     )
 
 
@@ -143,7 +145,7 @@ def facts_from_wire(wire: facts_pb2.NodeFacts) -> NodeFacts:
             for link in wire.links
             if link.latency_s > 0 and link.bytes_per_s > 0
         ),
-        rdma=tuple(RdmaPort(node=NodeId(port.node_id), device=port.device) for port in wire.rdma),
+        rdma=cables_from_wire(wire.rdma),
     )
 
 

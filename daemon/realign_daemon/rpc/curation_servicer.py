@@ -25,7 +25,7 @@ from realign_daemon.rpc.admission import Admission, Completed
 from realign_daemon.rpc.caller import caller, may_not
 from realign_daemon.rpc.context import Context
 from realign_daemon.rpc.delivery import folder_chunks, in_parts
-from realign_daemon.rpc.homes import FORWARD_TIMEOUT_S, Homes, Routes, is_forwarded, passed_on, relayed
+from realign_daemon.rpc.homes import FORWARD_TIMEOUT_S, JobHomes, Routes, is_forwarded, passed_on, relayed
 from realign_daemon.rpc.job_convert import job_to_wire, listed_job_to_wire, request_from_wire
 from realign_daemon.rpc.request_bounds import check_bounds
 from realign_daemon.rpc.sources import Sources
@@ -72,7 +72,7 @@ class CurationServicer(CurationService):
         self._data_sets = data_sets
         self._clock = clock
         self._routes = routes
-        self._homes = Homes(routes)
+        self._homes = JobHomes(routes)
         self._node_name = node_name
         self._limits = limits
         self._replicas = replicas

@@ -10,11 +10,18 @@ from urllib.parse import quote
 import grpc
 
 from realign_daemon import errors
+from realign_daemon.shortage import Shortage, shortage
 
 EXIT_KEY = "realign-exit"  # trailing metadata: the exit code for the shell
 MESSAGE_BYTES = 6_000  # of a status message as it travels, percent-encoded: all metadata together have 8 KiB
 MESSAGE_SHOWN = 400  # characters, each of which takes twelve bytes at most
 INTERNAL_MESSAGE = "internal error, see the daemon's log"
+SHORTAGES: Mapping[Shortage, str] = MappingProxyType(
+    {
+        "disk": "the disk of {} is full; free some space there, then try again",
+        "files": "{} has as many files open as it may; try again in a moment",
+    }
+)
 
 STATUS: Mapping[type[errors.RealignError], grpc.StatusCode] = MappingProxyType(
     {
@@ -46,8 +53,13 @@ class Fault:
     exit_code: int
 
 
-def fault_of(error: BaseException) -> Fault:
-    """How an error travels. One that is not a RealignError says nothing of itself: its details stay in the log."""
+def fault_of(error: BaseException, *, node: str = "this node") -> Fault:
+    """How an error travels. One that is not a RealignError says nothing of itself: its details stay in the log.
+
+    But for one that says what `node`, the one that it came from, has run out of.
+    """
+    if (lacking := shortage(error)) is not None:
+        error = errors.Full(SHORTAGES[lacking].format(node))
     if not isinstance(error, errors.RealignError):
         return Fault(code=grpc.StatusCode.INTERNAL, message=INTERNAL_MESSAGE, exit_code=1)
     code = next((STATUS[cls] for cls in type(error).__mro__ if cls in STATUS), grpc.StatusCode.INTERNAL)

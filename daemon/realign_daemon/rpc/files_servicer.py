@@ -13,6 +13,7 @@ from realign_daemon.files.share import SharedPath, Shares
 from realign_daemon.files.staging import Piece, Staging
 from realign_daemon.rpc.caller import caller
 from realign_daemon.rpc.context import Context
+from realign_daemon.rpc.upload import flowing
 from realign_proto.v1 import curation_pb2, files_pb2
 from realign_proto.v1.files_pb2_grpc import FilesServicer as FilesService
 from realign_proto.v1.files_pb2_grpc import add_FilesServicer_to_server
@@ -46,7 +47,7 @@ class FilesServicer(FilesService):
         """Takes the parts in; what came before a broken connection stays."""
         client = caller().key
         named: dict[str, None] = {}
-        async for part in request_iterator:
+        async for part in flowing(request_iterator):
             piece = Piece(sha256=Sha256(part.sha256), size_bytes=part.size_bytes, offset=part.offset, data=part.data)
             await self._staging.take(client, piece)
             named[part.sha256] = None

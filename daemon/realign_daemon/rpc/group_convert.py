@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import assert_never, cast, get_args
 
+from realign_daemon.cluster.facts import Cable
 from realign_daemon.engine.api import GroupPart, ModelId
 from realign_daemon.engine.ranks import Backend, Beat, CanaryTaken, Formed, Gather, GroupWish, Holding, Parallelism
 from realign_daemon.groups.messages import (
-    Cable,
     Command,
     Ended,
     Event,
@@ -43,6 +43,7 @@ def command_to_wire(command: Command) -> pb.GroupCommand:
                     model=command.model,
                     model_sha256=command.model_id,
                     mlx=command.mlx,
+                    batch_size=command.batch_size,
                 )
             )
         case Start(hosts=hosts, devices=devices):
@@ -83,6 +84,7 @@ def command_from_wire(wire: pb.GroupCommand) -> Command | None:
                 model=asked.model,
                 model_id=ModelId(asked.model_sha256),
                 mlx=asked.mlx,
+                batch_size=asked.batch_size,
             )
         case "start":
             return Start(
@@ -135,9 +137,7 @@ def event_from_wire(wire: pb.GroupEvent) -> Event | None:  # noqa: PLR0911 - one
             return Prepared(
                 address=said.address,
                 reference=_logprobs_from_wire(said.reference),
-                cables=tuple(
-                    Cable(device=one.device, domain=one.domain, peer_domain=one.peer_domain) for one in said.cables
-                ),
+                cables=cables_from_wire(said.cables),
             )
         case "started":
             return Started(pid=wire.started.pid)
@@ -183,13 +183,19 @@ def part_to_wire(part: GroupPart) -> facts_pb2.GroupPart:
         backend=part.backend,
         parallelism=part.parallelism,
         nodes=part.nodes,
+        lacks_reference=part.lacks_reference,
     )
 
 
 def part_from_wire(wire: facts_pb2.GroupPart) -> GroupPart:
     """A node's part of a group."""
     return GroupPart(
-        group=wire.id, rank=wire.rank, backend=wire.backend, parallelism=wire.parallelism, nodes=tuple(wire.nodes)
+        group=wire.id,
+        rank=wire.rank,
+        backend=wire.backend,
+        parallelism=wire.parallelism,
+        nodes=tuple(wire.nodes),
+        lacks_reference=wire.lacks_reference,
     )
 
 
@@ -213,3 +219,8 @@ def _parallelism(word: str) -> Parallelism:
         message = f"this realign cannot divide a model by {word!r}"
         raise ValueError(message)
     return cast("Parallelism", word)
+
+
+def cables_from_wire(wire: Iterable[facts_pb2.RdmaPort | pb.Cable]) -> tuple[Cable, ...]:
+    """Cables as their node sees them."""
+    return tuple(Cable(device=one.device, domain=one.domain, peer_domain=one.peer_domain) for one in wire)

@@ -1,4 +1,4 @@
-"""Homes: where jobs live. A call about a job goes to its home, and is passed on once at most."""
+"""Job homes: where jobs live. A call about a job goes to its home, and is passed on once at most."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ class Routes:
     channel: Callable[[str], Channel | None] = lambda _: None  # by node id; None when it is not connected
 
 
-class Homes:
+class JobHomes:
     """The homes of jobs that are not homed here."""
 
     def __init__(self, routes: Routes) -> None:

@@ -98,6 +98,10 @@ class HousekeepingServicer(HousekeepingService):
         """Registers the service."""
         add_HousekeepingServicer_to_server(self, server)
 
+    async def run(self) -> None:
+        """Removes what needs nobody's word, until cancelled; see Sweep."""
+        await self._sweep.run()
+
     async def FindGarbage(self, request: pb.GarbageRequest, context: Context) -> pb.Garbage:  # noqa: N802
         """What would go on each node."""
         return await self._everywhere(

@@ -1,18 +1,23 @@
-"""FaultInterceptor: turns what a servicer raises into a status with one sentence and an exit code."""
+"""FaultInterceptor: turns what a servicer raises into a status with one sentence and an exit code.
+
+FaultBarrier does the same, before all other interceptors, for what they raise themselves.
+"""
 
 from __future__ import annotations
 
 import inspect
 from collections.abc import AsyncIterator, Awaitable, Callable
-from typing import Any, NoReturn
+from typing import Any, NoReturn, cast
 
+import grpc
 import grpc.aio
 import structlog
 
 from realign_daemon.errors import BadInput, RealignError
 from realign_daemon.rpc.context import Context
 from realign_daemon.rpc.faults import EXIT_KEY, fault_of
-from realign_daemon.rpc.handlers import Handler, replies, rewrapped
+from realign_daemon.rpc.handlers import Behaviour, Handler, Many, One, replies, rewrapped
+from realign_daemon.shortage import shortage
 
 log = structlog.get_logger()
 
@@ -24,6 +29,9 @@ class _Malformed:
 class FaultInterceptor(grpc.aio.ServerInterceptor):
     """RealignError becomes its fault; whatever else is raised is logged and tells the caller nothing."""
 
+    def __init__(self, node_name: str = "this node") -> None:
+        self._node_name = node_name
+
     async def intercept_service(
         self,
         continuation: Callable[[grpc.HandlerCallDetails], Awaitable[Handler]],
@@ -33,13 +41,84 @@ class FaultInterceptor(grpc.aio.ServerInterceptor):
         handler = await continuation(handler_call_details)
         if handler is None:
             return None
-        method = str(handler_call_details.method)
         parsed = handler._replace(request_deserializer=_lenient(handler.request_deserializer))
+        boundary = _Boundary(str(handler_call_details.method), self._node_name)
         return rewrapped(
             parsed,
-            one=lambda behaviour: _guarded(behaviour, method),
-            many=lambda behaviour: _guarded_stream(behaviour, method),
+            one=lambda behaviour: boundary.one(_checking(behaviour)),
+            many=lambda behaviour: boundary.many(_checking(behaviour)),
         )
+
+
+class FaultBarrier(grpc.aio.ServerInterceptor):
+    """Lets no exception of an interceptor behind it out to gRPC, which would name its class to the caller."""
+
+    def __init__(self, node_name: str = "this node") -> None:
+        self._node_name = node_name
+
+    async def intercept_service(
+        self,
+        continuation: Callable[[grpc.HandlerCallDetails], Awaitable[Handler]],
+        handler_call_details: grpc.HandlerCallDetails,
+    ) -> Handler:
+        """The handler, guarded, or one that fails. An unknown method stays unknown."""
+        boundary = _Boundary(str(handler_call_details.method), self._node_name)
+        try:
+            handler = await continuation(handler_call_details)
+        except Exception as error:  # noqa: BLE001 - the boundary of a call
+            return boundary.failing(error)
+        return None if handler is None else rewrapped(handler, one=boundary.one, many=boundary.many)
+
+
+class _Boundary:
+    """Of the calls of one method."""
+
+    def __init__(self, method: str, node_name: str) -> None:
+        self._method = method
+        self._node_name = node_name
+
+    def one(self, behaviour: Behaviour) -> One:
+        async def call(request: Any, context: Context) -> Any:  # noqa: ANN401 - any message
+            try:
+                return await behaviour(request, context)
+            except Exception as error:
+                if _has_ended(error):
+                    raise
+                await self._abort(context, error)
+
+        return call
+
+    def many(self, behaviour: Behaviour) -> Many:
+        async def call(request: Any, context: Context) -> AsyncIterator[Any]:  # noqa: ANN401 - any message
+            try:
+                async for reply in replies(behaviour, request, context):
+                    yield reply
+            except Exception as error:
+                if _has_ended(error):
+                    raise
+                await self._abort(context, error)
+
+        return call
+
+    def failing(self, error: Exception) -> Handler:
+        async def call(_requests: AsyncIterator[bytes], context: Context) -> AsyncIterator[bytes]:
+            await self._abort(context, error)
+            yield b""
+
+        return cast("Any", grpc).stream_stream_rpc_method_handler(call)
+
+    async def _abort(self, context: Context, error: Exception) -> NoReturn:
+        fault = fault_of(error, node=self._node_name)
+        if isinstance(error, RealignError) or shortage(error):
+            log.info("rpc.refused", method=self._method, reason=fault.message)
+        else:
+            log.error("rpc.failed", method=self._method, exc_info=error)
+        await context.abort(fault.code, fault.message, ((EXIT_KEY, str(fault.exit_code)),))
+
+
+def _has_ended(error: Exception) -> bool:
+    """Whether gRPC says by it that the call has ended: the status is on its way, or there is nobody to tell."""
+    return isinstance(error, grpc.aio.BaseError) and not isinstance(error, grpc.aio.UsageError)
 
 
 def _lenient(parse: Callable[[bytes], Any] | None) -> Callable[[bytes], Any] | None:
@@ -55,27 +134,9 @@ def _lenient(parse: Callable[[bytes], Any] | None) -> Callable[[bytes], Any] | N
     return parse_or_mark
 
 
-def _guarded(behaviour: Callable[..., Any], method: str) -> Callable[[Any, Context], Awaitable[Any]]:
-    async def call(request: Any, context: Context) -> Any:  # noqa: ANN401 - any message
-        try:
-            return await behaviour(_checked(request), context)
-        except grpc.aio.AbortError:
-            raise
-        except Exception as error:  # noqa: BLE001 - the boundary of a call
-            await _abort(context, error, method)
-
-    return call
-
-
-def _guarded_stream(behaviour: Callable[..., Any], method: str) -> Callable[[Any, Context], AsyncIterator[Any]]:
-    async def call(request: Any, context: Context) -> AsyncIterator[Any]:  # noqa: ANN401 - any message
-        try:
-            async for reply in replies(behaviour, _checked(request), context):
-                yield reply
-        except grpc.aio.AbortError:
-            raise
-        except Exception as error:  # noqa: BLE001 - the boundary of a call
-            await _abort(context, error, method)
+def _checking(behaviour: Behaviour) -> Behaviour:
+    def call(request: Any, context: Context) -> Any:  # noqa: ANN401 - any message
+        return behaviour(_checked(request), context)
 
     return call
 
@@ -90,12 +151,3 @@ def _checked(request: Any) -> Any:  # noqa: ANN401 - a message or an iterator of
 async def _checked_stream(requests: AsyncIterator[Any]) -> AsyncIterator[Any]:
     async for request in requests:
         yield _checked(request)
-
-
-async def _abort(context: Context, error: Exception, method: str) -> NoReturn:
-    fault = fault_of(error)
-    if isinstance(error, RealignError):
-        log.info("rpc.refused", method=method, reason=fault.message)
-    else:
-        log.error("rpc.failed", method=method, exc_info=error)
-    await context.abort(fault.code, fault.message, ((EXIT_KEY, str(fault.exit_code)),))

@@ -3,14 +3,18 @@
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Callable
+from contextlib import suppress
 
 import grpc.aio
 
+from realign_daemon.clock import Clock
 from realign_daemon.cluster.addresses import Address
 from realign_daemon.errors import RealignError
 from realign_daemon.rpc.context import Context
 from realign_daemon.trust.audit import AuditTrail, Deed
+from realign_daemon.trust.denials import Denials
 from realign_daemon.trust.principal import label
 from realign_daemon.trust.registrar import Registrar
 from realign_daemon.trust.trust import Trust
@@ -48,13 +52,21 @@ class JoinServicer(JoinService):
     """Under TLS, with a server that the asker has checked by the token."""
 
     def __init__(
-        self, trust: Trust, registrar: Registrar, audit: AuditTrail, addresses: Callable[[], tuple[Address, ...]]
+        self,
+        trust: Trust,
+        registrar: Registrar,
+        *,
+        audit: AuditTrail,
+        addresses: Callable[[], tuple[Address, ...]],
+        clock: Clock,
     ) -> None:
         """`addresses` are those of all nodes of the cluster."""
         self._trust = trust
         self._registrar = registrar
         self._audit = audit
         self._addresses = addresses
+        self._clock = clock
+        self._denials = Denials()
 
     def add_to(self, server: grpc.aio.Server) -> None:
         """Registers the service."""
@@ -67,13 +79,12 @@ class JoinServicer(JoinService):
                 secret=request.secret, request_pem=request.csr_pem, name=request.name, is_witness=request.witness
             )
         except RealignError as error:
-            await self._audit.record(
-                Deed(actor="stranger", role="", method=ENROL, object=context.peer(), outcome=str(error))
-            )
+            deed = Deed(actor="stranger", role="", method=ENROL, object=context.peer(), outcome=str(error))
+            await self._record(self._denials.note(deed, now_s=self._clock.continuous()))
             raise
         certificate = member.certificate
         actor = label(certificate.name, member.spki)
-        await self._audit.record(Deed(actor=actor, role=certificate.role, method=ENROL, object=member.added_by))
+        await self._record(Deed(actor=actor, role=certificate.role, method=ENROL, object=member.added_by))
         return pb.EnrolReply(
             certificate_pem=certificate.pem,
             authorities_pem=enrolled.bundle.pems,
@@ -82,3 +93,8 @@ class JoinServicer(JoinService):
             cluster=self._trust.cluster,
             addresses=[str(address) for address in self._addresses()],
         )
+
+    async def _record(self, deed: Deed | None) -> None:
+        if deed is not None:
+            with suppress(sqlite3.OperationalError):  # a full disk has no room for it; who was let in is in
+                await self._audit.record(deed)

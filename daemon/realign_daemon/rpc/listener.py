@@ -10,7 +10,7 @@ from realign_daemon.cancellation import heeded
 from realign_daemon.cluster.addresses import Address
 from realign_daemon.errors import BadConfig
 from realign_daemon.rpc.channels import MAX_MESSAGE_BYTES
-from realign_daemon.rpc.interceptor import FaultInterceptor
+from realign_daemon.rpc.interceptor import FaultBarrier, FaultInterceptor
 
 AddToServer = Callable[[grpc.aio.Server], None]
 
@@ -39,11 +39,14 @@ class Listener:
         *,
         concurrent_calls: int,
         authorisation: grpc.aio.ServerInterceptor | None = None,
+        node_name: str = "this node",
     ) -> None:
         """Without an authorisation everybody may call these services, and only these."""
         guards = [authorisation] if authorisation is not None else []
         self._server = grpc.aio.server(
-            interceptors=[*guards, FaultInterceptor()], options=OPTIONS, maximum_concurrent_rpcs=concurrent_calls
+            interceptors=[FaultBarrier(node_name), *guards, FaultInterceptor(node_name)],
+            options=OPTIONS,
+            maximum_concurrent_rpcs=concurrent_calls,
         )
         for add_to in services:
             add_to(self._server)

@@ -7,10 +7,11 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import AsyncGenerator, AsyncIterator, Iterable
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable
 from contextlib import aclosing, suppress
 from dataclasses import replace
 from functools import partial
+from math import log2
 
 import grpc.aio
 
@@ -24,6 +25,7 @@ from realign_daemon.curation.colleague import Colleague, Holding
 from realign_daemon.curation.replicas import Away
 from realign_daemon.curation.spec import ModelPin
 from realign_daemon.engine.api import ModelId
+from realign_daemon.engine.supervisor import CHILD_BYTES
 from realign_daemon.host.disk_room import WORK_FLOOR_BYTES
 from realign_daemon.models.arrival import Arrived, Wanted
 from realign_daemon.rpc.model_link import RemoteCopy, have_pulled
@@ -50,7 +52,7 @@ class Neighbours:
         return tuple(self._colleague(member, is_unique=names[member.facts.name] == 1) for member in members)
 
     async def measure(self, node_id: str, model: str) -> None:
-        """Has the node measure its speed with the model. Raises ConnectionError."""
+        """Has the node measure its speed with the model, so that `alive` says it. Raises ConnectionError."""
         channel = self._view.channel(NodeId(node_id))
         if channel is None:
             message = f"node {node_id} is not connected"
@@ -59,6 +61,8 @@ class Neighbours:
             await ClusterStub(channel).Measure(cluster_pb2.MeasureRequest(model=model), timeout=MEASURE_TIMEOUT_S)
         except grpc.aio.AioRpcError as error:
             raise ConnectionError(error.details() or "the node can't be reached") from error
+        name = model.lower()
+        await self._until_told(node_id, lambda one: any(h.is_measured and h.name.lower() == name for h in one.holdings))
 
     async def fetch(self, node_id: str, pin: ModelPin) -> AsyncGenerator[Arrived]:
         """See Colleagues."""
@@ -67,27 +71,33 @@ class Neighbours:
         async with aclosing(have_pulled(self.node_channel(node_id), node=node, wanted=wanted)) as steps:
             async for arrived in steps:
                 yield arrived
-        told = self._view.subscribe()
-        with suppress(TimeoutError):  # then whoever asked asks again, and is answered at once
-            async with asyncio.timeout(TOLD_S):
-                while not any(one.node_id == node_id and one.has(pin) for one in self.alive()):
-                    await anext(told)
+        await self._until_told(node_id, lambda one: one.has(pin))
 
     def copies(self, wanted: Wanted) -> tuple[RemoteCopy, ...]:
-        """See models.pulls.Pulls: of what most nodes hold, from those with an idle engine first, then on mains."""
+        """See models.pulls.Pulls: of what most nodes hold, from those with an idle engine first.
+
+        Among these the fastest link goes first; where two are alike, within twice the other, a node on mains.
+        """
         held: dict[ModelId, list[MemberView]] = {}
         for member in self._connected():
             for model in member.facts.models:
                 named = model.name.lower() == wanted.name.lower() and wanted.revision in ("", model.revision)
-                if model.sha256 == wanted.model or (wanted.model is None and named):
+                is_wanted = model.sha256 == wanted.model or (wanted.model is None and named)
+                if is_wanted and not model.endpoint:  # the weights of those that servers have are nowhere
                     held.setdefault(model.sha256, []).append(member)
         if not held:
             return ()
         model = max(held, key=lambda model: (len(held[model]), model))
-        idlest = sorted(held[model], key=lambda one: (one.facts.engine.state == "busy", one.facts.power.source != "ac"))
+        own = next((member.facts.links for member in self._view.members() if member.is_self), ())
+        octaves = {link.node: round(log2(link.bytes_per_s)) for link in own}  # what was not measured is taken for slow
+
+        def order(one: MemberView) -> tuple[bool, int, bool]:
+            is_busy = one.facts.engine.state == "busy"
+            return is_busy, -octaves.get(one.node, 0), one.facts.power.source != "ac"
+
         return tuple(
             RemoteCopy(node=one.facts.name, model=model, channel=partial(self._view.channel, one.node))
-            for one in idlest
+            for one in sorted(held[model], key=order)
         )
 
     async def changes(self) -> AsyncIterator[object]:
@@ -174,6 +184,14 @@ class Neighbours:
         """Those, and the ones of the witnesses."""
         return self._channels(self.other_members())
 
+    async def _until_told(self, node_id: str, has_said: Callable[[Colleague], bool]) -> None:
+        """Returns when a beat of the node says so, or after a while: whoever asked asks again, or does without."""
+        told = self._view.subscribe()
+        with suppress(TimeoutError):
+            async with asyncio.timeout(TOLD_S):
+                while not any(one.node_id == node_id and has_said(one) for one in self.alive()):
+                    await anext(told)
+
     def _connected(self) -> list[MemberView]:
         living = [member for member in self._view.others() if member.state == "alive"]
         return [member for member in living if self._view.channel(member.node) is not None]
@@ -192,7 +210,7 @@ class Neighbours:
 
 def _colleague(member: MemberView, *, is_unique: bool) -> Colleague:
     facts = planner_facts(member.facts)
-    benchmark = member.facts.benchmark
+    benchmark, group = member.facts.benchmark, member.facts.engine.group
     measured = {model.model_sha256 for model in (benchmark.models if benchmark else ())}
     return Colleague(
         node_id=member.node,
@@ -218,6 +236,7 @@ def _colleague(member: MemberView, *, is_unique: bool) -> Colleague:
         links=member.facts.links,
         rdma=member.facts.rdma,
         knows_groups=GROUPS in member.facts.features,
+        lacks_reference=group is not None and group.lacks_reference,
         room_bytes=max(0, member.facts.disk_free_bytes - WORK_FLOOR_BYTES),
     )
 
@@ -225,7 +244,8 @@ def _colleague(member: MemberView, *, is_unique: bool) -> Colleague:
 def planner_facts(facts: NodeFacts) -> planner.NodeFacts:
     """A node's facts as the planner reads them. A measurement has the duty fraction in it, the planner's has not.
 
-    What the engine holds counts as free: it may well be the very model that is planned for, and goes for any other.
+    What the engine holds counts as free: it may well be the very model that is planned for, and goes for any other. But
+    for what its process takes besides a model: a node wants that, too, before it loads one.
     """
     benchmark = facts.benchmark
     served = {model.sha256 for model in facts.models if model.endpoint}
@@ -236,7 +256,9 @@ def planner_facts(facts: NodeFacts) -> planner.NodeFacts:
         chip=facts.chip,
         memory_bytes=facts.memory_bytes,
         usable_bytes=facts.usable_bytes,
-        free_bytes=min(facts.free_bytes + facts.engine.rss_bytes, facts.memory_bytes) if facts.free_bytes else None,
+        free_bytes=max(0, min(facts.free_bytes + facts.engine.rss_bytes, facts.memory_bytes) - CHILD_BYTES)
+        if facts.free_bytes
+        else None,
         gpu_cores=facts.gpu_cores or None,
         gflops=max(benchmark.gflops.values(), default=None) if benchmark else None,
         bandwidth=benchmark.bandwidth_gbs * 1e9 if benchmark and benchmark.bandwidth_gbs else None,

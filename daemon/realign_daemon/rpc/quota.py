@@ -2,18 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
-from typing import Any
-
-import grpc
-import grpc.aio
 
 from realign_daemon.clock import Clock
 from realign_daemon.errors import Full
-from realign_daemon.rpc.caller import caller
-from realign_daemon.rpc.context import Context
-from realign_daemon.rpc.handlers import Behaviour, Handler, Many, One, rewrapped
 from realign_daemon.trust.principal import Principal
 
 BURST_S = 4.0  # of calls at full rate that may come at once: `jobs`, `show` and `status` in a shell loop
@@ -68,34 +60,3 @@ class Quotas:
                 f"{caller.name} calls more than {self._calls_per_s:g} times a second; try again in {wait_s:.1f} s, or "
                 "raise [limits] calls_per_s"
             )
-
-
-class QuotaInterceptor(grpc.aio.ServerInterceptor):
-    """Counts every call. It stands behind Authorisation, which says who calls, and inside FaultInterceptor."""
-
-    def __init__(self, quotas: Quotas) -> None:
-        self._quotas = quotas
-
-    async def intercept_service(
-        self,
-        continuation: Callable[[grpc.HandlerCallDetails], Awaitable[Handler]],
-        handler_call_details: grpc.HandlerCallDetails,
-    ) -> Handler:
-        """The handler, counted. An unknown method stays unknown."""
-        handler = await continuation(handler_call_details)
-        return None if handler is None else rewrapped(handler, one=self._counted, many=self._counted_stream)
-
-    def _counted(self, behaviour: Behaviour) -> One:
-        async def call(request: Any, context: Context) -> Any:  # noqa: ANN401 - any message
-            self._quotas.admit(caller())
-            return await behaviour(request, context)
-
-        return call
-
-    def _counted_stream(self, behaviour: Behaviour) -> Many:
-        async def call(request: Any, context: Context) -> AsyncIterator[Any]:  # noqa: ANN401 - any message
-            self._quotas.admit(caller())
-            async for reply in behaviour(request, context):
-                yield reply
-
-        return call

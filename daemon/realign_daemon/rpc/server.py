@@ -10,6 +10,7 @@ import tempfile
 from collections.abc import AsyncGenerator, Callable, Generator, Sequence
 from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any, cast
 
@@ -31,6 +32,7 @@ from realign_proto.v1 import (
     host_pb2,
     housekeeping_pb2,
     journal_pb2,
+    models_pb2,
     status_pb2,
     trust_pb2,
     work_pb2,
@@ -47,6 +49,7 @@ FILES = (
     host_pb2,
     housekeeping_pb2,
     journal_pb2,
+    models_pb2,
     status_pb2,
     trust_pb2,
     work_pb2,
@@ -75,10 +78,12 @@ class Opening:
 class Server:
     """Serves while inside `async with server.serve(...)`."""
 
-    def __init__(self, *, data_dir: Path, listen: Address, concurrent_calls: int = 256) -> None:
-        """`listen` with port 0 takes any free port. The folder is made if need be."""
+    def __init__(
+        self, *, data_dir: Path, listen: Address, concurrent_calls: int = 256, node_name: str = "this node"
+    ) -> None:
+        """`listen` with port 0 takes any free port. The folder is made if need be. Errors call the node by its name."""
         self._data_dir = data_dir
-        self._concurrent_calls = concurrent_calls
+        self._listener_of = partial(Listener, concurrent_calls=concurrent_calls, node_name=node_name)
         self._opening: Callable[[], Opening] = lambda: Opening(listen=listen)
         self._services: Sequence[AddToServer] = ()
         self._listener: Listener | None = None
@@ -140,7 +145,7 @@ class Server:
                 reflection.enable_server_reflection((*SERVICES, health.SERVICE_NAME, reflection.SERVICE_NAME), server)
 
             self._services = (*services, add_health)
-            local = Listener(self._services, concurrent_calls=self._concurrent_calls, authorisation=owner)
+            local = self._listener_of(self._services, authorisation=owner)
             endpoint = self._data_dir / "endpoint"
             try:
                 await self.reopen()
@@ -163,9 +168,7 @@ class Server:
         async with self._reopening:
             await self._close()
             opening = self._opening()
-            listener = Listener(
-                self._services, concurrent_calls=self._concurrent_calls, authorisation=opening.authorisation
-            )
+            listener = self._listener_of(self._services, authorisation=opening.authorisation)
             port = await self._port(listener, opening)
             self._listener = listener
             self._address = replace(opening.listen, port=port)

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections import Counter
+from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
 
 import grpc
 import grpc.aio
 
 from realign_daemon.engine.api import Sha256
-from realign_daemon.errors import Full, NotFound, RealignError, Unreachable
+from realign_daemon.errors import BadInput, Full, NotFound, RealignError, Unreachable
 from realign_daemon.files.share import SharedPath, Shares
-from realign_daemon.files.staging import Staging
+from realign_daemon.files.staging import Piece, Staging
 from realign_daemon.rpc.homes import passed_on
+from realign_daemon.rpc.upload import flowing
 from realign_daemon.work.blobs import BlobStore
 from realign_proto.v1 import curation_pb2 as pb
 from realign_proto.v1 import files_pb2
@@ -58,23 +60,45 @@ class Sources:
             source.held_by = ""
             if not source.sha256:
                 source.CopyFrom(await self._from_share(SharedPath.parse(source.name)))
-        contents = [Sha256(source.sha256) for source in named(located)]
-        await self._staging.hand_over(client, contents)
+        await self._staging.hand_over(client, contents(located))
         for source in named(located):
-            if not source.held_by and self._blobs.has(Sha256(source.sha256)):
+            if not source.held_by and self._blobs.hold(Sha256(source.sha256)):
                 source.held_by = self._node_id
         return located
+
+    async def receive(self, request: pb.JobRequest, parts: AsyncIterator[pb.SubmitRequest], client: str) -> None:
+        """Takes in the bytes that follow the request. They count as the client's like what it uploads before.
+
+        Raises:
+            BadInput, Full, DamagedBlob: see Staging.take.
+            Unreachable: the rest does not come.
+        """
+        announced = {source.sha256: source.size_bytes for source in named(request)}
+        arrived = Counter[Sha256]()
+        async for part in flowing(parts):
+            sha256, data = Sha256(part.bytes.sha256), part.bytes.data
+            if sha256 not in announced:
+                raise BadInput("bytes came that no source of the request announces; submit again")
+            piece = Piece(sha256=sha256, size_bytes=announced[sha256], offset=arrived[sha256], data=data)
+            await self._staging.take(client, piece)
+            arrived[sha256] += len(data)
+        await self._staging.hand_over(client, contents(request))
+
+    async def release(self, request: pb.JobRequest, client: str) -> None:
+        """Counts nothing of it as the client's any more: a job names it."""
+        await self._staging.release(client, contents(request))
 
     async def bring(self, request: pb.JobRequest) -> None:
         """Fetches what lies with other nodes; what had come before a broken connection is not fetched again.
 
         Raises:
             Unreachable, DamagedBlob: a content did not come.
-            Full: together they are larger than a job's sources may be.
+            Full: together they are larger than a job's sources may be, or there is no room for them.
         """
         sources = {Sha256(source.sha256): source for source in named(request)}
         for sha256, source in sources.items():
             if source.held_by and source.held_by != self._node_id and not self._blobs.has(sha256):
+                self._staging.check_room(source.size_bytes)
                 try:
                     await self._holders.fetch(source.held_by, sha256)
                 except ConnectionError as error:
@@ -113,6 +137,11 @@ class Sources:
 def named(request: pb.JobRequest) -> tuple[pb.Source, ...]:
     """Everything that the request names by content; changes to these are changes to the request."""
     return (*request.sources, *request.eval_sets, *((request.data,) if request.HasField("data") else ()))
+
+
+def contents(request: pb.JobRequest) -> tuple[Sha256, ...]:
+    """Their names, of a request that is located."""
+    return tuple(Sha256(source.sha256) for source in named(request))
 
 
 async def _taken_in(channel: Channel, path: SharedPath) -> pb.Source:

@@ -42,6 +42,7 @@ class LocalStatus:
     jobs: tuple[JobProgress, ...] = ()
     ledger_rows: int = 0  # unit results on this node
     under_replicated: int = 0  # results with fewer copies than wanted
+    lacks_room: bool = False  # results or files of other nodes wait for room on this disk
     does_work: bool = True
 
 
@@ -86,7 +87,9 @@ class StatusServicer(StatusService):
             benchmark=benchmark_to_wire(facts.benchmark) if facts.benchmark else None,
             engine=engine_to_wire(facts.engine),
             jobs=[_job(job) for job in local.jobs],
-            ledger=status_pb2.LedgerState(rows=local.ledger_rows, under_replicated=local.under_replicated),
+            ledger=status_pb2.LedgerState(
+                rows=local.ledger_rows, under_replicated=local.under_replicated, lacks_room=local.lacks_room
+            ),
             disk=status_pb2.Disk(free_bytes=facts.disk_free_bytes),
             power=power_to_wire(facts.power),
             refused=[

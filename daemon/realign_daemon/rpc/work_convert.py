@@ -30,10 +30,10 @@ from realign_proto.v1 import work_pb2 as pb
 def command_to_wire(command: Command) -> pb.WorkCommand:
     """The command as a message."""
     match command:
-        case Assign(units=units, model=model, home=home, group=group):
+        case Assign(units=units, model=model, home=home, group=group, batch_size=size):
             wire = [pb.Unit(key=u.key, payload=u.payload, blobs=u.blobs, cost=u.cost) for u in units]
             wish = None if group is None else wish_to_wire(group)
-            return pb.WorkCommand(assign=pb.Assign(units=wire, model=model, home=home, group=wish))
+            return pb.WorkCommand(assign=pb.Assign(units=wire, model=model, home=home, group=wish, batch_size=size))
         case Revoke(count=count):
             return pb.WorkCommand(revoke=pb.Revoke(count=count))
         case Abandon():
@@ -49,12 +49,13 @@ def command_from_wire(wire: pb.WorkCommand) -> Command | None:
     """
     match wire.WhichOneof("command"):
         case "assign":
-            units = tuple(make_unit(decode_task(unit.payload)) for unit in wire.assign.units)
-            if any(unit.key != sent.key for unit, sent in zip(units, wire.assign.units, strict=True)):
+            given = wire.assign
+            units = tuple(make_unit(decode_task(unit.payload)) for unit in given.units)
+            if any(unit.key != sent.key for unit, sent in zip(units, given.units, strict=True)):
                 message = "a unit's key is not the hash of its payload"
                 raise ValueError(message)
-            group = wish_from_wire(wire.assign.group) if wire.assign.HasField("group") else None
-            return Assign(units=units, model=wire.assign.model, home=wire.assign.home, group=group)
+            group = wish_from_wire(given.group) if given.HasField("group") else None
+            return Assign(units=units, model=given.model, home=given.home, group=group, batch_size=given.batch_size)
         case "revoke":
             return Revoke(count=wire.revoke.count)
         case "abandon":
@@ -86,9 +87,9 @@ def event_to_wire(event: Event) -> pb.WorkEvent:
             return pb.WorkEvent(returned=pb.Returned(keys=keys))
         case UnitProgress(key=key, done=done, total=total, note=note):
             return pb.WorkEvent(progress=pb.UnitProgress(key=key, done=done, total=total, note=note))
-        case Capacity(slots=slots, model=model, accepting=accepting, reason=reason):
+        case Capacity(slots=slots, model=model, accepting=accepting, reason=reason, held=held):
             return pb.WorkEvent(
-                capacity=pb.Capacity(slots=slots, model=model, accepting=accepting, reason=reason),
+                capacity=pb.Capacity(slots=slots, model=model, accepting=accepting, reason=reason, held=held),
             )
         case GroupLost(keys=keys, loss=loss):
             return pb.WorkEvent(
@@ -136,7 +137,11 @@ def event_from_wire(wire: pb.WorkEvent) -> Event | None:  # noqa: PLR0911 - one 
         case "capacity":
             capacity = wire.capacity
             return Capacity(
-                slots=capacity.slots, model=capacity.model, accepting=capacity.accepting, reason=capacity.reason
+                slots=capacity.slots,
+                model=capacity.model,
+                accepting=capacity.accepting,
+                reason=capacity.reason,
+                held=capacity.held,
             )
         case "group_lost":
             return _lost_from_wire(wire.group_lost)

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Self
 
 from realign_daemon.curation.assignment import JobNode
-from realign_daemon.curation.colleague import Colleague, Holding
+from realign_daemon.curation.colleague import Colleague, Colleagues, Holding
 from realign_daemon.curation.computations import Computations
 from realign_daemon.curation.data_sets import DataSets
 from realign_daemon.curation.endings import Endings
@@ -53,6 +53,7 @@ MODEL = LocalModel(
     weight_bytes=PIN.weight_bytes,
     templates=PIN.templates,
 )
+HUB_NAME = "org/Tiny-0.001B"  # under which the same model could be fetched
 MOST_QUEUED = 3
 SLOTS = 4
 DEADLINE_S = 20.0
@@ -95,7 +96,7 @@ class OneColleague:
 
 class _OneModel:
     def find(self, name: str) -> LocalModel | None:
-        return MODEL if name == MODEL.name else None
+        return MODEL if name in (MODEL.name, HUB_NAME) else None
 
 
 class _Willing:
@@ -124,6 +125,7 @@ class JobHome:
         node: str = NODE,
         voters: Voters | None = None,
         living: Callable[[], tuple[str, ...]] | None = None,
+        colleagues: Colleagues | None = None,
     ) -> None:
         """Without `voters` and `living` the node is alone and decides for itself."""
         self.folder = folder
@@ -166,7 +168,7 @@ class JobHome:
             blobs=self.blobs,
             computations=computations,
             dispatcher=Dispatcher(ledger=self.ledger, connections=links, clock=self.clock),
-            colleagues=OneColleague(node),
+            colleagues=colleagues or OneColleague(node),
             clock=self.clock,
             output=self.output,
             freeze=lambda _: Frozen(template_versions={}, suites=self.blobs.put_bytes(b""), replay=None),

@@ -10,8 +10,9 @@ from pathlib import Path
 
 from realign_daemon.clock import SystemClock
 from realign_daemon.cluster.addresses import Address
+from realign_daemon.cluster.announcement import Announcement, tag_mark
 from realign_daemon.cluster.beats import JobDigest
-from realign_daemon.cluster.discovery import Announcement, Discovery, own_addresses, tag_mark
+from realign_daemon.cluster.discovery import Discovery, own_addresses
 from realign_daemon.cluster.facts import NodeFacts
 from realign_daemon.cluster.identity import load_identity
 from realign_daemon.cluster.state import StateFile

@@ -6,7 +6,7 @@ import base64
 import random
 import sqlite3
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cache, partial
 from pathlib import Path
 
@@ -54,6 +54,7 @@ MODEL = LocalModel(
     weight_bytes=1,
     templates="pocket",
 )
+DISK = Disk(total_bytes=1000 * GIB, free_bytes=500 * GIB)
 SENSES = Senses(
     facts=lambda: HostFacts(
         chip="simulated",
@@ -68,8 +69,9 @@ SENSES = Senses(
     power=lambda: Power(source="ac"),
     pressure=lambda: "normal",
     is_in_use=lambda: False,
-    disk=lambda _: Disk(total_bytes=1000 * GIB, free_bytes=500 * GIB),
+    disk=lambda _: DISK,
     software=lambda: "simulated",
+    cables=tuple,
 )
 
 P256_PREFIX = bytes.fromhex("3041020100301306072a8648ce3d020106082a8648ce3d030107042730250201010420")  # of PKCS #8
@@ -110,6 +112,7 @@ class VirtualDaemon:
     connection: LastingConnection = field(
         default_factory=lambda: sqlite3.connect(":memory:", isolation_level=None, factory=LastingConnection)
     )
+    disk: Disk = DISK  # as far as its senses tell: whatever it writes finds room
     overheard: Mapping[str, Overhear] = field(default_factory=dict[str, Overhear])  # by the method that it answers
     worker: InlineWorker = field(default_factory=InlineWorker)
     engines: list[PacedEngine] = field(default_factory=list[PacedEngine])  # one of each life
@@ -150,7 +153,7 @@ class VirtualDaemon:
             clock=self.clock,
             random_bytes=self.chance.randbytes,
             chance=self.chance,
-            senses=SENSES,
+            senses=replace(SENSES, disk=self._look_at_disk),
             server=partial(VirtualServer, self.host, self.overheard),
             own_addresses=lambda listening: (listening,),
             dialler=partial(VirtualDialler, self.host),
@@ -184,6 +187,9 @@ class VirtualDaemon:
             return self.connection
 
         return Database(data_dir / "ledger.sqlite", ballast=ballast, connect=connect, now_unix_s=self.clock.unix)
+
+    def _look_at_disk(self, _data_dir: Path) -> Disk:
+        return self.disk
 
     def _engine(self, _config: Config, blobs: Blobs, _free_bytes: Callable[[], int]) -> PacedEngine:
         engine = PacedEngine(blobs, clock=self.clock, takes_s=self.takes_s)

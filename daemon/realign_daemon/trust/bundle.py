@@ -16,8 +16,8 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 from realign_daemon.errors import Damaged, NotAllowed
-from realign_daemon.trust.certificate import Certificate, parse_certificate, parse_x509
-from realign_daemon.trust.keys import PublicKey, SpkiHash, is_p256, spki_hash
+from realign_daemon.trust.certificate import Certificate, parse_certificate, parse_x509, whole
+from realign_daemon.trust.keys import UNREADABLE, PublicKey, SpkiHash, is_p256, spki_hash
 from realign_daemon.trust.principal import Refusal
 
 TITLE = "realign "  # before the cluster's name in an authority's common name
@@ -34,8 +34,8 @@ class Bundle:
     def parse(cls, text: bytes) -> Bundle:
         """The authorities in a text of one or more certificates. Raises Damaged when one of them is none."""
         try:
-            found = x509.load_pem_x509_certificates(text)
-        except ValueError as error:
+            found = [whole(one) for one in x509.load_pem_x509_certificates(text)]
+        except UNREADABLE as error:
             raise Damaged(f"the authorities' certificates cannot be read; {JOIN_AGAIN}") from error
         if not all(_is_authority(one) for one in found):
             raise Damaged(f"a certificate that may sign no others stands among the authorities; {JOIN_AGAIN}")
@@ -141,7 +141,7 @@ def _key(pem: bytes) -> PublicKey:
 def _is_authority(certificate: x509.Certificate) -> bool:
     try:
         constraints = certificate.extensions.get_extension_for_class(x509.BasicConstraints).value
-    except (ValueError, x509.ExtensionNotFound):
+    except x509.ExtensionNotFound:
         return False
     return constraints.ca and is_p256(certificate.public_key())
 
@@ -149,7 +149,7 @@ def _is_authority(certificate: x509.Certificate) -> bool:
 def _signed(certificate: x509.Certificate, authority: x509.Certificate) -> bool:
     try:
         certificate.verify_directly_issued_by(authority)
-    except (InvalidSignature, ValueError, TypeError):
+    except (InvalidSignature, *UNREADABLE):
         return False
     return True
 

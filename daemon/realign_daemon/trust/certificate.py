@@ -7,12 +7,11 @@ from dataclasses import dataclass, field
 from typing import cast, get_args
 
 from cryptography import x509
-from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from realign_daemon.cluster.facts import NodeId
 from realign_daemon.errors import Damaged
-from realign_daemon.trust.keys import PublicKey, SpkiHash, is_p256, node_id, spki_hash
+from realign_daemon.trust.keys import UNREADABLE, PublicKey, SpkiHash, is_p256, node_id, spki_hash
 from realign_daemon.trust.roles import MemberRole
 from realign_proto.handshake import MEMBER, server_name
 
@@ -75,9 +74,16 @@ def parse_x509(pem: bytes) -> x509.Certificate:
     if len(pem) > MAX_PEM_BYTES:
         raise _strange(f"it is longer than {MAX_PEM_BYTES} bytes")
     try:
-        return x509.load_pem_x509_certificate(pem)
-    except (ValueError, TypeError, UnsupportedAlgorithm) as error:
+        return whole(x509.load_pem_x509_certificate(pem))
+    except UNREADABLE as error:
         raise _strange("it cannot be read") from error
+
+
+def whole(found: x509.Certificate) -> x509.Certificate:
+    """The certificate, all of whose parts have been read once and so can be read later. Raises one of UNREADABLE."""
+    _ = (found.public_key(), found.subject, found.issuer, found.extensions)
+    _ = (found.not_valid_before_utc, found.not_valid_after_utc)
+    return found
 
 
 def purposes(role: MemberRole) -> frozenset[x509.ObjectIdentifier]:
@@ -109,7 +115,7 @@ def _extensions(found: x509.Certificate) -> tuple[bool, frozenset[x509.ObjectIde
         extensions = found.extensions
         is_authority = extensions.get_extension_for_class(x509.BasicConstraints).value.ca
         usage = frozenset(extensions.get_extension_for_class(x509.ExtendedKeyUsage).value)
-    except (ValueError, x509.ExtensionNotFound, x509.DuplicateExtension) as error:
+    except x509.ExtensionNotFound as error:
         raise _strange("its extensions cannot be read") from error
     try:
         names = extensions.get_extension_for_class(x509.SubjectAlternativeName).value

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import hashlib
 from collections import deque
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TypeVar
 
 from realign_daemon.clock import Clock
-from realign_daemon.errors import BadInput
-from realign_daemon.trust.principal import Refusal
+from realign_daemon.errors import BadInput, NotAllowed, RealignError
 from realign_daemon.trust.roles import MemberRole
 from realign_proto.token import BadToken, Token, parse_secret
 
@@ -18,6 +19,8 @@ MAX_OUTSTANDING = 100
 FAILURE_DELAY_S = 0.5
 MAX_FAILURES = 5
 FAILURE_WINDOW_S = 60.0
+
+T = TypeVar("T")
 
 _ASK = "ask for a new invitation"
 
@@ -69,40 +72,45 @@ class Invitations:
         """Whether the join ports are to be open: somebody is expected, and nobody has just failed again and again."""
         return self.outstanding > 0 and not self._is_flooded()
 
-    async def redeem(self, secret: str) -> Invitation | Refusal:
-        """The invitation that the secret belongs to, used up by this call; a failure is answered late.
+    async def redeem(self, secret: str, fits: Callable[[Invitation], T]) -> tuple[Invitation, T]:
+        """The invitation that the secret belongs to, used up by this call, and what `fits` makes of it.
 
-        Check whatever else may be wrong with an enrolment before; `offered` says what it would be for.
+        `fits` raises RealignError where the rest of the enrolment is wrong; the invitation is still good then. Nothing
+        of it is looked at without a secret that counts, and whatever fails is answered late.
+
+        Raises:
+            NotAllowed: the secret is wrong, was used, or has expired, or too much has failed lately.
         """
         if self._is_flooded():
-            return Refusal(reason="too many wrong invitations were shown in the last minute; try again in a minute")
-        found = self._taken(secret)
-        if isinstance(found, Refusal):
+            raise NotAllowed("too many enrolments have failed in the last minute; try again in a minute")
+        try:
+            key, invitation = self._offer(secret)
+            fitting = fits(invitation)
+        except RealignError:
             self._failures.append(self._clock.continuous())
             await self._clock.sleep(FAILURE_DELAY_S)
-        return found
+            raise
+        del self._offered[key]
+        self._used.append(key)
+        return invitation, fitting
 
-    def offered(self, secret: str) -> Invitation | None:
-        """The invitation that the secret belongs to, not used up by this; None when it is good for nothing."""
-        try:
-            found = self._offered.get(_hashed(parse_secret(secret)))
-        except BadToken:
-            return None
-        return None if found is None or self._clock.continuous() >= found.expires_at_s else found
+    def put_back(self, secret: str, invitation: Invitation) -> None:
+        """Makes one that was redeemed, and let nobody in, good again."""
+        key = _hashed(parse_secret(secret))
+        self._used.remove(key)
+        self._offered[key] = invitation
 
-    def _taken(self, secret: str) -> Invitation | Refusal:
+    def _offer(self, secret: str) -> tuple[bytes, Invitation]:
         try:
             key = _hashed(parse_secret(secret))
         except BadToken as error:
-            return Refusal(reason=str(error))
+            raise NotAllowed(str(error)) from error
         invitation = self._offered.get(key)
         if invitation is None:
-            return Refusal(reason=f"this invitation was {'used already' if key in self._used else 'not given'}; {_ASK}")
+            raise NotAllowed(f"this invitation was {'used already' if key in self._used else 'not given'}; {_ASK}")
         if self._clock.continuous() >= invitation.expires_at_s:
-            return Refusal(reason=f"this invitation has expired; {_ASK}")
-        del self._offered[key]
-        self._used.append(key)
-        return invitation
+            raise NotAllowed(f"this invitation has expired; {_ASK}")
+        return key, invitation
 
     def _is_flooded(self) -> bool:
         since_s = self._clock.continuous() - FAILURE_WINDOW_S

@@ -24,6 +24,12 @@ SpkiHash = NewType("SpkiHash", str)  # sha256 of the SubjectPublicKeyInfo (DER),
 NODE_ID_LENGTH = 26  # characters of base32: 130 bits of the hash
 MAX_REQUEST_BYTES = 16 * 1024  # a P-256 request has some 500
 
+# How cryptography says that a certificate or a request is none, some of it only when a part of it is asked for.
+UNREADABLE = (
+    *(ValueError, TypeError, UnsupportedAlgorithm),
+    *(x509.InvalidVersion, x509.DuplicateExtension, x509.UnsupportedGeneralNameType),
+)
+
 
 def mint_key() -> PrivateKey:
     """A new key."""
@@ -70,7 +76,7 @@ def requested_key(request_pem: bytes) -> PublicKey:
     try:
         request = x509.load_pem_x509_csr(request_pem)
         public, is_signed = request.public_key(), request.is_signature_valid
-    except (ValueError, TypeError, UnsupportedAlgorithm) as error:
+    except UNREADABLE as error:
         raise BadInput(f"the certificate request cannot be read; {advice}") from error
     if not is_p256(public):
         raise BadInput(f"the certificate request is for a key that is not of the kind P-256; {advice}")

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import replace
 from typing import cast, get_args
 
 from realign_daemon.clock import Clock
-from realign_daemon.errors import BadInput, NotAllowed, NotFound, WrongState
+from realign_daemon.errors import BadInput, NotFound, WrongState
 from realign_daemon.trust.authority import BACKDATED_S, Authority
 from realign_daemon.trust.bundle import Bundle
 from realign_daemon.trust.certificate import Certificate, parse_certificate
 from realign_daemon.trust.invitation import Invitation
 from realign_daemon.trust.keys import PublicKey, requested_key, spki_hash
 from realign_daemon.trust.member import Member, Revocation
-from realign_daemon.trust.principal import Principal, Refusal
+from realign_daemon.trust.principal import Principal
 from realign_daemon.trust.roles import MemberRole
 from realign_daemon.trust.shared_facts import Succession
 from realign_daemon.trust.trust import Enrolled, Trust
@@ -26,6 +27,7 @@ class Registrar:
     def __init__(self, trust: Trust, clock: Clock) -> None:
         self._trust = trust
         self._clock = clock
+        self._rotating = asyncio.Lock()
 
     @property
     def holds(self) -> bool:
@@ -49,22 +51,26 @@ class Registrar:
         """Lets somebody in who has a secret. Nothing of the request counts but its key.
 
         Raises:
-            BadInput: the request is no certificate request.
-            WrongState: this key cannot be let in, another one can; the invitation is still good.
             NotAllowed: the secret is wrong, was used, or has expired.
+            BadInput: the request is no certificate request; the invitation is still good.
+            WrongState: this key cannot be let in, another one can; the invitation is still good.
         """
         authority = self._authority()
-        public = requested_key(request_pem)
-        offered = self._trust.invitations.offered(secret)
-        if offered is not None:
-            unfit = self._trust.members.enrolment(spki_hash(public), offered.role)
+
+        def fitting(invitation: Invitation) -> PublicKey:
+            public = requested_key(request_pem)
+            unfit = self._trust.members.enrolment(spki_hash(public), invitation.role)
             if unfit is not None:
                 raise WrongState(unfit.reason)
-        invitation = await self._trust.invitations.redeem(secret)
-        if isinstance(invitation, Refusal):
-            raise NotAllowed(invitation.reason)
+            return public
+
+        invitation, public = await self._trust.invitations.redeem(secret, fitting)
         member = self._issued(authority, public, invitation, name=name, is_witness=is_witness)
-        await self._trust.keep_member(member)
+        try:
+            await self._trust.keep_member(member)
+        except Exception:
+            self._trust.invitations.put_back(secret, invitation)
+            raise
         members, revocations = self._trust.payloads()
         bundle = self._trust.members.bundle
         return member, Enrolled(certificate=member.certificate, bundle=bundle, members=members, revocations=revocations)
@@ -74,6 +80,8 @@ class Registrar:
 
         Raises:
             BadInput: the request is for another key: a new key needs a new invitation.
+            NotFound: the caller is no member.
+            WrongState: the newest authority's key is not in place; a certificate of the one before would not last.
         """
         public = requested_key(request_pem)
         if spki_hash(public) != caller.spki:
@@ -82,7 +90,7 @@ class Registrar:
 
     async def renew_own(self, public: PublicKey) -> tuple[Certificate, Bundle]:
         """The same for a key whose owner is known to be the one who asks."""
-        authority = self._authority()
+        authority = await self._newest()
         spki = spki_hash(public)
         known = next((member for member in self._trust.members.all() if member.spki == spki), None)
         if known is None:
@@ -95,24 +103,36 @@ class Registrar:
         return certificate, self._trust.members.bundle
 
     async def rotate(self) -> None:
-        """Begins the change to a new authority: from now on both count, and members renew at their next look."""
-        old = self._authority()
-        if len(self._trust.members.bundle.pems) > 1:
-            raise WrongState("a change of the authority is under way; end it with `rotate-authority --finish` first")
-        new = Authority.found(self._trust.cluster, now_unix_s=self._clock.unix())
-        endorsement = old.endorse(new.pem)
-        # First for the others to find: once the old key is gone nobody can sign for the new one.
-        await self._trust.keep_succession(Succession(pem=new.pem, endorsement=endorsement, holder=self._trust.spki))
-        both = Bundle(pems=(new.pem, *old.bundle.pems))
-        await self._trust.keep_successor(new, both)
+        """Begins the change to a new authority: from now on both count, and members renew at their next look.
+
+        Cut short at whatever step, it is ended by the next start or the next call that needs it, or begun anew by this.
+
+        Raises:
+            WrongState: one is under way.
+        """
+        async with self._rotating:
+            old = await self._newest()
+            if len(self._trust.members.bundle.pems) > 1:
+                raise WrongState(
+                    "a change of the authority is under way; end it with `rotate-authority --finish` first"
+                )
+            # One that was made before may have been told of, so that no other may take its place.
+            new = self._trust.holdings.successor or Authority.found(self._trust.cluster, now_unix_s=self._clock.unix())
+            # First its key, which nobody can do without once it is trusted; then for the others to find, as once the
+            # old key is gone nobody can sign for the new one.
+            await self._trust.keep_successor(new)
+            endorsement = old.endorse(new.pem)
+            await self._trust.keep_succession(Succession(pem=new.pem, endorsement=endorsement, holder=self._trust.spki))
+            await self._trust.load()
 
     async def finish(self, by: Principal) -> None:
         """Ends the change: the old authority counts no more.
 
         Raises:
-            WrongState: none is under way, or some would be left outside, as they have not renewed yet.
+            WrongState: none is under way, its key is not in place, or some would be left outside, as they have not
+                renewed yet.
         """
-        newest = self._authority().bundle
+        newest = (await self._newest()).bundle
         old = self._trust.members.bundle.keys[1:]
         if not old:
             raise WrongState("no change of the authority is under way; begin one with `rotate-authority`")
@@ -137,6 +157,18 @@ class Registrar:
         authority = self._trust.holdings.authority
         if authority is None:
             raise NotFound("the key of the cluster's authority is on another node, which cannot be reached now")
+        return authority
+
+    async def _newest(self) -> Authority:
+        """The authority held here, if it is the newest that members trust. Raises WrongState when it is not."""
+        if self._authority().pem != self._trust.members.bundle.pems[0]:
+            await self._trust.load()  # the end of a change that a full disk held up
+        authority = self._authority()
+        if authority.pem != self._trust.members.bundle.pems[0]:
+            raise WrongState(
+                "the cluster trusts a new authority whose key is not in place on the node that should hold it; free "
+                "some space on that node's disk and try again, or restore its folder DATA_DIR/trust from a backup"
+            )
         return authority
 
     def _issued(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import sqlite3
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 
@@ -40,7 +41,7 @@ class Renewal:
             if self.is_due:
                 try:
                     await self.renew()
-                except RealignError as error:
+                except (RealignError, OSError, sqlite3.OperationalError) as error:  # a full disk passes
                     log.warning("trust.not_renewed", reason=str(error))
             self._news.clear()  # only now: what this very renewal has changed is no news
             with suppress(TimeoutError):

@@ -1,9 +1,10 @@
 """TrustStore: this machine's key, its certificate, and whom it trusts, as files in DATA_DIR/trust.
 
-    node.key          the machine's key, minted at the first start
-    node.pem          its certificate; the machine is in a cluster when it is there
-    authorities.pem   the authorities that are trusted, newest first
-    authority.key     key and certificate of the authority, on the node that founded the cluster
+    node.key            the machine's key, minted at the first start
+    node.pem            its certificate; the machine is in a cluster when it is there
+    authorities.pem     the authorities that are trusted, newest first
+    authority.key       key and certificate of the authority, on the node that founded the cluster
+    authority.next.key  those of the one that is to follow it, until that one is trusted
 
 Each file is replaced in one step, node.pem last of all: a crash in the middle of joining is as if nobody had joined.
 """
@@ -12,6 +13,7 @@ from __future__ import annotations
 
 import os
 import stat
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -33,6 +35,7 @@ class Holdings:
     certificate: Certificate | None = None  # None: in no cluster
     bundle: Bundle = field(default_factory=Bundle)
     authority: Authority | None = None  # on the node that founded the cluster
+    successor: Authority | None = None  # what is about to take its place
 
 
 class TrustStore:
@@ -56,20 +59,17 @@ class TrustStore:
         """
         private_folder(self._folder)
         key = self._key()
-        authority_text = self._private("authority.key")
+        authority, successor = self._authority("authority.key"), self._authority("authority.next.key")
         certificate_text = self._text("node.pem")
         if certificate_text is None:
             return Holdings(key=key)
-        authority = None
-        if authority_text is not None:
-            authority = Authority.load(authority_text, origin=str(self._folder / "authority.key"))
         certificate = parse_certificate(certificate_text)
         if certificate.spki != spki_hash(key.public_key()):
             raise Damaged(f"{self._folder / 'node.pem'} is not for the key beside it; restore both from one backup")
         bundle = Bundle.parse(self._text("authorities.pem") or b"")
-        if authority is not None and authority.pem not in bundle.pems:  # a crash between the two files
-            bundle = Bundle(pems=(authority.pem, *bundle.pems))
-        return Holdings(key=key, certificate=certificate, bundle=bundle, authority=authority)
+        if authority is None or authority.pem not in bundle.pems:  # left by a crash while another cluster was founded
+            return Holdings(key=key, certificate=certificate, bundle=bundle)
+        return Holdings(key=key, certificate=certificate, bundle=bundle, authority=authority, successor=successor)
 
     def keep_founding(self, authority: Authority, certificate_pem: bytes) -> None:
         """Makes this machine the first of a cluster."""
@@ -81,13 +81,18 @@ class TrustStore:
         self._replace("authorities.pem", bundle.text)
         self._replace("node.pem", certificate_pem)
 
-    def keep_successor(self, authority: Authority, bundle: Bundle) -> None:
-        """Puts a new authority in the old one's place; the bundle still has both.
+    def keep_successor(self, authority: Authority) -> None:
+        """Keeps a new authority beside the old one: before anybody is told to trust it, lest its key be lost."""
+        self._replace("authority.next.key", authority.dump())
 
-        The old key is gone after this: its endorsement of the new one has to be kept elsewhere before.
+    def succeed(self) -> None:
+        """Puts the successor in the old authority's place, which takes no room on the disk.
+
+        The old key is gone after this: its endorsement of the new one, and a bundle with both, have to be kept before.
         """
-        self._replace("authority.key", authority.dump())
-        self.keep_bundle(bundle)
+        with suppress(FileNotFoundError):  # it went there before, and then the flush failed
+            (self._folder / "authority.next.key").replace(self._folder / "authority.key")
+        flush_folder(self._folder)
 
     def keep_bundle(self, bundle: Bundle) -> None:
         """Changes whom this machine trusts."""
@@ -95,7 +100,7 @@ class TrustStore:
 
     def forget(self) -> None:
         """Takes this machine out of its cluster. The key stays, and with it the node id that its jobs know."""
-        for name in ("node.pem", "authorities.pem", "authority.key"):
+        for name in ("authority.next.key", "authority.key", "node.pem", "authorities.pem"):  # a member until the third
             (self._folder / name).unlink(missing_ok=True)
         flush_folder(self._folder)
 
@@ -113,6 +118,10 @@ class TrustStore:
         key = mint_key()
         self._replace("node.key", key_pem(key))
         return key
+
+    def _authority(self, name: str) -> Authority | None:
+        text = self._private(name)
+        return None if text is None else Authority.load(text, origin=str(self._folder / name))
 
     def _replace(self, name: str, content: bytes) -> None:
         private_folder(self._folder)

@@ -52,6 +52,7 @@ class Trust:
         self._node_name = node_name
         self._is_witness = is_witness
         self._changing = asyncio.Lock()
+        self._keeping = asyncio.Lock()  # files of a cluster that this daemon is in, and what is made of them
         self._heard: list[Callable[[], None]] = []
         self._moved: list[Callable[[], None]] = []
         self.holdings: Holdings = store.load()
@@ -95,13 +96,14 @@ class Trust:
         self._moved.append(moved)
 
     async def load(self) -> None:
-        """Reads what is known of the members. Before it nobody is one."""
-        await self._take_in()
+        """Reads what is known of the members, and ends what was cut short. Before it nobody is one."""
+        async with self._keeping:
+            await self._take_in()
 
     async def run(self) -> None:
         """Follows what other nodes say, until cancelled."""
         async for _ in self._facts.changes():
-            await self._take_in()
+            await self.load()
 
     async def found(self, name: str) -> None:
         """Founds a cluster with this daemon as its only member.
@@ -201,15 +203,17 @@ class Trust:
 
     async def keep_certificate(self, pem: bytes, bundle: Bundle) -> None:
         """Shows a renewed certificate from now on."""
-        await asyncio.to_thread(self._store.keep_certificate, pem, bundle)
-        self.holdings = self._store.load()
-        await self._take_in()
+        async with self._keeping:
+            await asyncio.to_thread(self._store.keep_certificate, pem, bundle)
+            self.holdings = self._store.load()
+            await self._take_in()
 
-    async def keep_successor(self, authority: Authority, bundle: Bundle) -> None:
-        """Puts a new authority in the place of the one that this node holds."""
-        await asyncio.to_thread(self._store.keep_successor, authority, bundle)
-        self.holdings = self._store.load()
-        await self._take_in()
+    async def keep_successor(self, successor: Authority) -> None:
+        """Keeps an authority that is to take the place of the one held here, once it is trusted."""
+        async with self._keeping:
+            # In no thread: one goes on when its caller is cancelled, and would replace the key that the next one kept.
+            self._store.keep_successor(successor)
+            self.holdings = replace(self.holdings, successor=successor)
 
     def payloads(self) -> tuple[tuple[bytes, ...], tuple[bytes, ...]]:
         """What a new node must know of members and of revocations."""
@@ -234,7 +238,7 @@ class Trust:
         self.members = Members(bundle=self.holdings.bundle)
         self.invitations = Invitations(self._clock)
         self._arriving = Bundle()
-        await self._take_in()
+        await self.load()
         log.info("trust.moved", cluster=self.cluster, node=self.node_id)
         for moved in tuple(self._moved):
             moved()
@@ -265,10 +269,22 @@ class Trust:
                 bundle = found if isinstance(found, Bundle) else bundle
             if bundle == before:
                 break
+        self.members.trust(bundle)
+        try:
+            await self._keep(bundle)
+        except OSError as error:  # the ledger has all of it, for the next look
+            log.warning("trust.not_kept", reason=str(error), remedy="free some space on this node's disk")
+
+    async def _keep(self, bundle: Bundle) -> None:
+        """Has the files follow, the authority's key last, which is of use to nobody before."""
         if bundle != self.holdings.bundle:
             await asyncio.to_thread(self._store.keep_bundle, bundle)
             self.holdings = replace(self.holdings, bundle=bundle)
-        self.members.trust(bundle)
+        successor = self.holdings.successor
+        if successor is not None and successor.pem in bundle.pems:
+            self._store.succeed()
+            self.holdings = self._store.load()
+            log.info("trust.authority_replaced")
 
     def _tell(self) -> None:
         for heard in tuple(self._heard):

@@ -46,10 +46,13 @@ class Ballast:
             log.info("ballast.not_made", reason=str(error))
 
     def drop(self) -> bool:
-        """Gives up the file; whether it was there."""
+        """Gives up the file; whether that made room."""
         try:
             self._path.unlink()
         except FileNotFoundError:
+            return False
+        except OSError as error:  # a file system that writes before it frees can be too full even for this
+            log.error("ballast.stays", reason=str(error), remedy="free some disk space")  # noqa: TRY400 - a state, no surprise
             return False
         log.warning("ballast.dropped", remedy="free some disk space; the ledger lives on its last reserve now")
         return True

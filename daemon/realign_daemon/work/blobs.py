@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
 import tempfile
@@ -14,6 +15,7 @@ from realign_daemon.errors import DamagedBlob
 
 CHUNK_BYTES = 1024 * 1024
 INCOMING = "incoming-"
+_NO_LINKS = (errno.ENOTSUP, errno.EPERM, errno.EMLINK, errno.ENOSYS)  # of file systems such as exFAT
 
 
 class BlobStore:
@@ -21,6 +23,7 @@ class BlobStore:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
+        self._lasting: set[Path] = set()  # folders in it whose names are on the disk itself
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         for left in folder.glob(f"{INCOMING}*"):  # by a daemon that was killed
             left.unlink()
@@ -52,20 +55,44 @@ class BlobStore:
 
     def put_file(self, source: Path) -> Sha256:
         """Copies a file in, removes the source, and gives the hash."""
+        sha256 = self._copy(source)
+        source.unlink()
+        return sha256
+
+    def _copy(self, source: Path) -> Sha256:
         incoming = self.incoming()
         with source.open("rb") as file:
             while data := file.read(CHUNK_BYTES):
                 incoming.write(data)
-        sha256 = incoming.finish()
-        source.unlink()
-        return sha256
+        return incoming.finish()
 
     def adopt(self, file: Path, sha256: Sha256) -> None:
         """Takes in a file of the store's own file system. The caller knows it to be right and on the disk itself."""
-        target = self.path(sha256)
-        target.parent.mkdir(mode=0o700, exist_ok=True)
+        target = self._place(sha256)
         file.replace(target)
         flush_folder(target.parent)
+
+    def share(self, file: Path, sha256: Sha256) -> None:
+        """Like adopt, but the file stays under its own name, too: the bytes are there once where links can be made."""
+        target = self._place(sha256)
+        try:
+            target.hardlink_to(file)
+        except FileExistsError:
+            pass
+        except OSError as error:
+            if error.errno not in _NO_LINKS:
+                raise
+            self._copy(file)
+        flush_folder(target.parent)
+
+    def _place(self, sha256: Sha256) -> Path:
+        """Where the blob goes, in a folder that a power cut does not take."""
+        target = self.path(sha256)
+        if target.parent not in self._lasting:
+            target.parent.mkdir(mode=0o700, exist_ok=True)
+            flush_folder(self.folder)
+            self._lasting.add(target.parent)
+        return target
 
     def incoming(self, expected: Sha256 | None = None) -> Incoming:
         """A blob that arrives in pieces."""

@@ -73,12 +73,16 @@ class CrewLinks:
         self._inbox = asyncio.Queue[Heard]()  # bounded by the units in flight
         self._refused: dict[str, tuple[str, float]] = {}  # node -> why it can't do this order now, and until when
         self._unreached: set[str] = set()  # nodes that could not be connected to, or stay so, last time
+        self._ended: set[str] = set()  # nodes whose connection has ended, and nobody has heard of it yet
         self.open: dict[str, CrewLink] = {}
 
     def keep(self, nodes: Sequence[str]) -> tuple[str, ...]:
-        """Connects to these nodes; hangs up on all others, which it returns."""
+        """Connects to these nodes; hangs up on all others, which it returns.
+
+        A new connection waits until the end of the one before was heard, which would else be taken for its own.
+        """
         for node in nodes:
-            if node not in self._tasks or self._tasks[node].done():
+            if node not in self._ended and (node not in self._tasks or self._tasks[node].done()):
                 self._tasks[node] = asyncio.create_task(self._attend(node), name=f"link.{node[:8]}")
         gone = tuple(node for node in self._tasks if node not in nodes)
         for node in gone:
@@ -90,6 +94,7 @@ class CrewLinks:
     def lose(self, node: str) -> None:
         """Forgets what the node said over a connection that has ended."""
         self.open.pop(node, None)
+        self._ended.discard(node)
 
     async def send(self, node: str, command: Command) -> None:
         """Sends it in its turn."""
@@ -105,7 +110,7 @@ class CrewLinks:
             return heard
         while not self._inbox.empty():
             heard.append(self._inbox.get_nowait())
-        return heard
+        return [news for news in heard if news.event is not None or news.node in self._ended]
 
     def refuse(self, node: str, reason: str) -> None:
         """Leaves the node alone for a while, or until it is connected anew: it can't do this order now."""
@@ -136,10 +141,10 @@ class CrewLinks:
 
     async def _attend(self, node: str) -> None:
         """One connection to a node, for as long as it lasts."""
+        connection: CrewLink | None = None
         try:
             async with self._connections.connect(node) as link, asyncio.TaskGroup() as group:
-                connection = CrewLink(link=link)
-                self.open[node] = connection
+                self.open[node] = connection = CrewLink(link=link)
                 self._refused.pop(node, None)
                 self._unreached.discard(node)
                 sender = group.create_task(_send(connection), name=f"send.{node[:8]}")
@@ -150,7 +155,9 @@ class CrewLinks:
             self._unreached.add(node)
             log.info("link.lost", node=node, reason=str(errors.exceptions[0]))
         finally:
-            self._inbox.put_nowait(Heard(node=node, event=None))
+            if connection is not None and self.open.get(node) is connection:
+                self._ended.add(node)
+                self._inbox.put_nowait(Heard(node=node, event=None))
         await self._clock.sleep(RECONNECT_S)
 
 

@@ -3,7 +3,7 @@
 One connection, because SQLite's write-ahead log had a reset bug that needs two (fixed in 3.51.3; the Pythons in use
 carry older ones). FULL synchronous and, on macOS, F_FULLFSYNC: a row that was acknowledged survives a power cut.
 
-A full disk fails a transaction and nothing else: the ballast goes, and with it there is room for the next ones. Any
+On a full disk the ballast goes, and the transaction is run once more; without ballast it fails, and nothing else. Any
 other failure of the disk ends the daemon: once a flush has failed, the system may have dropped what was not on disk
 yet, and a second one that succeeds means nothing ("fsyncgate", PostgreSQL 2018). A new process reads what is there.
 """
@@ -23,6 +23,7 @@ from typing import NoReturn, TypeVar
 import structlog
 
 from realign_daemon.errors import DiskFailed, Full
+from realign_daemon.shortage import shortage, sqlite_name
 from realign_daemon.work.ballast import Ballast
 from realign_daemon.work.schema import prepare
 
@@ -30,9 +31,7 @@ log = structlog.get_logger()
 
 T = TypeVar("T")
 
-# SQLite's answers to a full disk; the second is about the index of the log, which is made anew at every start.
-_FULL = ("SQLITE_FULL", "SQLITE_IOERR_SHMSIZE")
-# Its answers to a disk that fails, by the beginning of their names.
+# SQLite's answers to a disk that fails, by the beginning of their names.
 _FAILURES = ("SQLITE_IOERR", "SQLITE_CORRUPT", "SQLITE_NOTADB", "SQLITE_CANTOPEN", "SQLITE_READONLY")
 
 
@@ -84,6 +83,8 @@ class Database:
     async def run(self, work: Callable[[sqlite3.Connection], T]) -> T:
         """What `work` returns, committed durably; nothing of it happened when it raises.
 
+        It may be run twice: the first time comes to nothing when the disk is full and the ballast makes room.
+
         Raises:
             sqlite3.OperationalError: the disk is full.
             DiskFailed: it fails otherwise, now or before. What this transaction wrote may or may not be there later.
@@ -110,10 +111,10 @@ class Database:
         try:
             self._connection = self._opened(voted_before=voted_before)
         except sqlite3.DatabaseError as error:
-            if is_full(error) and self._ballast is not None and self._ballast.drop():
+            if self._makes_room(error):
                 self._open(voted_before)
                 return
-            if is_full(error):
+            if shortage(error):
                 raise Full(f"the disk that {self._path} lies on is full; free some space and start again") from error
             if _is_failure(error):
                 raise DiskFailed(path=str(self._path), reason=str(error)) from error
@@ -138,7 +139,7 @@ class Database:
         assert connection is not None, "the database is used after open and before close"
         before = connection.total_changes
         try:
-            value = _committed(connection, work)
+            value = self._with_ballast(connection, work)
         except sqlite3.DatabaseError as error:
             self._look_into(error, loop)
             raise
@@ -146,14 +147,23 @@ class Database:
             loop.call_soon_threadsafe(self._tell)
         return value
 
+    def _with_ballast(self, connection: sqlite3.Connection, work: Callable[[sqlite3.Connection], T]) -> T:
+        try:
+            return _committed(connection, work)
+        except sqlite3.DatabaseError as error:
+            if not self._makes_room(error):
+                raise
+        return _committed(connection, work)
+
+    def _makes_room(self, error: sqlite3.DatabaseError) -> bool:
+        return shortage(error) is not None and self._ballast is not None and self._ballast.drop()
+
     def _look_into(self, error: sqlite3.DatabaseError, loop: asyncio.AbstractEventLoop) -> None:
         if _is_failure(error):
             self._failure = DiskFailed(path=str(self._path), reason=str(error))
             loop.call_soon_threadsafe(self._failed.set)
             log.error("ledger.disk_failed", path=str(self._path), reason=str(error))
             raise self._failure from error
-        if is_full(error) and self._ballast is not None:
-            self._ballast.drop()
 
     def _tell(self) -> None:
         self._written.set()
@@ -166,17 +176,8 @@ class Database:
             self._connection = None
 
 
-def is_full(error: sqlite3.DatabaseError) -> bool:
-    """Whether the disk is full: room mends that."""
-    return _name(error) in _FULL
-
-
 def _is_failure(error: sqlite3.DatabaseError) -> bool:
-    return not is_full(error) and _name(error).startswith(_FAILURES)
-
-
-def _name(error: sqlite3.DatabaseError) -> str:
-    return getattr(error, "sqlite_errorname", "")  # not of those that SQLite has no part in
+    return shortage(error) is None and sqlite_name(error).startswith(_FAILURES)
 
 
 def _committed(connection: sqlite3.Connection, work: Callable[[sqlite3.Connection], T]) -> T:

@@ -42,6 +42,7 @@ class Crew:
 
     node: str
     examples_per_s: float
+    batch_size: int = 0  # units that it may have running together, as planned; 0: as many as fill its engine
     group: GroupWish | None = None  # the nodes, this one first, that hold the model together
 
 
@@ -144,7 +145,7 @@ class _Run:
         self._clock = clock
         self._before = len(outcome.results) + len(outcome.quarantined)
         self._note, self._part = "", 0.0
-        self._groups: dict[str, GroupWish] = {}  # by head
+        self._crew: dict[str, Crew] = {}  # by node
         self._lost_groups: set[str] = set()
 
     async def to_the_end(self) -> None:
@@ -176,11 +177,10 @@ class _Run:
         )
 
     def _keep_connected(self) -> None:
-        crew = self._order.crew()
-        self._groups = {member.node: member.group for member in crew if member.group is not None}
-        for member in crew:
+        self._crew = {member.node: member for member in self._order.crew()}
+        for member in self._crew.values():
             self.board.expect(member.node, member.examples_per_s)
-        for node in self._links.keep([member.node for member in crew]):
+        for node in self._links.keep(tuple(self._crew)):
             self.board.put_back(node)
 
     async def _decide(self) -> None:
@@ -188,9 +188,9 @@ class _Run:
             schedule.NodeLoad(
                 node_id=node,
                 examples_per_s=self.board.speed(node),
-                slots=connection.capacity.slots,
-                in_flight=self.board.flying(node),
-                unstarted=max(0, self.board.flying(node) - connection.capacity.slots - connection.asked_back),
+                slots=(slots := self._slots(node, connection.capacity)),
+                in_flight=(flying := max(0, self.board.flying(node) - connection.capacity.held)),
+                unstarted=max(0, flying - slots - connection.asked_back),
                 accepting=connection.capacity.accepting and not self._links.is_refused(node),
             )
             for node, connection in sorted(self._links.open.items())
@@ -214,6 +214,10 @@ class _Run:
         if not accepting or self._stands_still(accepting):
             self.tell(waiting_because=self._links.why_nobody_works())
 
+    def _slots(self, node: str, capacity: Capacity) -> int:
+        """How many units the node runs together: what fills its engine, and no more than planned."""
+        return min(capacity.slots, self._crew[node].batch_size or capacity.slots)
+
     def _stands_still(self, accepting: frozenset[str]) -> bool:
         """Whether all that is left lies with nodes that take no more: one has no room on its disk for what it did."""
         return not self.board.waiting and not any(map(self.board.flying, accepting))
@@ -227,9 +231,17 @@ class _Run:
         if late:
             await self._count(late.values())
         if units := tuple(unit for unit in taken if unit.key not in late):
-            order = self._order
-            group = self._groups.get(node)
-            await self._links.send(node, Assign(units=units, model=order.model, home=order.home, group=group))
+            order, member = self._order, self._crew[node]
+            await self._links.send(
+                node,
+                Assign(
+                    units=units,
+                    model=order.model,
+                    home=order.home,
+                    group=member.group,
+                    batch_size=member.batch_size,
+                ),
+            )
         return len(taken)
 
     async def _listen(self) -> None:

@@ -101,7 +101,6 @@ class Executor:
         self._fetch_blob = fetch_blob
         self._tray = Tray()
         self._sessions: list[Session] = []
-        self._told: Capacity | None = None
         self._meter = Meter()
         self._model: str = ""
         self._group: GroupWish | None = None  # that holds the model
@@ -142,19 +141,20 @@ class Executor:
         """A new home connection; its first event says what this node can take."""
         session = Session(emit=emit)
         self._sessions.append(session)
-        emit(self._capacity())
+        self.refresh()
         return session
 
     def refresh(self) -> None:
         """Tells every home when what this node can take has changed; gives waiting units back when it takes none."""
-        capacity = self._capacity()
-        if capacity == self._told:
-            return
-        self._told = capacity
+        reason = self._objection()
         for session in self._sessions:
-            session.emit(capacity)
-            if not capacity.accepting:
-                session.emit(Returned(keys=self._tray.take_back(session, len(self._tray.waiting))))
+            held = self._tray.held_for(session) if self._group is not None else 0
+            told = Capacity(slots=self._slots, model=self._model, accepting=not reason, reason=reason, held=held)
+            if told != session.told:
+                session.told = told
+                session.emit(told)
+                if reason:
+                    session.emit(Returned(keys=self._tray.take_back(session, len(self._tray.waiting))))
 
     def give_back_running(self) -> None:
         """Stops what runs; its homes have it computed elsewhere, or here later."""
@@ -172,7 +172,8 @@ class Executor:
     def handle(self, session: Session, command: Command) -> None:
         """Takes a command of a home."""
         match command:
-            case Assign(units=units, model=model, home=home, group=group):
+            case Assign(units=units, model=model, home=home, group=group, batch_size=batch_size):
+                session.batch_size = batch_size
                 self._tray.arrived.extend(
                     Item(session=session, unit=unit, model=model, home=home, group=group) for unit in units
                 )
@@ -194,8 +195,7 @@ class Executor:
         # Read again: while the ledger was asked, a home may have given up what it sent, and sent more.
         arrived = self._tray.arrived
         self._tray.arrived = [item for item in arrived if item.unit.key not in asked]
-        is_refusing = not self._capacity().accepting
-        if is_refusing:
+        if is_refusing := bool(self._objection()):
             self.refresh()  # first, lest a home that has not heard of it sends them again
         for item in arrived:
             if item.unit.key not in asked:
@@ -211,9 +211,8 @@ class Executor:
         blobs = blobs_of(decode_result(stored.result))
         item.session.emit(UnitDone(result=stored, remembered=True, blobs=blobs))
 
-    def _capacity(self) -> Capacity:
-        reason = self._disk_full if self._is_stuck else self._willingness.reason_to_refuse()
-        return Capacity(slots=self._slots, model=self._model, accepting=not reason, reason=reason)
+    def _objection(self) -> str:
+        return self._disk_full if self._is_stuck else self._willingness.reason_to_refuse()
 
     async def _next(self) -> Item | None:
         """The unit to start now, its model loaded; None when there is none or the engine is full."""
@@ -232,7 +231,7 @@ class Executor:
             self._fail_waiting(item.model, "model_missing", f"this node has no weights of {item.model} as pinned")
             return False
         try:
-            await self._engine.load(model, item.group)
+            await self._engine.load(model, item.wish)
         except GroupDied as error:
             self._lose_group(error, item)
             return False
@@ -244,7 +243,9 @@ class Executor:
             return False
         if (model.name, item.group) != (self._model, self._group):
             self._model, self._group = model.name, item.group
-            self._slots = max(1, self._willingness.slots(model))
+            slots = self._willingness.slots(model)
+            room = item.wish.batch_size if item.wish else 0  # that the group's nodes have looked for
+            self._slots = max(1, min(slots, room or slots))
             self.refresh()
         return True
 
@@ -256,17 +257,18 @@ class Executor:
 
     async def _perform(self, item: Item) -> None:
         """One unit, whatever comes of it. Nothing escapes but cancellation."""
-        computed = await self._compute(item)
-        if computed is None:
+        if (computed := await self._compute(item)) is None:
             return
         self._tray.storing[item.unit.key] = item
         confirmation = self._engine.confirmation()
         if confirmation is not None:
             self._make_room(item)
+            self.refresh()
             try:
                 await confirmation
             except GroupDied as error:
                 del self._tray.storing[item.unit.key]
+                self.refresh()
                 self._lose_group(error, item)
                 return
         self._finished.append((item, *computed))
@@ -344,8 +346,7 @@ class Executor:
         log.warning("unit.failed", unit=item.unit.key, kind=kind, message=message)
         now = self._clock.unix()
         attempt = Execution(key=item.unit.key, node=self._node_id, outcome=kind, message=message, ended_unix_s=now)
-        shared = item.home == self._node_id
-        await self._committed(partial(self._ledger.note_executions, [attempt], shared=shared))
+        await self._committed(partial(self._ledger.note_executions, [attempt], shared=item.home == self._node_id))
         item.session.emit(UnitFailed(key=item.unit.key, kind=kind, message=message))
 
     def _progress(self, item: Item) -> Callable[[int, int, str], None]:
@@ -371,11 +372,12 @@ class Executor:
             await self._stored.wait()
             self._stored.clear()
             finished, self._finished = self._finished, []
-            results = [stored for _, stored, _ in finished]
-            now = self._clock.unix()
+            results, now = [stored for _, stored, _ in finished], self._clock.unix()
             await self._committed(partial(self._ledger.add_results, results, now_unix_s=now, computed=True))
-            for item, stored, blobs in finished:
+            for item, *_ in finished:
                 del self._tray.storing[item.unit.key]
+            self.refresh()  # first, lest a home takes them for held still and gives more than its share
+            for item, stored, blobs in finished:
                 item.session.emit(UnitDone(result=stored, remembered=False, blobs=blobs))
                 for same in self._tray.same_as(stored.key):
                     self._answer(same, stored)

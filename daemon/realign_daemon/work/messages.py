@@ -22,6 +22,7 @@ class Assign:
     model: str  # registry name
     home: str  # node id that has the blobs
     group: GroupWish | None = None  # None: the node by itself
+    batch_size: int = 0  # as planned: at most so many units run together as long as one of these does; 0: not said
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,6 +80,7 @@ class Capacity:
     model: str
     accepting: bool
     reason: str = ""  # why not accepting
+    held: int = 0  # results that wait to be confirmed; they are the node's, and keep nothing from running
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

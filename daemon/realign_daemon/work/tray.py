@@ -5,11 +5,11 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from realign_daemon.engine.api import Fuse, Train
 from realign_daemon.engine.ranks import GroupWish
-from realign_daemon.work.messages import Event
+from realign_daemon.work.messages import Capacity, Event
 from realign_daemon.work.units import Unit, UnitKey
 
 
@@ -19,6 +19,8 @@ class Session:
 
     emit: Callable[[Event], None]
     is_open: bool = True
+    batch_size: int = 0  # as its home last said, see Assign
+    told: Capacity | None = None  # what its home has last heard
 
 
 @dataclass(slots=True, kw_only=True, eq=False)
@@ -32,6 +34,11 @@ class Item:
     group: GroupWish | None = None
     is_suspect: bool = False  # the engine died while it ran with others: it runs by itself now
     task: asyncio.Task[None] | None = None  # while it runs
+
+    @property
+    def wish(self) -> GroupWish | None:
+        """Its group, told how many sequences to have room for."""
+        return self.group and replace(self.group, batch_size=self.session.batch_size)
 
     @property
     def runs_alone(self) -> bool:
@@ -69,10 +76,16 @@ class Tray:
         self.waiting.appendleft(item)
 
     def first(self, *, slots: int, model: str, group: GroupWish | None = None) -> Item | None:
-        """The waiting unit that may start now beside what runs by this model in this group; None when none may."""
-        if not self.waiting or len(self.running) >= slots:
+        """The waiting unit that may start now beside what runs by this model in this group; None when none may.
+
+        No more run together than any of their homes plans.
+        """
+        if not self.waiting:
             return None
         item = self.waiting[0]
+        planned = [one.session.batch_size for one in (item, *self.running.values())]
+        if len(self.running) >= min((slots, *filter(None, planned))):
+            return None
         if item.unit.key in self.running or item.unit.key in self.storing:
             return None  # another home asked for the same: its end wakes us, and then the result is remembered
         is_crowded = item.runs_alone or any(other.runs_alone for other in self.running.values())
@@ -86,6 +99,10 @@ class Tray:
         for item in mine:
             self.waiting.remove(item)
         return tuple(item.unit.key for item in mine)
+
+    def held_for(self, session: Session) -> int:
+        """How many of the session's units are computed and not told of yet."""
+        return sum(item.session is session for item in self.storing.values())
 
     def take_of(self, group: GroupWish) -> list[Item]:
         """Takes out the waiting units that the group was to compute."""

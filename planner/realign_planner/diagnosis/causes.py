@@ -219,9 +219,10 @@ _ALL = (
         id="not_reachable",
         exit_code=34,
         severity="cluster",
-        sentence="a node of the cluster can be reached in one direction only, or no route leads to it",
+        sentence="a node of the cluster can be reached in one direction only, no route leads to it, or another one "
+        "goes by its name",
         fix="look for a firewall or VPN on the machine that is not reached, give both an address in one network, and "
-        "run doctor there",
+        "run doctor there; of two machines on copies of one data directory, move one's away and let it join again",
     ),
     Cause(
         id="clock_wrong",

@@ -5,9 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+from realign_planner.diagnosis.answer import Answers
 from realign_planner.diagnosis.check import Check
 from realign_planner.diagnosis.ladder import climb
-from realign_planner.diagnosis.situation import Situation
+from realign_planner.diagnosis.situation import Situation, read_situation
 from realign_planner.diagnosis.surroundings import look_around
 
 LAST_STEP = "self_test"
@@ -42,10 +43,7 @@ class Diagnosis:
     def awaits_test(self) -> bool:
         """Whether all is there that a test of the link needs, and no group has made it yet."""
         before = self.checks[: [check.id for check in self.checks].index(LAST_STEP)]
-        return self._state(LAST_STEP) == "skipped" and all(
-            check.state in ("ok", "warning") or (check.id in MAY_BE_OPEN and check.state != "failed")
-            for check in before
-        )
+        return self._state(LAST_STEP) == "skipped" and all(map(_is_passed, before))
 
     def _state(self, check_id: str) -> str:
         return next(check.state for check in self.checks if check.id == check_id)
@@ -54,6 +52,19 @@ class Diagnosis:
 def diagnose(situation: Situation) -> Diagnosis:
     """What is wrong, if anything."""
     return Diagnosis(checks=(*climb(situation), *look_around(situation)))
+
+
+def has_rdma(answers: Answers) -> bool:
+    """Whether a machine that gave these answers may be planned to use RDMA: all steps up to the test, and no warning.
+
+    What warns is a macOS that is said to have changed data; who wants a group over it anyway can't have one.
+    """
+    *steps, _ = climb(read_situation(answers, {}))
+    return all(_is_passed(check) and check.state != "warning" for check in steps)
+
+
+def _is_passed(check: Check) -> bool:
+    return check.state in ("ok", "warning") or (check.id in MAY_BE_OPEN and check.state != "failed")
 
 
 def _known(found: list[Check]) -> list[Check]:

@@ -33,6 +33,8 @@ _PATTERNS: Mapping[str, re.Pattern[str]] = MappingProxyType(
 _PROOFS = re.compile(r'"group\.(?:formed|over)"')  # see self_test
 _NO_ROUTE = re.compile(r"errno:?[ =]*65\b|\(65\)|\(error: 65\)|EHOSTUNREACH|No route to host", re.IGNORECASE)
 
+_NAME_TAKEN = re.compile(r"announces itself under this node's name")  # daemon: cluster/discovery
+
 
 def failures_in(log: str) -> Mapping[str, str]:
     """Cause -> where the log shows it last, of the lines since the daemon started last. In the order of the causes."""
@@ -46,9 +48,14 @@ def no_route_in(log: str) -> str:
     return _last(_NO_ROUTE, since_start(log))
 
 
+def name_taken_in(log: str) -> str:
+    """Where the log shows, since the daemon's start, that another machine goes by this node's name; else ""."""
+    return _last(_NAME_TAKEN, since_start(log))
+
+
 def telling_lines(log: str) -> list[str]:
     """The lines that doctor reads anything from: all that a recording keeps of a log."""
-    patterns = (*_PATTERNS.values(), _NO_ROUTE, _PROOFS)
+    patterns = (*_PATTERNS.values(), _NO_ROUTE, _NAME_TAKEN, _PROOFS)
     return [line for line in since_start(log) if any(pattern.search(line) for pattern in patterns)]
 
 

@@ -40,6 +40,12 @@ class Machine:
         return tuple(port for port in self.ports or () if port.peer)
 
     @property
+    def cabled(self) -> tuple[tuple[str, Port], ...]:
+        """Those of them with a device that `ibv_devices` lists, and its name."""
+        named = ((f"rdma_{self.interface_of.get(port.receptacle, '')}", port) for port in self.links)
+        return tuple((device, port) for device, port in named if device in (self.devices or ()))
+
+    @property
     def linked_devices(self) -> tuple[str, ...]:
         """The devices of those ports; where ports cannot be told apart all that are active, and else all."""
         named = (self.interface_of.get(port.receptacle) for port in self.links)

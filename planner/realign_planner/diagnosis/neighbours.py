@@ -40,14 +40,15 @@ def read_status(text: str | None) -> ClusterSeen | None:
         return None
     uptime, own = found["node"].get("uptime_s"), found["node"].get("id")
     members = [member for member in objects(found.get("members")) if member.get("state") == "alive"]
+    ends = frozenset((domain, peer) for member in members for _, domain, peer in _rdma_ports(member))
     return ClusterSeen(
         uptime_s=float(uptime) if isinstance(uptime, (int, float)) and abs(uptime) < 1e12 else 0.0,  # noqa: PLR2004 - a float in any case
-        nodes=tuple(_neighbour(member, is_self=member.get("id") == own) for member in members),
+        nodes=tuple(_neighbour(member, ends, is_self=member.get("id") == own) for member in members),
         refused=tuple(word(one.get("reason")) for one in objects(found.get("refused"))),
     )
 
 
-def _neighbour(member: dict[str, Any], *, is_self: bool) -> Neighbour:
+def _neighbour(member: dict[str, Any], ends: frozenset[tuple[str, str]], *, is_self: bool) -> Neighbour:
     facts = inner(member, "facts")
     benchmark = inner(facts, "benchmark")
     system, measured_with = word(facts.get("os")), _MLX.search(word(benchmark.get("version")))
@@ -58,8 +59,14 @@ def _neighbour(member: dict[str, Any], *, is_self: bool) -> Neighbour:
         mlx=measured_with[1] if measured_with else "",
         dials_here=_truth(member.get("dials_here")),
         is_dialled=_truth(member.get("is_dialled")),
-        cabled=frozenset(word(port.get("device")) for port in objects(facts.get("rdma"))),
+        cabled=frozenset(device for device, domain, peer in _rdma_ports(member) if (peer, domain) in ends),
     )
+
+
+def _rdma_ports(member: dict[str, Any]) -> list[tuple[str, str, str]]:
+    """Of each the device, its own end of the cable and the other one."""
+    ports = objects(inner(member, "facts").get("rdma"))
+    return [(word(port.get("device")), word(port.get("domain")), word(port.get("peer_domain"))) for port in ports]
 
 
 def _truth(value: object) -> bool | None:

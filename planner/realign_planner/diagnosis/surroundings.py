@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable
 
 from realign_planner.diagnosis.answer import Answer, said
 from realign_planner.diagnosis.check import Check, Topic
-from realign_planner.diagnosis.log_failures import failures_in, no_route_in
+from realign_planner.diagnosis.log_failures import failures_in, name_taken_in, no_route_in
 from realign_planner.diagnosis.neighbours import Neighbour
 from realign_planner.diagnosis.sameness import compare_versions
 from realign_planner.diagnosis.service import firewall, kind_of_service
@@ -91,6 +91,8 @@ def _reach(topic: Topic, situation: Situation) -> Check:
     others, no_route = _others(situation), no_route_in(situation.log or "")
     here = [f"{node.name} does not reach this node" for node in others if node.dials_here is False]
     there = [f"this node does not reach {node.name}" for node in others if node.is_dialled is False]
+    if taken := name_taken_in(situation.log or ""):
+        return topic.failed("not_reachable", taken)
     if here or there:
         return topic.failed("not_reachable", ", ".join(here + there))
     if no_route and (not others or _OF_GROUP.search(no_route)):

@@ -130,20 +130,22 @@ class EngineState(_message.Message):
     def __init__(self, state: _Optional[str] = ..., model: _Optional[str] = ..., pid: _Optional[int] = ..., rss_bytes: _Optional[int] = ..., last_error: _Optional[str] = ..., group: _Optional[_Union[GroupPart, _Mapping]] = ...) -> None: ...
 
 class GroupPart(_message.Message):
-    __slots__ = ("id", "rank", "size", "backend", "parallelism", "nodes")
+    __slots__ = ("id", "rank", "size", "backend", "parallelism", "nodes", "lacks_reference")
     ID_FIELD_NUMBER: _ClassVar[int]
     RANK_FIELD_NUMBER: _ClassVar[int]
     SIZE_FIELD_NUMBER: _ClassVar[int]
     BACKEND_FIELD_NUMBER: _ClassVar[int]
     PARALLELISM_FIELD_NUMBER: _ClassVar[int]
     NODES_FIELD_NUMBER: _ClassVar[int]
+    LACKS_REFERENCE_FIELD_NUMBER: _ClassVar[int]
     id: str
     rank: int
     size: int
     backend: str
     parallelism: str
     nodes: _containers.RepeatedScalarFieldContainer[str]
-    def __init__(self, id: _Optional[str] = ..., rank: _Optional[int] = ..., size: _Optional[int] = ..., backend: _Optional[str] = ..., parallelism: _Optional[str] = ..., nodes: _Optional[_Iterable[str]] = ...) -> None: ...
+    lacks_reference: bool
+    def __init__(self, id: _Optional[str] = ..., rank: _Optional[int] = ..., size: _Optional[int] = ..., backend: _Optional[str] = ..., parallelism: _Optional[str] = ..., nodes: _Optional[_Iterable[str]] = ..., lacks_reference: _Optional[bool] = ...) -> None: ...
 
 class NodeFacts(_message.Message):
     __slots__ = ("node_id", "name", "version", "chip", "os", "memory_bytes", "usable_bytes", "free_bytes", "cpu_cores", "gpu_cores", "portable", "power", "duty_fraction", "benchmark", "engine", "models", "paused", "disk_free_bytes", "user_active", "refusal", "pause_left_s", "last_sleep", "protocol", "features", "witness", "links", "rdma")
@@ -214,12 +216,14 @@ class MeasuredLink(_message.Message):
     def __init__(self, node_id: _Optional[str] = ..., latency_s: _Optional[float] = ..., bytes_per_s: _Optional[float] = ...) -> None: ...
 
 class RdmaPort(_message.Message):
-    __slots__ = ("node_id", "device")
-    NODE_ID_FIELD_NUMBER: _ClassVar[int]
+    __slots__ = ("device", "domain", "peer_domain")
     DEVICE_FIELD_NUMBER: _ClassVar[int]
-    node_id: str
+    DOMAIN_FIELD_NUMBER: _ClassVar[int]
+    PEER_DOMAIN_FIELD_NUMBER: _ClassVar[int]
     device: str
-    def __init__(self, node_id: _Optional[str] = ..., device: _Optional[str] = ...) -> None: ...
+    domain: str
+    peer_domain: str
+    def __init__(self, device: _Optional[str] = ..., domain: _Optional[str] = ..., peer_domain: _Optional[str] = ...) -> None: ...
 
 class MachineSleep(_message.Message):
     __slots__ = ("slept_s", "woke_unix_s")

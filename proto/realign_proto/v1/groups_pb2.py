@@ -24,7 +24,7 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1drealign_proto/v1/groups.proto\x12\nrealign.v1\"\xa0\x01\n\x0bPrepareRank\x12\r\n\x05group\x18\x01 \x01(\t\x12\r\n\x05nodes\x18\x02 \x03(\t\x12\x0c\n\x04rank\x18\x03 \x01(\r\x12\x0f\n\x07\x62\x61\x63kend\x18\x04 \x01(\t\x12\x13\n\x0bparallelism\x18\x05 \x01(\t\x12\r\n\x05split\x18\x06 \x03(\r\x12\r\n\x05model\x18\x07 \x01(\t\x12\x14\n\x0cmodel_sha256\x18\x08 \x01(\t\x12\x0b\n\x03mlx\x18\t \x01(\t\"\x1e\n\tAddresses\x12\x11\n\taddresses\x18\x01 \x03(\t\"3\n\tDeviceRow\x12&\n\x07\x64\x65vices\x18\x01 \x03(\x0b\x32\x15.realign.v1.Addresses\"Y\n\tStartRank\x12$\n\x05hosts\x18\x01 \x03(\x0b\x32\x15.realign.v1.Addresses\x12&\n\x07\x64\x65vices\x18\x02 \x03(\x0b\x32\x15.realign.v1.DeviceRow\"\x19\n\x08Gathered\x12\r\n\x05parts\x18\x01 \x01(\x0c\"\x0b\n\tHeadLives\"\x1d\n\x08StopRank\x12\x11\n\tdistrusts\x18\x01 \x01(\x08\"\xe5\x01\n\x0cGroupCommand\x12*\n\x07prepare\x18\x01 \x01(\x0b\x32\x17.realign.v1.PrepareRankH\x00\x12&\n\x05start\x18\x02 \x01(\x0b\x32\x15.realign.v1.StartRankH\x00\x12(\n\x08gathered\x18\x03 \x01(\x0b\x32\x14.realign.v1.GatheredH\x00\x12&\n\x05lives\x18\x04 \x01(\x0b\x32\x15.realign.v1.HeadLivesH\x00\x12$\n\x04stop\x18\x05 \x01(\x0b\x32\x14.realign.v1.StopRankH\x00\x42\t\n\x07\x63ommand\"\x1d\n\x08Logprobs\x12\x11\n\tof_tokens\x18\x01 \x03(\x02\"<\n\x05\x43\x61\x62le\x12\x0e\n\x06\x64\x65vice\x18\x01 \x01(\t\x12\x0e\n\x06\x64omain\x18\x02 \x01(\t\x12\x13\n\x0bpeer_domain\x18\x03 \x01(\t\"k\n\x0cRankPrepared\x12\x0f\n\x07\x61\x64\x64ress\x18\x01 \x01(\t\x12\'\n\treference\x18\x02 \x03(\x0b\x32\x14.realign.v1.Logprobs\x12!\n\x06\x63\x61\x62les\x18\x03 \x03(\x0b\x32\x11.realign.v1.Cable\"\x1a\n\x0bRankStarted\x12\x0b\n\x03pid\x18\x01 \x01(\r\"\x0c\n\nRankFormed\"\'\n\x08RankBeat\x12\r\n\x05steps\x18\x01 \x01(\x04\x12\x0c\n\x04\x62usy\x18\x02 \x01(\x08\"\x1a\n\nRankGather\x12\x0c\n\x04part\x18\x01 \x01(\x0c\"9\n\x0bRankHolding\x12\x14\n\x0c\x61\x63tive_bytes\x18\x01 \x01(\x04\x12\x14\n\x0cweight_bytes\x18\x02 \x01(\x04\"B\n\nRankCanary\x12\x0f\n\x07request\x18\x01 \x01(\x04\x12#\n\x05\x66ound\x18\x02 \x03(\x0b\x32\x14.realign.v1.Logprobs\"\x0c\n\nNodeWanted\"+\n\tRankEnded\x12\r\n\x05\x63\x61use\x18\x01 \x01(\t\x12\x0f\n\x07refused\x18\x02 \x01(\x08\"\x91\x03\n\nGroupEvent\x12,\n\x08prepared\x18\x01 \x01(\x0b\x32\x18.realign.v1.RankPreparedH\x00\x12*\n\x07started\x18\x02 \x01(\x0b\x32\x17.realign.v1.RankStartedH\x00\x12(\n\x06\x66ormed\x18\x03 \x01(\x0b\x32\x16.realign.v1.RankFormedH\x00\x12$\n\x04\x62\x65\x61t\x18\x04 \x01(\x0b\x32\x14.realign.v1.RankBeatH\x00\x12(\n\x06gather\x18\x05 \x01(\x0b\x32\x16.realign.v1.RankGatherH\x00\x12*\n\x07holding\x18\x06 \x01(\x0b\x32\x17.realign.v1.RankHoldingH\x00\x12(\n\x06\x63\x61nary\x18\x07 \x01(\x0b\x32\x16.realign.v1.RankCanaryH\x00\x12&\n\x05\x65nded\x18\x08 \x01(\x0b\x32\x15.realign.v1.RankEndedH\x00\x12(\n\x06wanted\x18\t \x01(\x0b\x32\x16.realign.v1.NodeWantedH\x00\x42\x07\n\x05\x65vent2G\n\x06Groups\x12=\n\x05Serve\x12\x18.realign.v1.GroupCommand\x1a\x16.realign.v1.GroupEvent(\x01\x30\x01\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1drealign_proto/v1/groups.proto\x12\nrealign.v1\"\xb4\x01\n\x0bPrepareRank\x12\r\n\x05group\x18\x01 \x01(\t\x12\r\n\x05nodes\x18\x02 \x03(\t\x12\x0c\n\x04rank\x18\x03 \x01(\r\x12\x0f\n\x07\x62\x61\x63kend\x18\x04 \x01(\t\x12\x13\n\x0bparallelism\x18\x05 \x01(\t\x12\r\n\x05split\x18\x06 \x03(\r\x12\r\n\x05model\x18\x07 \x01(\t\x12\x14\n\x0cmodel_sha256\x18\x08 \x01(\t\x12\x0b\n\x03mlx\x18\t \x01(\t\x12\x12\n\nbatch_size\x18\n \x01(\r\"\x1e\n\tAddresses\x12\x11\n\taddresses\x18\x01 \x03(\t\"3\n\tDeviceRow\x12&\n\x07\x64\x65vices\x18\x01 \x03(\x0b\x32\x15.realign.v1.Addresses\"Y\n\tStartRank\x12$\n\x05hosts\x18\x01 \x03(\x0b\x32\x15.realign.v1.Addresses\x12&\n\x07\x64\x65vices\x18\x02 \x03(\x0b\x32\x15.realign.v1.DeviceRow\"\x19\n\x08Gathered\x12\r\n\x05parts\x18\x01 \x01(\x0c\"\x0b\n\tHeadLives\"\x1d\n\x08StopRank\x12\x11\n\tdistrusts\x18\x01 \x01(\x08\"\xe5\x01\n\x0cGroupCommand\x12*\n\x07prepare\x18\x01 \x01(\x0b\x32\x17.realign.v1.PrepareRankH\x00\x12&\n\x05start\x18\x02 \x01(\x0b\x32\x15.realign.v1.StartRankH\x00\x12(\n\x08gathered\x18\x03 \x01(\x0b\x32\x14.realign.v1.GatheredH\x00\x12&\n\x05lives\x18\x04 \x01(\x0b\x32\x15.realign.v1.HeadLivesH\x00\x12$\n\x04stop\x18\x05 \x01(\x0b\x32\x14.realign.v1.StopRankH\x00\x42\t\n\x07\x63ommand\"\x1d\n\x08Logprobs\x12\x11\n\tof_tokens\x18\x01 \x03(\x02\"<\n\x05\x43\x61\x62le\x12\x0e\n\x06\x64\x65vice\x18\x01 \x01(\t\x12\x0e\n\x06\x64omain\x18\x02 \x01(\t\x12\x13\n\x0bpeer_domain\x18\x03 \x01(\t\"k\n\x0cRankPrepared\x12\x0f\n\x07\x61\x64\x64ress\x18\x01 \x01(\t\x12\'\n\treference\x18\x02 \x03(\x0b\x32\x14.realign.v1.Logprobs\x12!\n\x06\x63\x61\x62les\x18\x03 \x03(\x0b\x32\x11.realign.v1.Cable\"\x1a\n\x0bRankStarted\x12\x0b\n\x03pid\x18\x01 \x01(\r\"\x0c\n\nRankFormed\"\'\n\x08RankBeat\x12\r\n\x05steps\x18\x01 \x01(\x04\x12\x0c\n\x04\x62usy\x18\x02 \x01(\x08\"\x1a\n\nRankGather\x12\x0c\n\x04part\x18\x01 \x01(\x0c\"9\n\x0bRankHolding\x12\x14\n\x0c\x61\x63tive_bytes\x18\x01 \x01(\x04\x12\x14\n\x0cweight_bytes\x18\x02 \x01(\x04\"B\n\nRankCanary\x12\x0f\n\x07request\x18\x01 \x01(\x04\x12#\n\x05\x66ound\x18\x02 \x03(\x0b\x32\x14.realign.v1.Logprobs\"\x0c\n\nNodeWanted\"+\n\tRankEnded\x12\r\n\x05\x63\x61use\x18\x01 \x01(\t\x12\x0f\n\x07refused\x18\x02 \x01(\x08\"\x91\x03\n\nGroupEvent\x12,\n\x08prepared\x18\x01 \x01(\x0b\x32\x18.realign.v1.RankPreparedH\x00\x12*\n\x07started\x18\x02 \x01(\x0b\x32\x17.realign.v1.RankStartedH\x00\x12(\n\x06\x66ormed\x18\x03 \x01(\x0b\x32\x16.realign.v1.RankFormedH\x00\x12$\n\x04\x62\x65\x61t\x18\x04 \x01(\x0b\x32\x14.realign.v1.RankBeatH\x00\x12(\n\x06gather\x18\x05 \x01(\x0b\x32\x16.realign.v1.RankGatherH\x00\x12*\n\x07holding\x18\x06 \x01(\x0b\x32\x17.realign.v1.RankHoldingH\x00\x12(\n\x06\x63\x61nary\x18\x07 \x01(\x0b\x32\x16.realign.v1.RankCanaryH\x00\x12&\n\x05\x65nded\x18\x08 \x01(\x0b\x32\x15.realign.v1.RankEndedH\x00\x12(\n\x06wanted\x18\t \x01(\x0b\x32\x16.realign.v1.NodeWantedH\x00\x42\x07\n\x05\x65vent2G\n\x06Groups\x12=\n\x05Serve\x12\x18.realign.v1.GroupCommand\x1a\x16.realign.v1.GroupEvent(\x01\x30\x01\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -32,45 +32,45 @@ _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'realign_proto.v1.groups_pb2
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
   _globals['_PREPARERANK']._serialized_start=46
-  _globals['_PREPARERANK']._serialized_end=206
-  _globals['_ADDRESSES']._serialized_start=208
-  _globals['_ADDRESSES']._serialized_end=238
-  _globals['_DEVICEROW']._serialized_start=240
-  _globals['_DEVICEROW']._serialized_end=291
-  _globals['_STARTRANK']._serialized_start=293
-  _globals['_STARTRANK']._serialized_end=382
-  _globals['_GATHERED']._serialized_start=384
-  _globals['_GATHERED']._serialized_end=409
-  _globals['_HEADLIVES']._serialized_start=411
-  _globals['_HEADLIVES']._serialized_end=422
-  _globals['_STOPRANK']._serialized_start=424
-  _globals['_STOPRANK']._serialized_end=453
-  _globals['_GROUPCOMMAND']._serialized_start=456
-  _globals['_GROUPCOMMAND']._serialized_end=685
-  _globals['_LOGPROBS']._serialized_start=687
-  _globals['_LOGPROBS']._serialized_end=716
-  _globals['_CABLE']._serialized_start=718
-  _globals['_CABLE']._serialized_end=778
-  _globals['_RANKPREPARED']._serialized_start=780
-  _globals['_RANKPREPARED']._serialized_end=887
-  _globals['_RANKSTARTED']._serialized_start=889
-  _globals['_RANKSTARTED']._serialized_end=915
-  _globals['_RANKFORMED']._serialized_start=917
-  _globals['_RANKFORMED']._serialized_end=929
-  _globals['_RANKBEAT']._serialized_start=931
-  _globals['_RANKBEAT']._serialized_end=970
-  _globals['_RANKGATHER']._serialized_start=972
-  _globals['_RANKGATHER']._serialized_end=998
-  _globals['_RANKHOLDING']._serialized_start=1000
-  _globals['_RANKHOLDING']._serialized_end=1057
-  _globals['_RANKCANARY']._serialized_start=1059
-  _globals['_RANKCANARY']._serialized_end=1125
-  _globals['_NODEWANTED']._serialized_start=1127
-  _globals['_NODEWANTED']._serialized_end=1139
-  _globals['_RANKENDED']._serialized_start=1141
-  _globals['_RANKENDED']._serialized_end=1184
-  _globals['_GROUPEVENT']._serialized_start=1187
-  _globals['_GROUPEVENT']._serialized_end=1588
-  _globals['_GROUPS']._serialized_start=1590
-  _globals['_GROUPS']._serialized_end=1661
+  _globals['_PREPARERANK']._serialized_end=226
+  _globals['_ADDRESSES']._serialized_start=228
+  _globals['_ADDRESSES']._serialized_end=258
+  _globals['_DEVICEROW']._serialized_start=260
+  _globals['_DEVICEROW']._serialized_end=311
+  _globals['_STARTRANK']._serialized_start=313
+  _globals['_STARTRANK']._serialized_end=402
+  _globals['_GATHERED']._serialized_start=404
+  _globals['_GATHERED']._serialized_end=429
+  _globals['_HEADLIVES']._serialized_start=431
+  _globals['_HEADLIVES']._serialized_end=442
+  _globals['_STOPRANK']._serialized_start=444
+  _globals['_STOPRANK']._serialized_end=473
+  _globals['_GROUPCOMMAND']._serialized_start=476
+  _globals['_GROUPCOMMAND']._serialized_end=705
+  _globals['_LOGPROBS']._serialized_start=707
+  _globals['_LOGPROBS']._serialized_end=736
+  _globals['_CABLE']._serialized_start=738
+  _globals['_CABLE']._serialized_end=798
+  _globals['_RANKPREPARED']._serialized_start=800
+  _globals['_RANKPREPARED']._serialized_end=907
+  _globals['_RANKSTARTED']._serialized_start=909
+  _globals['_RANKSTARTED']._serialized_end=935
+  _globals['_RANKFORMED']._serialized_start=937
+  _globals['_RANKFORMED']._serialized_end=949
+  _globals['_RANKBEAT']._serialized_start=951
+  _globals['_RANKBEAT']._serialized_end=990
+  _globals['_RANKGATHER']._serialized_start=992
+  _globals['_RANKGATHER']._serialized_end=1018
+  _globals['_RANKHOLDING']._serialized_start=1020
+  _globals['_RANKHOLDING']._serialized_end=1077
+  _globals['_RANKCANARY']._serialized_start=1079
+  _globals['_RANKCANARY']._serialized_end=1145
+  _globals['_NODEWANTED']._serialized_start=1147
+  _globals['_NODEWANTED']._serialized_end=1159
+  _globals['_RANKENDED']._serialized_start=1161
+  _globals['_RANKENDED']._serialized_end=1204
+  _globals['_GROUPEVENT']._serialized_start=1207
+  _globals['_GROUPEVENT']._serialized_end=1608
+  _globals['_GROUPS']._serialized_start=1610
+  _globals['_GROUPS']._serialized_end=1681
 # @@protoc_insertion_point(module_scope)

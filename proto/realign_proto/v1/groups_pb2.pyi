@@ -7,7 +7,7 @@ from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
 DESCRIPTOR: _descriptor.FileDescriptor
 
 class PrepareRank(_message.Message):
-    __slots__ = ("group", "nodes", "rank", "backend", "parallelism", "split", "model", "model_sha256", "mlx")
+    __slots__ = ("group", "nodes", "rank", "backend", "parallelism", "split", "model", "model_sha256", "mlx", "batch_size")
     GROUP_FIELD_NUMBER: _ClassVar[int]
     NODES_FIELD_NUMBER: _ClassVar[int]
     RANK_FIELD_NUMBER: _ClassVar[int]
@@ -17,6 +17,7 @@ class PrepareRank(_message.Message):
     MODEL_FIELD_NUMBER: _ClassVar[int]
     MODEL_SHA256_FIELD_NUMBER: _ClassVar[int]
     MLX_FIELD_NUMBER: _ClassVar[int]
+    BATCH_SIZE_FIELD_NUMBER: _ClassVar[int]
     group: str
     nodes: _containers.RepeatedScalarFieldContainer[str]
     rank: int
@@ -26,7 +27,8 @@ class PrepareRank(_message.Message):
     model: str
     model_sha256: str
     mlx: str
-    def __init__(self, group: _Optional[str] = ..., nodes: _Optional[_Iterable[str]] = ..., rank: _Optional[int] = ..., backend: _Optional[str] = ..., parallelism: _Optional[str] = ..., split: _Optional[_Iterable[int]] = ..., model: _Optional[str] = ..., model_sha256: _Optional[str] = ..., mlx: _Optional[str] = ...) -> None: ...
+    batch_size: int
+    def __init__(self, group: _Optional[str] = ..., nodes: _Optional[_Iterable[str]] = ..., rank: _Optional[int] = ..., backend: _Optional[str] = ..., parallelism: _Optional[str] = ..., split: _Optional[_Iterable[int]] = ..., model: _Optional[str] = ..., model_sha256: _Optional[str] = ..., mlx: _Optional[str] = ..., batch_size: _Optional[int] = ...) -> None: ...
 
 class Addresses(_message.Message):
     __slots__ = ("addresses",)

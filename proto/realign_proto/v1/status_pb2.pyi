@@ -100,12 +100,14 @@ class JobProgress(_message.Message):
     def __init__(self, id: _Optional[str] = ..., state: _Optional[str] = ..., stage: _Optional[str] = ..., stages_total: _Optional[int] = ..., units_done: _Optional[int] = ..., units_total: _Optional[int] = ..., examples_per_s: _Optional[float] = ..., eta_s: _Optional[float] = ...) -> None: ...
 
 class LedgerState(_message.Message):
-    __slots__ = ("rows", "under_replicated")
+    __slots__ = ("rows", "under_replicated", "lacks_room")
     ROWS_FIELD_NUMBER: _ClassVar[int]
     UNDER_REPLICATED_FIELD_NUMBER: _ClassVar[int]
+    LACKS_ROOM_FIELD_NUMBER: _ClassVar[int]
     rows: int
     under_replicated: int
-    def __init__(self, rows: _Optional[int] = ..., under_replicated: _Optional[int] = ...) -> None: ...
+    lacks_room: bool
+    def __init__(self, rows: _Optional[int] = ..., under_replicated: _Optional[int] = ..., lacks_room: _Optional[bool] = ...) -> None: ...
 
 class Disk(_message.Message):
     __slots__ = ("free_bytes",)

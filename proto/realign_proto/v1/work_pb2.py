@@ -24,7 +24,7 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1brealign_proto/v1/work.proto\x12\nrealign.v1\"A\n\x04Unit\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\x0f\n\x07payload\x18\x02 \x01(\x0c\x12\r\n\x05\x62lobs\x18\x03 \x03(\t\x12\x0c\n\x04\x63ost\x18\x04 \x01(\x01\"r\n\x06\x41ssign\x12\x1f\n\x05units\x18\x01 \x03(\x0b\x32\x10.realign.v1.Unit\x12\x0c\n\x04home\x18\x03 \x01(\t\x12\r\n\x05model\x18\x04 \x01(\t\x12$\n\x05group\x18\x05 \x01(\x0b\x32\x15.realign.v1.GroupWishJ\x04\x08\x02\x10\x03\"O\n\tGroupWish\x12\r\n\x05nodes\x18\x01 \x03(\t\x12\x0f\n\x07\x62\x61\x63kend\x18\x02 \x01(\t\x12\x13\n\x0bparallelism\x18\x03 \x01(\t\x12\r\n\x05split\x18\x04 \x03(\r\"\x17\n\x06Revoke\x12\r\n\x05\x63ount\x18\x01 \x01(\r\"\t\n\x07\x41\x62\x61ndon\"\x8c\x01\n\x0bWorkCommand\x12$\n\x06\x61ssign\x18\x01 \x01(\x0b\x32\x12.realign.v1.AssignH\x00\x12$\n\x06revoke\x18\x02 \x01(\x0b\x32\x12.realign.v1.RevokeH\x00\x12&\n\x07\x61\x62\x61ndon\x18\x03 \x01(\x0b\x32\x13.realign.v1.AbandonH\x00\x42\t\n\x07\x63ommand\"\xa0\x01\n\nUnitResult\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\x0e\n\x06result\x18\x02 \x01(\x0c\x12\x16\n\x0estarted_unix_s\x18\x03 \x01(\x01\x12\x0e\n\x06\x62usy_s\x18\x04 \x01(\x01\x12\x0e\n\x06tokens\x18\x05 \x01(\x04\x12\x12\n\nremembered\x18\x06 \x01(\x08\x12\r\n\x05\x62lobs\x18\x07 \x03(\t\x12\x0c\n\x04kind\x18\x08 \x01(\t\x12\x0c\n\x04node\x18\t \x01(\t\"9\n\x0bUnitFailure\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\x0c\n\x04kind\x18\x02 \x01(\t\x12\x0f\n\x07message\x18\x03 \x01(\t\"\x18\n\x08Returned\x12\x0c\n\x04keys\x18\x01 \x03(\t\"F\n\x0cUnitProgress\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\x0c\n\x04\x64one\x18\x02 \x01(\x04\x12\r\n\x05total\x18\x03 \x01(\x04\x12\x0c\n\x04note\x18\x04 \x01(\t\"K\n\x08\x43\x61pacity\x12\r\n\x05slots\x18\x01 \x01(\r\x12\r\n\x05model\x18\x02 \x01(\t\x12\x11\n\taccepting\x18\x03 \x01(\x08\x12\x0e\n\x06reason\x18\x04 \x01(\t\"\x8f\x01\n\tGroupLost\x12\x0c\n\x04keys\x18\x01 \x03(\t\x12#\n\x04wish\x18\x02 \x01(\x0b\x32\x15.realign.v1.GroupWish\x12\r\n\x05group\x18\x03 \x01(\t\x12\x0c\n\x04lost\x18\x04 \x03(\t\x12\r\n\x05\x63\x61use\x18\x05 \x01(\t\x12\x13\n\x0bthrown_away\x18\x06 \x01(\x04\x12\x0e\n\x06worked\x18\x07 \x01(\x08\"\x99\x02\n\tWorkEvent\x12(\n\x06result\x18\x01 \x01(\x0b\x32\x16.realign.v1.UnitResultH\x00\x12*\n\x07\x66\x61ilure\x18\x02 \x01(\x0b\x32\x17.realign.v1.UnitFailureH\x00\x12(\n\x08returned\x18\x03 \x01(\x0b\x32\x14.realign.v1.ReturnedH\x00\x12,\n\x08progress\x18\x04 \x01(\x0b\x32\x18.realign.v1.UnitProgressH\x00\x12(\n\x08\x63\x61pacity\x18\x05 \x01(\x0b\x32\x14.realign.v1.CapacityH\x00\x12+\n\ngroup_lost\x18\x06 \x01(\x0b\x32\x15.realign.v1.GroupLostH\x00\x42\x07\n\x05\x65vent\"-\n\x0b\x42lobRequest\x12\x0e\n\x06sha256\x18\x01 \x01(\t\x12\x0e\n\x06offset\x18\x02 \x01(\x04\"-\n\tBlobChunk\x12\x0c\n\x04\x64\x61ta\x18\x01 \x01(\x0c\x12\x12\n\nsize_bytes\x18\x02 \x01(\x04\x32\x83\x01\n\x04Work\x12<\n\x06\x41ttend\x12\x17.realign.v1.WorkCommand\x1a\x15.realign.v1.WorkEvent(\x01\x30\x01\x12=\n\tFetchBlob\x12\x17.realign.v1.BlobRequest\x1a\x15.realign.v1.BlobChunk0\x01\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1brealign_proto/v1/work.proto\x12\nrealign.v1\"A\n\x04Unit\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\x0f\n\x07payload\x18\x02 \x01(\x0c\x12\r\n\x05\x62lobs\x18\x03 \x03(\t\x12\x0c\n\x04\x63ost\x18\x04 \x01(\x01\"\x86\x01\n\x06\x41ssign\x12\x1f\n\x05units\x18\x01 \x03(\x0b\x32\x10.realign.v1.Unit\x12\x0c\n\x04home\x18\x03 \x01(\t\x12\r\n\x05model\x18\x04 \x01(\t\x12$\n\x05group\x18\x05 \x01(\x0b\x32\x15.realign.v1.GroupWish\x12\x12\n\nbatch_size\x18\x06 \x01(\rJ\x04\x08\x02\x10\x03\"O\n\tGroupWish\x12\r\n\x05nodes\x18\x01 \x03(\t\x12\x0f\n\x07\x62\x61\x63kend\x18\x02 \x01(\t\x12\x13\n\x0bparallelism\x18\x03 \x01(\t\x12\r\n\x05split\x18\x04 \x03(\r\"\x17\n\x06Revoke\x12\r\n\x05\x63ount\x18\x01 \x01(\r\"\t\n\x07\x41\x62\x61ndon\"\x8c\x01\n\x0bWorkCommand\x12$\n\x06\x61ssign\x18\x01 \x01(\x0b\x32\x12.realign.v1.AssignH\x00\x12$\n\x06revoke\x18\x02 \x01(\x0b\x32\x12.realign.v1.RevokeH\x00\x12&\n\x07\x61\x62\x61ndon\x18\x03 \x01(\x0b\x32\x13.realign.v1.AbandonH\x00\x42\t\n\x07\x63ommand\"\xa0\x01\n\nUnitResult\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\x0e\n\x06result\x18\x02 \x01(\x0c\x12\x16\n\x0estarted_unix_s\x18\x03 \x01(\x01\x12\x0e\n\x06\x62usy_s\x18\x04 \x01(\x01\x12\x0e\n\x06tokens\x18\x05 \x01(\x04\x12\x12\n\nremembered\x18\x06 \x01(\x08\x12\r\n\x05\x62lobs\x18\x07 \x03(\t\x12\x0c\n\x04kind\x18\x08 \x01(\t\x12\x0c\n\x04node\x18\t \x01(\t\"9\n\x0bUnitFailure\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\x0c\n\x04kind\x18\x02 \x01(\t\x12\x0f\n\x07message\x18\x03 \x01(\t\"\x18\n\x08Returned\x12\x0c\n\x04keys\x18\x01 \x03(\t\"F\n\x0cUnitProgress\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\x0c\n\x04\x64one\x18\x02 \x01(\x04\x12\r\n\x05total\x18\x03 \x01(\x04\x12\x0c\n\x04note\x18\x04 \x01(\t\"Y\n\x08\x43\x61pacity\x12\r\n\x05slots\x18\x01 \x01(\r\x12\r\n\x05model\x18\x02 \x01(\t\x12\x11\n\taccepting\x18\x03 \x01(\x08\x12\x0e\n\x06reason\x18\x04 \x01(\t\x12\x0c\n\x04held\x18\x05 \x01(\r\"\x8f\x01\n\tGroupLost\x12\x0c\n\x04keys\x18\x01 \x03(\t\x12#\n\x04wish\x18\x02 \x01(\x0b\x32\x15.realign.v1.GroupWish\x12\r\n\x05group\x18\x03 \x01(\t\x12\x0c\n\x04lost\x18\x04 \x03(\t\x12\r\n\x05\x63\x61use\x18\x05 \x01(\t\x12\x13\n\x0bthrown_away\x18\x06 \x01(\x04\x12\x0e\n\x06worked\x18\x07 \x01(\x08\"\x99\x02\n\tWorkEvent\x12(\n\x06result\x18\x01 \x01(\x0b\x32\x16.realign.v1.UnitResultH\x00\x12*\n\x07\x66\x61ilure\x18\x02 \x01(\x0b\x32\x17.realign.v1.UnitFailureH\x00\x12(\n\x08returned\x18\x03 \x01(\x0b\x32\x14.realign.v1.ReturnedH\x00\x12,\n\x08progress\x18\x04 \x01(\x0b\x32\x18.realign.v1.UnitProgressH\x00\x12(\n\x08\x63\x61pacity\x18\x05 \x01(\x0b\x32\x14.realign.v1.CapacityH\x00\x12+\n\ngroup_lost\x18\x06 \x01(\x0b\x32\x15.realign.v1.GroupLostH\x00\x42\x07\n\x05\x65vent\"-\n\x0b\x42lobRequest\x12\x0e\n\x06sha256\x18\x01 \x01(\t\x12\x0e\n\x06offset\x18\x02 \x01(\x04\"-\n\tBlobChunk\x12\x0c\n\x04\x64\x61ta\x18\x01 \x01(\x0c\x12\x12\n\nsize_bytes\x18\x02 \x01(\x04\x32\x83\x01\n\x04Work\x12<\n\x06\x41ttend\x12\x17.realign.v1.WorkCommand\x1a\x15.realign.v1.WorkEvent(\x01\x30\x01\x12=\n\tFetchBlob\x12\x17.realign.v1.BlobRequest\x1a\x15.realign.v1.BlobChunk0\x01\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -33,34 +33,34 @@ if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
   _globals['_UNIT']._serialized_start=43
   _globals['_UNIT']._serialized_end=108
-  _globals['_ASSIGN']._serialized_start=110
-  _globals['_ASSIGN']._serialized_end=224
-  _globals['_GROUPWISH']._serialized_start=226
-  _globals['_GROUPWISH']._serialized_end=305
-  _globals['_REVOKE']._serialized_start=307
-  _globals['_REVOKE']._serialized_end=330
-  _globals['_ABANDON']._serialized_start=332
-  _globals['_ABANDON']._serialized_end=341
-  _globals['_WORKCOMMAND']._serialized_start=344
-  _globals['_WORKCOMMAND']._serialized_end=484
-  _globals['_UNITRESULT']._serialized_start=487
-  _globals['_UNITRESULT']._serialized_end=647
-  _globals['_UNITFAILURE']._serialized_start=649
-  _globals['_UNITFAILURE']._serialized_end=706
-  _globals['_RETURNED']._serialized_start=708
-  _globals['_RETURNED']._serialized_end=732
-  _globals['_UNITPROGRESS']._serialized_start=734
-  _globals['_UNITPROGRESS']._serialized_end=804
-  _globals['_CAPACITY']._serialized_start=806
-  _globals['_CAPACITY']._serialized_end=881
-  _globals['_GROUPLOST']._serialized_start=884
-  _globals['_GROUPLOST']._serialized_end=1027
-  _globals['_WORKEVENT']._serialized_start=1030
-  _globals['_WORKEVENT']._serialized_end=1311
-  _globals['_BLOBREQUEST']._serialized_start=1313
-  _globals['_BLOBREQUEST']._serialized_end=1358
-  _globals['_BLOBCHUNK']._serialized_start=1360
-  _globals['_BLOBCHUNK']._serialized_end=1405
-  _globals['_WORK']._serialized_start=1408
-  _globals['_WORK']._serialized_end=1539
+  _globals['_ASSIGN']._serialized_start=111
+  _globals['_ASSIGN']._serialized_end=245
+  _globals['_GROUPWISH']._serialized_start=247
+  _globals['_GROUPWISH']._serialized_end=326
+  _globals['_REVOKE']._serialized_start=328
+  _globals['_REVOKE']._serialized_end=351
+  _globals['_ABANDON']._serialized_start=353
+  _globals['_ABANDON']._serialized_end=362
+  _globals['_WORKCOMMAND']._serialized_start=365
+  _globals['_WORKCOMMAND']._serialized_end=505
+  _globals['_UNITRESULT']._serialized_start=508
+  _globals['_UNITRESULT']._serialized_end=668
+  _globals['_UNITFAILURE']._serialized_start=670
+  _globals['_UNITFAILURE']._serialized_end=727
+  _globals['_RETURNED']._serialized_start=729
+  _globals['_RETURNED']._serialized_end=753
+  _globals['_UNITPROGRESS']._serialized_start=755
+  _globals['_UNITPROGRESS']._serialized_end=825
+  _globals['_CAPACITY']._serialized_start=827
+  _globals['_CAPACITY']._serialized_end=916
+  _globals['_GROUPLOST']._serialized_start=919
+  _globals['_GROUPLOST']._serialized_end=1062
+  _globals['_WORKEVENT']._serialized_start=1065
+  _globals['_WORKEVENT']._serialized_end=1346
+  _globals['_BLOBREQUEST']._serialized_start=1348
+  _globals['_BLOBREQUEST']._serialized_end=1393
+  _globals['_BLOBCHUNK']._serialized_start=1395
+  _globals['_BLOBCHUNK']._serialized_end=1440
+  _globals['_WORK']._serialized_start=1443
+  _globals['_WORK']._serialized_end=1574
 # @@protoc_insertion_point(module_scope)

@@ -19,16 +19,18 @@ class Unit(_message.Message):
     def __init__(self, key: _Optional[str] = ..., payload: _Optional[bytes] = ..., blobs: _Optional[_Iterable[str]] = ..., cost: _Optional[float] = ...) -> None: ...
 
 class Assign(_message.Message):
-    __slots__ = ("units", "home", "model", "group")
+    __slots__ = ("units", "home", "model", "group", "batch_size")
     UNITS_FIELD_NUMBER: _ClassVar[int]
     HOME_FIELD_NUMBER: _ClassVar[int]
     MODEL_FIELD_NUMBER: _ClassVar[int]
     GROUP_FIELD_NUMBER: _ClassVar[int]
+    BATCH_SIZE_FIELD_NUMBER: _ClassVar[int]
     units: _containers.RepeatedCompositeFieldContainer[Unit]
     home: str
     model: str
     group: GroupWish
-    def __init__(self, units: _Optional[_Iterable[_Union[Unit, _Mapping]]] = ..., home: _Optional[str] = ..., model: _Optional[str] = ..., group: _Optional[_Union[GroupWish, _Mapping]] = ...) -> None: ...
+    batch_size: int
+    def __init__(self, units: _Optional[_Iterable[_Union[Unit, _Mapping]]] = ..., home: _Optional[str] = ..., model: _Optional[str] = ..., group: _Optional[_Union[GroupWish, _Mapping]] = ..., batch_size: _Optional[int] = ...) -> None: ...
 
 class GroupWish(_message.Message):
     __slots__ = ("nodes", "backend", "parallelism", "split")
@@ -113,16 +115,18 @@ class UnitProgress(_message.Message):
     def __init__(self, key: _Optional[str] = ..., done: _Optional[int] = ..., total: _Optional[int] = ..., note: _Optional[str] = ...) -> None: ...
 
 class Capacity(_message.Message):
-    __slots__ = ("slots", "model", "accepting", "reason")
+    __slots__ = ("slots", "model", "accepting", "reason", "held")
     SLOTS_FIELD_NUMBER: _ClassVar[int]
     MODEL_FIELD_NUMBER: _ClassVar[int]
     ACCEPTING_FIELD_NUMBER: _ClassVar[int]
     REASON_FIELD_NUMBER: _ClassVar[int]
+    HELD_FIELD_NUMBER: _ClassVar[int]
     slots: int
     model: str
     accepting: bool
     reason: str
-    def __init__(self, slots: _Optional[int] = ..., model: _Optional[str] = ..., accepting: _Optional[bool] = ..., reason: _Optional[str] = ...) -> None: ...
+    held: int
+    def __init__(self, slots: _Optional[int] = ..., model: _Optional[str] = ..., accepting: _Optional[bool] = ..., reason: _Optional[str] = ..., held: _Optional[int] = ...) -> None: ...
 
 class GroupLost(_message.Message):
     __slots__ = ("keys", "wish", "group", "lost", "cause", "thrown_away", "worked")

@@ -2,25 +2,38 @@
 
 from __future__ import annotations
 
-from contextlib import asynccontextmanager
+import errno
+import sqlite3
+from contextlib import asynccontextmanager, suppress
 from typing import TYPE_CHECKING, Any, cast
 
 import grpc.aio
 import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
+from structlog.testing import capture_logs
 
 from realign_daemon.cluster.addresses import Address
-from realign_daemon.errors import Ambiguous, BadConfig, DirectoryInUse, RealignError
+from realign_daemon.errors import Ambiguous, BadConfig, DirectoryInUse, Full, RealignError
+from realign_daemon.rpc.authorisation import Authorisation
 from realign_daemon.rpc.channels import open_channel
+from realign_daemon.rpc.doors import OpenDoor
 from realign_daemon.rpc.faults import INTERNAL_MESSAGE, error_of_call
+from realign_daemon.rpc.handlers import rewrapped
 from realign_daemon.rpc.server import Opening, Server
-from realign_proto.v1 import status_pb2
+from realign_daemon.testing.manual_clock import ManualClock
+from realign_daemon.trust.audit import Deed
+from realign_daemon.trust.audit_table import AuditTable
+from realign_daemon.work.database import Database
+from realign_proto.v1 import facts_pb2, host_pb2, status_pb2
+from realign_proto.v1.host_pb2_grpc import HostServicer, HostStub, add_HostServicer_to_server
 from realign_proto.v1.status_pb2_grpc import StatusServicer, StatusStub, add_StatusServicer_to_server
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, AsyncIterator
+    from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
     from pathlib import Path
 
+    from realign_daemon.rpc.context import Context
+    from realign_daemon.rpc.handlers import Handler
     from realign_proto.v1.status_pb2_grpc import StatusAsyncStub
 
 ANY_PORT = Address(host="127.0.0.1", port=0)
@@ -44,10 +57,18 @@ class Failing(StatusServicer):
 
 
 @asynccontextmanager
-async def served(tmp_path: Path, error: BaseException | None = None) -> AsyncGenerator[grpc.aio.Channel]:
-    server = Server(data_dir=tmp_path / "data", listen=ANY_PORT)
+async def served(
+    tmp_path: Path, error: BaseException | None = None, interceptor: grpc.aio.ServerInterceptor | None = None
+) -> AsyncGenerator[grpc.aio.Channel]:
+    server = Server(data_dir=tmp_path / "data", listen=ANY_PORT, node_name="studio")
+    opening = Opening(listen=ANY_PORT, authorisation=interceptor)
+
+    def add(to: grpc.aio.Server) -> None:
+        add_StatusServicer_to_server(Failing(error), to)
+        add_HostServicer_to_server(Willing(), to)
+
     async with (
-        server.serve(lambda to: add_StatusServicer_to_server(Failing(error), to)),
+        server.serve(add, opening=lambda: opening),
         open_channel(server.address) as channel,
     ):
         yield channel
@@ -91,6 +112,95 @@ async def test_an_unexpected_exception_tells_the_caller_nothing_of_itself(tmp_pa
     failed = await failure_of(tmp_path, KeyError("a secret"), stream=stream)
 
     assert (failed.code(), failed.details()) == (grpc.StatusCode.INTERNAL, INTERNAL_MESSAGE)
+
+
+class Breaking(grpc.aio.ServerInterceptor):
+    """Raises before or behind the servicer, or where it is asked for one."""
+
+    def __init__(self, where: str) -> None:
+        self.where = where
+
+    async def intercept_service(
+        self, continuation: Callable[[Any], Awaitable[Handler]], handler_call_details: grpc.HandlerCallDetails
+    ) -> Handler:
+        if self.where == "asked":
+            raise KeyError("a secret")
+        handler = await continuation(handler_call_details)
+
+        async def one(request: Any, context: Context) -> Any:
+            if self.where == "behind":
+                await handler.unary_unary(request, context)
+            raise KeyError("a secret")
+
+        async def many(request: Any, context: Context) -> AsyncIterator[Any]:
+            if self.where == "behind":
+                async for reply in handler.unary_stream(request, context):
+                    yield reply
+            raise KeyError("a secret")
+
+        return rewrapped(handler, one=lambda _: one, many=lambda _: many)
+
+
+@pytest.mark.parametrize("where", ["asked", "before", "behind"])
+@pytest.mark.parametrize("stream", [False, True])
+async def test_an_exception_of_an_interceptor_tells_the_caller_nothing_of_itself(
+    tmp_path: Path, where: str, stream: bool
+) -> None:
+    async with served(tmp_path, interceptor=Breaking(where)) as channel:
+        stub = StatusStub(channel)
+        with pytest.raises(grpc.aio.AioRpcError) as failed:
+            await (drained(stub) if stream else stub.GetStatus(status_pb2.StatusRequest(), timeout=5))
+
+    assert (failed.value.code(), failed.value.details()) == (grpc.StatusCode.INTERNAL, INTERNAL_MESSAGE)
+
+
+async def test_a_full_disk_is_said_with_the_name_of_the_node_that_has_it(tmp_path: Path) -> None:
+    failed = await failure_of(tmp_path, OSError(errno.ENOSPC, "No space left on device"))
+
+    error = error_of_call(failed)
+
+    assert (type(error), str(error)) == (Full, "the disk of studio is full; free some space there, then try again")
+
+
+class Willing(HostServicer):
+    """Is paused and resumed at a word."""
+
+    async def PauseNode(self, request: host_pb2.PauseNodeRequest, context: object) -> facts_pb2.NodeFacts:
+        return facts_pb2.NodeFacts(name="studio")
+
+    async def ResumeNode(self, request: host_pb2.ResumeNodeRequest, context: object) -> facts_pb2.NodeFacts:
+        return facts_pb2.NodeFacts(name="studio")
+
+
+async def fill(database: Database, audit: AuditTable) -> None:
+    """From now on the audit takes no line more: SQLite answers SQLITE_FULL."""
+    used = await database.run(lambda connection: connection.execute("PRAGMA page_count").fetchone()[0])
+    await database.run(lambda connection: connection.execute(f"PRAGMA max_page_count={used}"))
+    with suppress(sqlite3.OperationalError):
+        while True:  # until the pages that are there have no room left either
+            await audit.record(Deed(actor="ann", role="admin", method="x"))
+
+
+async def test_a_call_that_was_carried_out_succeeds_though_the_disk_takes_no_audit(tmp_path: Path) -> None:
+    database, clock = Database(tmp_path / "ledger.sqlite"), ManualClock()
+    await database.open()
+    audit = AuditTable(database, clock)
+    await fill(database, audit)
+    lines = await audit.last(1000)
+    async with served(tmp_path, interceptor=Authorisation(OpenDoor(), clock=clock, audit=audit)) as channel:
+        with capture_logs() as log:
+            reply = await HostStub(channel).PauseNode(host_pb2.PauseNodeRequest(), timeout=5)
+    assert reply.name == "studio"
+    assert await audit.last(1000) == lines
+    (entry,) = (entry for entry in log if entry["event"] == "audit.not_written")
+    assert (entry["log_level"], entry["method"]) == ("error", "/realign.v1.Host/PauseNode")
+    await database.close()
+
+
+async def test_health_knows_every_service_of_a_node(tmp_path: Path) -> None:
+    async with served(tmp_path) as channel:
+        for name in ("Status", "Curation", "Models", "Housekeeping", "Trust"):
+            assert await health_of(channel, f"realign.v1.{name}") == health_pb2.HealthCheckResponse.SERVING
 
 
 async def test_bytes_that_are_no_message_are_bad_input_and_name_no_class(tmp_path: Path) -> None:

@@ -23,9 +23,10 @@ class Asked:
 
 @dataclass(kw_only=True)
 class ScriptedServer:
-    """Says `script` in its order, and the last of it again and again."""
+    """Says `script` in its order, and the last of it again and again; or what `chosen` says to each request."""
 
     script: list[Speak]
+    chosen: Callable[[Asked], Speak] | None = None
     url: str = ""
     asked: list[Asked] = field(default_factory=list[Asked])
 
@@ -34,17 +35,21 @@ class ScriptedServer:
         head = (await reader.readuntil(b"\r\n\r\n")).decode().split("\r\n")
         headers = dict(line.lower().split(": ", 1) for line in head[1:] if line)
         body = await reader.readexactly(int(headers.get("content-length", "0")))
-        self.asked.append(Asked(line=head[0], headers=headers, body=json.loads(body or b"{}")))
-        speak = self.script.pop(0) if len(self.script) > 1 else self.script[0]
+        asked = Asked(line=head[0], headers=headers, body=json.loads(body or b"{}"))
+        self.asked.append(asked)
+        if self.chosen is not None:
+            speak = self.chosen(asked)
+        else:
+            speak = self.script.pop(0) if len(self.script) > 1 else self.script[0]
         with suppress(ConnectionError):  # it heard enough
             await speak(writer)
         writer.close()
 
 
 @asynccontextmanager
-async def scripted(*script: Speak) -> AsyncGenerator[ScriptedServer]:
+async def scripted(*script: Speak, chosen: Callable[[Asked], Speak] | None = None) -> AsyncGenerator[ScriptedServer]:
     """The server, listening."""
-    one = ScriptedServer(script=list(script))
+    one = ScriptedServer(script=list(script), chosen=chosen)
     listener = await asyncio.start_server(one.serve, "127.0.0.1", 0)
     one.url = f"http://127.0.0.1:{listener.sockets[0].getsockname()[1]}"
     async with listener:
@@ -72,6 +77,11 @@ def raw(data: bytes) -> Speak:
         await writer.drain()
 
     return speak
+
+
+async def hang(writer: asyncio.StreamWriter) -> None:
+    """Nothing, until whoever asked gives up."""
+    await writer.wait_closed()
 
 
 async def drip(writer: asyncio.StreamWriter) -> None:

@@ -9,7 +9,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from tests.contract.endpoints.scripted_server import ScriptedServer, completion, says, scripted
+from tests.contract.endpoints.scripted_server import Asked, ScriptedServer, Speak, completion, says, scripted
 
 from realign_daemon.clock import SystemClock
 from realign_daemon.curation.intake import Request
@@ -116,6 +116,13 @@ async def test_nobody_but_admins_has_a_server_asked_that_is_not_on_the_list() ->
         assert (await asking("admin").completed(request)).offered[0].endpoint == server.url
 
 
+@pytest.mark.parametrize("role", ["submit", "admin"])
+async def test_an_engine_that_is_no_url_is_refused_with_what_one_looks_like(role: Role) -> None:
+    asking = Asking(endpoints_of(), hosts=(), role=lambda: role, is_known=lambda _: False)
+    with pytest.raises(BadInput, match="a URL such as"):
+        await asking.completed(Request(text="DPO pairs", engine="my server"))
+
+
 async def test_a_server_that_went_has_to_answer_as_the_same_model_before_it_gets_work() -> None:
     async with scripted(model_list("m"), says(200, completion("one"))) as server:
         endpoints = endpoints_of()
@@ -140,4 +147,30 @@ async def test_a_server_that_went_has_to_answer_as_the_same_model_before_it_gets
         server.script = [model_list("m"), says(200, completion("other"))]
         with pytest.raises(EndpointGone, match="another model"):
             await endpoints.serve(model)
-        assert endpoints.engine(model.model) is None
+        server.script = [model_list("m"), says(200, completion("one"))]
+        assert await endpoints.serve(model) is engine
+
+
+async def test_a_server_that_fails_at_times_is_no_other_model_once_it_is_well() -> None:
+    failing = set[str]()
+
+    def chosen(asked: Asked) -> Speak:
+        if not asked.body:
+            return model_list("m")
+        if failing & asked.body.keys():
+            return says(500)
+        return says(200, completion("brief" if "reasoning_effort" in asked.body else "long"))
+
+    async with scripted(chosen=chosen) as server:
+        endpoints = endpoints_of()
+        model = await endpoints.open(server.url)
+        engine = await endpoints.serve(model)
+        assert engine.abilities.efforts
+        failing.add("reasoning_effort")
+        endpoints.lose(engine)
+        with pytest.raises(EndpointGone, match="500"):
+            await endpoints.serve(model)
+        assert endpoints.models == (model,)
+        failing.clear()
+        assert await endpoints.serve(model) is engine
+        assert await endpoints.open(server.url) == model

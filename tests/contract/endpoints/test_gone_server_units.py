@@ -7,12 +7,15 @@ import random
 from pathlib import Path
 
 import pytest
-from tests.contract.endpoints.scripted_server import completion, says, scripted
+from tests.contract.endpoints.scripted_server import completion, hang, says, scripted
 
 from realign_daemon.clock import SystemClock
 from realign_daemon.endpoints.endpoints import Endpoints
 from realign_daemon.endpoints.routing_engine import RoutingEngine
+from realign_daemon.endpoints.settings import EndpointSettings
+from realign_daemon.endpoints.url import read_url
 from realign_daemon.engine.api import Generate, LocalModel, Message, Sampler
+from realign_daemon.engine.errors import BadTask
 from realign_daemon.testing.scripted_engine import ScriptedEngine
 from realign_daemon.work.blobs import BlobStore
 from realign_daemon.work.database import Database
@@ -108,3 +111,28 @@ async def test_units_of_a_server_that_goes_away_are_given_back_without_blame_and
         running.cancel()
         await asyncio.gather(running, return_exceptions=True)
     await database.close()
+
+
+async def test_a_model_that_took_too_long_over_a_task_has_to_answer_again_before_it_gets_another(
+    tmp_path: Path,
+) -> None:
+    async with scripted(chosen=lambda asked: GOOD if asked.body else LISTED) as server:
+        settings = EndpointSettings(name="s", url=read_url(server.url), deadline_s=0.3)
+        endpoints = Endpoints((settings,), environment={}, clock=Quick(), chance=random.Random(1))
+        engine = RoutingEngine(ScriptedEngine(BlobStore(tmp_path / "blobs")), endpoints, Quick())
+        model = await endpoints.open(server.url)
+        await engine.load(model)
+        known = len(server.asked)
+        await engine.load(model)
+        assert len(server.asked) == known
+
+        server.chosen = lambda asked: hang if asked.body else LISTED
+        question = (Message(role="user", content="?"),)
+        with pytest.raises(BadTask, match="deadline_s"):
+            await engine.perform(
+                Generate(model=model.model, messages=question, sampler=Sampler(max_tokens=4), seed=1, template="t")
+            )
+        server.chosen = lambda asked: GOOD if asked.body else LISTED
+        known = len(server.asked)
+        await engine.load(model)
+        assert len(server.asked) > known

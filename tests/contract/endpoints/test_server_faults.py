@@ -3,15 +3,27 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
 import pytest
-from tests.contract.endpoints.scripted_server import ScriptedServer, Speak, completion, drip, flood, raw, says, scripted
+from tests.contract.endpoints.scripted_server import (
+    Asked,
+    ScriptedServer,
+    Speak,
+    completion,
+    drip,
+    flood,
+    hang,
+    raw,
+    says,
+    scripted,
+)
 
 from realign_daemon.clock import SystemClock
 from realign_daemon.endpoints.chat import Abilities
-from realign_daemon.endpoints.endpoint_engine import EndpointEngine
-from realign_daemon.endpoints.patience import BROKEN_TRIES
+from realign_daemon.endpoints.endpoint_engine import REMEMBERED_S, EndpointEngine
+from realign_daemon.endpoints.patience import BROKEN_TRIES, LATE_TRIES
 from realign_daemon.endpoints.server import Server
 from realign_daemon.endpoints.settings import EndpointSettings
 from realign_daemon.endpoints.url import read_url
@@ -47,6 +59,15 @@ def engine_of(server: ScriptedServer, clock: QuickClock, **settings: object) -> 
     given = replace(given, **settings)  # pyright: ignore[reportArgumentType] - fields by name
     asked = Server(given, key=KEY, clock=clock, chance=random.Random(1))
     return EndpointEngine(asked, name="far", remote="m", abilities=Abilities(seeds=True))
+
+
+def is_list(asked: Asked) -> bool:
+    return asked.line.startswith("GET /v1/models ")
+
+
+def listing(chat: Speak, *, models: Speak) -> Callable[[Asked], Speak]:
+    """Says one thing to who asks for the models, and another to all others."""
+    return lambda asked: models if is_list(asked) else chat
 
 
 @pytest.fixture
@@ -86,7 +107,7 @@ async def test_a_passing_fault_is_tried_again_and_a_lasting_one_loses_the_server
     async with scripted(fault) as server:
         with pytest.raises(EndpointGone, match=server.url):
             await engine_of(server, clock).perform(TASK)
-        assert len(server.asked) == BROKEN_TRIES
+        assert sum("seed" in one.body for one in server.asked) == BROKEN_TRIES
 
 
 async def test_a_busy_server_is_left_alone_for_as_long_as_it_says(clock: QuickClock) -> None:
@@ -110,17 +131,130 @@ async def test_nothing_follows_a_redirect_and_the_key_goes_nowhere_else(clock: Q
         assert elsewhere.asked == []
 
 
-async def test_an_answer_that_drips_ends_at_the_deadline(clock: QuickClock) -> None:
-    async with scripted(drip) as server:
-        with pytest.raises(EndpointGone, match=r"within 0\.1 s"):
+@pytest.mark.parametrize("silence", [hang, drip])
+async def test_a_server_that_says_nothing_at_all_is_gone_after_one_deadline(silence: Speak, clock: QuickClock) -> None:
+    async with scripted(silence) as server:
+        with pytest.raises(EndpointGone, match=r"within 0\.1 s, and asked for its models it gave no whole answer"):
             await engine_of(server, clock, deadline_s=0.1).perform(TASK)
+        assert [is_list(one) for one in server.asked] == [False, True]
+
+
+@pytest.mark.parametrize("models", [says(200, {"data": []}), says(404)], ids=["a list", "404"])
+async def test_a_request_that_takes_too_long_twice_while_its_server_answers_others_is_given_up(
+    models: Speak, clock: QuickClock
+) -> None:
+    async with scripted(chosen=listing(hang, models=models)) as server:
+        with pytest.raises(
+            BadTask, match=r"within 0\.3 s, though it answers other requests: give it a larger deadline_s"
+        ):
+            await engine_of(server, clock, deadline_s=0.3).perform(TASK)
+        assert [is_list(one) for one in server.asked] == [False, True] * LATE_TRIES
+
+
+@pytest.mark.parametrize("status", [500, 502, 503])
+async def test_a_proxy_that_cannot_reach_its_server_is_no_server_that_answers_others(
+    status: int, clock: QuickClock
+) -> None:
+    async with scripted(chosen=listing(hang, models=says(status))) as server:
+        with pytest.raises(EndpointGone, match=f"asked for its models it says {status}"):
+            await engine_of(server, clock, deadline_s=0.3).perform(TASK)
+
+
+async def test_a_late_answer_that_was_only_in_a_queue_counts(clock: QuickClock) -> None:
+    slow = iter((hang, GOOD))
+    async with scripted(chosen=lambda asked: says(200, {"data": []}) if is_list(asked) else next(slow)) as server:
+        assert (await engine_of(server, clock, deadline_s=0.3).perform(TASK)).kind == "generated"
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [
+        says(500, {"error": "out of memory"}),
+        says(200, {"choices": []}),
+        says(200, {"choices": [{"message": {"content": 7}}]}),
+        says(200, {"choices": [{"message": {"content": "x"}}], "usage": {"prompt_tokens": float("inf")}}),
+        raw(b""),
+    ],
+    ids=["500", "no choices", "no text", "no number", "hangs up"],
+)
+async def test_a_request_that_fails_again_and_again_at_a_server_that_is_well_is_given_up(
+    fault: Speak, clock: QuickClock
+) -> None:
+    async with scripted(chosen=lambda asked: fault if asked.body.get("seed") == TASK.seed else GOOD) as server:
+        engine = engine_of(server, clock)
+        for _ in range(2):
+            with pytest.raises(EndpointGone):
+                await engine.perform(TASK)
+        with pytest.raises(BadTask, match="answers others, and to this request 3 times"):
+            await engine.perform(TASK)
+
+
+async def test_outages_blame_none_of_the_requests_that_met_them_however_many_there_are(clock: QuickClock) -> None:
+    async with scripted(GOOD) as server:
+        engine = engine_of(server, clock)
+        for _ in range(4):
+            server.script = [says(500, {"error": "boom"})]
+            with pytest.raises(EndpointGone):
+                await engine.perform(TASK)
+            server.script = [GOOD]
+            assert await engine.perform(replace(TASK, seed=4))
+        assert await engine.perform(TASK)
+
+
+async def test_failures_that_lie_far_apart_do_not_add_up(clock: QuickClock) -> None:
+    fault = says(500, {"error": "boom"})
+    async with scripted(chosen=lambda asked: fault if asked.body.get("seed") == TASK.seed else GOOD) as server:
+        engine = engine_of(server, clock)
+        for _ in range(4):
+            with pytest.raises(EndpointGone):
+                await engine.perform(TASK)
+            await clock.sleep(REMEMBERED_S)
+
+
+async def test_a_server_that_cannot_be_reached_blames_no_request_however_often(clock: QuickClock) -> None:
+    async with scripted(GOOD) as server:
+        engine = engine_of(server, clock)
+    for _ in range(4):
+        with pytest.raises(EndpointGone):
+            await engine.perform(TASK)
+
+
+async def test_an_error_that_a_server_calls_good_is_told_in_its_own_words(clock: QuickClock) -> None:
+    async with scripted(says(200, {"error": "Unexpected endpoint or method. (POST /v1/chat/completions)"})) as server:
+        with pytest.raises(EndpointGone, match=r"says 200, and yet an error: Unexpected endpoint or method"):
+            await engine_of(server, clock).perform(TASK)
+
+
+async def test_half_a_character_does_not_leave_the_server(clock: QuickClock) -> None:
+    async with scripted(says(200, completion("so \ud800 it is \U0001f600"))) as server:
+        result = await engine_of(server, clock).perform(TASK)
+    assert result.kind == "generated"
+    assert result.text == "so \ufffd it is \U0001f600"
+
+
+async def test_a_proxy_of_the_environment_never_sees_what_is_asked(
+    clock: QuickClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with scripted(GOOD) as proxy, scripted(GOOD) as server:
+        for variable in ("http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY"):
+            monkeypatch.setenv(variable, proxy.url)
+        await engine_of(server, clock).perform(TASK)
+        assert (len(server.asked), proxy.asked) == (1, [])
+
+
+async def test_the_samples_of_a_judgement_end_together(clock: QuickClock) -> None:
+    async with scripted(chosen=lambda asked: says(403) if asked.body.get("seed", 0) == 0 else hang) as server:
+        engine = engine_of(server, clock)
+        with pytest.raises(EndpointGone, match="403"):
+            await engine.perform(FORM)
+        assert not engine.server.is_busy
 
 
 async def test_an_answer_without_an_end_is_not_read_to_it_and_not_asked_for_again(clock: QuickClock) -> None:
     async with scripted(flood) as server:
         with pytest.raises(EndpointGone, match="more than 8 MiB"):
             await engine_of(server, clock).perform(TASK)
-        assert len(server.asked) == 1
+        assert sum("seed" in one.body for one in server.asked) == 1
 
 
 async def test_a_refused_request_is_a_bad_task_with_the_servers_sentence_and_without_the_key(clock: QuickClock) -> None:

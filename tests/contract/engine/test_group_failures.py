@@ -28,8 +28,10 @@ def long_work() -> list[Generate]:
 async def test_a_stopped_rank_stops_beating_the_others_beat_on_and_none_gets_on(tmp_path: Path) -> None:
     async with loaded(tmp_path, POCKET_FOLDER, loopback_ring(2, "pipeline")) as group:
         head, tail = group.members
+        head.told.beats = asyncio.Queue()  # those of the load are over
         asked = asyncio.create_task(group.perform(*long_work()))
-        await head.told.beats.get()
+        while not (await head.told.beats.get()).busy:
+            pass
         os.kill(tail.process.pid, signal.SIGSTOP)
         await head.told.beats.get()  # by the next one all is over that was on its way
         beaten = tail.told.beats.qsize()
@@ -42,6 +44,23 @@ async def test_a_stopped_rank_stops_beating_the_others_beat_on_and_none_gets_on(
         lost = "it lost a peer ([ring] connection to a peer was lost); form another group"
         assert death.value.last_words.endswith(f"rank 0 of group test (ring): {lost}")  # after MLX's own
         assert (await tail.process.until_ended()).cause.startswith("killed by SIGKILL")
+
+
+async def test_ranks_at_rest_go_round_until_one_is_stopped_whatever_is_asked_then(tmp_path: Path) -> None:
+    async with loaded(tmp_path, POCKET_FOLDER, loopback_ring(2, "tensor")) as group:
+        head, tail = group.members
+        while (await head.told.beats.get()).busy:
+            pass
+        resting, later = await head.told.beats.get(), await head.told.beats.get()
+        assert later.steps > resting.steps
+        os.kill(tail.process.pid, signal.SIGSTOP)
+        asked = asyncio.create_task(group.perform(*long_work()))
+        await head.told.beats.get()
+        first, second = await head.told.beats.get(), await head.told.beats.get()
+        assert (first.steps, first.busy) == (second.steps, False), "what was asked did not begin"
+        os.kill(tail.process.pid, signal.SIGKILL)
+        with pytest.raises(EngineDied):
+            await asked
 
 
 async def test_a_rank_that_cannot_join_says_so_in_one_sentence(tmp_path: Path) -> None:

@@ -8,14 +8,16 @@ from __future__ import annotations
 import asyncio
 import json
 import shutil
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 
 import mlx.core as mx
 import pytest
 import pytest_asyncio
+from tests import far_model
 
 from realign_daemon.engine.api import (
     Fill,
@@ -36,7 +38,10 @@ from realign_daemon.engine.api import (
 from realign_daemon.engine.codec import encode
 from realign_daemon.engine.errors import BadTask
 from realign_daemon.engine.models import POCKET_FOLDER
-from realign_daemon.engine.ranks import GroupPlan
+from realign_daemon.engine.ranks import GroupPlan, Parallelism
+from realign_daemon.groups import canary
+from realign_daemon.groups.messages import Logprobs
+from realign_daemon.groups.singing import sing
 from realign_daemon.testing.gang import Gang, formed, loaded, loopback_ring
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -100,11 +105,13 @@ async def alone(scratch: Path) -> AsyncGenerator[Gang]:
         yield gang
 
 
-@pytest_asyncio.fixture(scope="module", loop_scope="module", params=["tensor", "pipeline"])
+@pytest_asyncio.fixture(scope="module", loop_scope="module", params=["tensor", "pipeline", "pipeline of three"])
 async def group(request: pytest.FixtureRequest, scratch: Path, alone: Gang) -> AsyncGenerator[Gang]:
     plan, duties = loopback_ring(2, "tensor"), (1.0, 1.0)
     if request.param == "pipeline":
         plan, duties = loopback_ring(2, "pipeline", split=(2, 4)), (1.0, 0.5)  # one rank is slow
+    if request.param == "pipeline of three":
+        plan, duties = loopback_ring(3, "pipeline", split=(1, 2, 3)), (1.0, 1.0, 1.0)
     async with loaded(scratch, POCKET_FOLDER, plan, duties=duties) as gang:
         gang.adapters.update(alone.adapters)
         yield gang
@@ -195,7 +202,7 @@ async def test_every_rank_tells_what_it_found_for_a_canary_and_one_machine_finds
 ) -> None:
     reference, found = await sung(alone), await sung(group)
     assert found == pytest.approx(reference, abs=TOLERANCE)
-    assert len(found) == 8  # two texts of three letters and an end
+    assert len(found) == 3 * 4  # three letters and an end: one text is scored, and two are written
     for member in group.members:
         told = await asyncio.wait_for(member.told.canaries.get(), 10)
         assert [logprob for row in told.logprobs for logprob in row] == found  # over a ring all have the same bits
@@ -231,6 +238,76 @@ async def test_a_load_is_refused_in_the_words_of_the_rank_that_cannot(trio: Gang
         await trio.ask(op="load")
     weights.rename(last_folder / "model.safetensors")
     await trio.ask(op="load")
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def far_folder(scratch: Path) -> Path:
+    return far_model.lengthen(scratch / "far")
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def long_canary(scratch: Path, far_folder: Path) -> Logprobs:
+    """What one machine finds for the longest that the far model reads."""
+    async with loaded(scratch, far_folder) as one:
+        return (await sing(partial(asked, one), MODEL, far_model.LONGEST))[1]
+
+
+@pytest.mark.parametrize("parallelism", ["tensor", "pipeline"])
+async def test_a_long_canary_of_a_group_finds_what_one_machine_finds(
+    parallelism: Parallelism, scratch: Path, far_folder: Path, long_canary: Logprobs
+) -> None:
+    async with loaded(scratch, far_folder, loopback_ring(2, parallelism)) as group:
+        length, found = await sing(partial(asked, group), MODEL, far_model.LONGEST + 1)
+    assert length == far_model.LONGEST
+    assert canary.difference(found, long_canary) == ""
+
+
+# Rank 1's memory of what it has read is worth half, but only in steps of one token for several sequences.
+DAMAGE = """
+import importlib.machinery, json, sys
+
+class Damaging(importlib.machinery.PathFinder):
+    @classmethod
+    def find_spec(cls, name, path=None, target=None):
+        if name != "mlx_lm.models.cache":
+            return None
+        spec = super().find_spec(name, path, target)
+        sound = spec.loader.exec_module
+
+        def damaged(module):
+            sound(module)
+            update = module.BatchKVCache.update_and_fetch
+
+            def halved(self, keys, values):
+                rows, _, tokens, _ = keys.shape
+                keys, values = update(self, keys, values)
+                return keys, values * 0.5 if rows > 1 and tokens == 1 else values
+
+            module.BatchKVCache.update_and_fetch = halved
+
+        spec.loader.exec_module = damaged
+        return spec
+
+if json.loads(sys.orig_argv[-1])["rank"]["rank"] == 1:
+    sys.meta_path.insert(0, Damaging)
+"""
+
+
+async def test_a_rank_that_goes_wrong_only_where_several_texts_are_written_is_found_out_by_a_canary(
+    alone: Gang, scratch: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "sitecustomize.py").write_text(DAMAGE)
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    _, sound = await sing(partial(asked, alone), MODEL)
+    async with loaded(scratch, POCKET_FOLDER, loopback_ring(2, "tensor")) as group:
+        _, found = await sing(partial(asked, group), MODEL)
+    scored = len(canary.songs(MODEL, 0)) - 1
+    assert canary.difference(found[:scored], sound[:scored]) == ""
+    assert canary.difference(found, sound).startswith("log-probabilities differ")
+
+
+async def asked(gang: Gang, body: Mapping[str, object]) -> dict[str, Any]:
+    return await gang.ask(**body)
 
 
 async def test_damaged_weights_of_one_rank_are_found_out_by_a_canary(

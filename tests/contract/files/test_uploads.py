@@ -5,7 +5,9 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import hashlib
+import os
 import random
+from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,13 +18,15 @@ from tests.contract.files.world import Line, Node
 
 from realign_client.channels import CHANNEL_OPTIONS
 from realign_client.errors import Damaged, Refused
-from realign_client.sources import SourceFile, collect
+from realign_client.sources import SourceFile, collect, pieces
 from realign_client.uploads import upload
 from realign_daemon.engine.api import Sha256
 from realign_daemon.files.partial import arriving
+from realign_daemon.files.staging import WHOLE
 from realign_daemon.rpc.work_link import FETCHED
 from realign_proto.v1 import curation_pb2 as pb
 from realign_proto.v1 import files_pb2
+from realign_proto.v1.curation_pb2_grpc import CurationStub
 from realign_proto.v1.files_pb2_grpc import FilesStub
 
 if TYPE_CHECKING:
@@ -30,6 +34,8 @@ if TYPE_CHECKING:
 
 MEBIBYTE = 2**20
 REQUEST = pb.JobRequest(text="DPO pairs", data_type="dpo", model="pocket")
+SENSELESS = pb.JobRequest(text="DPO pairs", data_type="dpo", model="pocket", settings={"no such setting": "1"})
+STALLED = "nothing has come for"
 
 
 def book(folder: Path, size_bytes: int) -> SourceFile:
@@ -126,6 +132,113 @@ async def test_bytes_fetched_before_that_were_damaged_are_thrown_away_and_the_ne
     with pytest.raises(Refused, match="send the file again"):
         await nodes[1].client().submit(REQUEST, [source])
     await nodes[1].client().submit(REQUEST, [source])
+
+
+def on_the_shelf(node: Node) -> list[str]:
+    """What waits there for a job of the client's to name it, and counts as the client's."""
+    return [path.name.removesuffix(WHOLE) for path in arriving(node.home.blobs, "owner").iterdir()]
+
+
+def with_bytes(request: pb.JobRequest, *sources: SourceFile) -> AsyncIterator[pb.SubmitRequest]:
+    """As a client sends it to a daemon that takes no uploads."""
+    announced = pb.JobRequest(sources=[source.announcement() for source in sources])
+    announced.MergeFrom(request)
+
+    async def parts() -> AsyncIterator[pb.SubmitRequest]:
+        yield pb.SubmitRequest(request=announced)
+        for source in sources:
+            for piece in pieces(source):
+                yield pb.SubmitRequest(bytes=pb.SourceBytes(sha256=source.sha256, data=piece.data))
+
+    return parts()
+
+
+@pytest.mark.parametrize("asked", [0, 1], ids=["asked at the leader", "asked elsewhere"])
+async def test_what_was_uploaded_for_a_refused_submit_stays_the_clients_until_a_job_names_it(
+    nodes: tuple[Node, Node], tmp_path: Path, asked: int
+) -> None:
+    source = book(tmp_path, MEBIBYTE // 4)
+    client = nodes[asked].client()
+    for _ in range(2):
+        with pytest.raises(Refused):
+            await client.submit(SENSELESS, [source])
+        assert on_the_shelf(nodes[asked]) == [source.sha256]
+    await client.submit(REQUEST, [source])
+    assert on_the_shelf(nodes[asked]) == []
+    assert nodes[0].home.blobs.has(Sha256(source.sha256))
+
+
+@pytest.mark.parametrize("asked", [0, 1], ids=["asked at the leader", "asked elsewhere"])
+async def test_bytes_that_come_with_a_refused_submit_stay_the_clients_until_a_job_names_them(
+    nodes: tuple[Node, Node], tmp_path: Path, asked: int
+) -> None:
+    source, stub = book(tmp_path, MEBIBYTE // 4), CurationStub(nodes[asked].channel)
+    for _ in range(2):
+        with pytest.raises(grpc.aio.AioRpcError):
+            await stub.Submit(with_bytes(SENSELESS, source))
+        assert on_the_shelf(nodes[0]) == [source.sha256]
+    reply = await stub.Submit(with_bytes(REQUEST, source))
+    assert on_the_shelf(nodes[0]) == []
+    assert nodes[0].home.jobs.get(reply.job_id).spec.sources[0].sha256 == source.sha256
+
+
+async def test_a_submit_has_one_file_open_however_many_sources_it_begins(nodes: tuple[Node, Node]) -> None:
+    names = [f"{number:064x}" for number in range(300)]
+    request = pb.JobRequest(sources=[pb.Source(name="a.txt", sha256=name, size_bytes=2) for name in names])
+    request.MergeFrom(REQUEST)
+    opened: list[int] = []
+
+    async def parts() -> AsyncIterator[pb.SubmitRequest]:
+        yield pb.SubmitRequest(request=request)
+        before = open_files()
+        for name in names:
+            yield pb.SubmitRequest(bytes=pb.SourceBytes(sha256=name, data=b"x"))
+        while len(on_the_shelf(nodes[0])) < len(names):  # noqa: ASYNC110 - files
+            await asyncio.sleep(0)
+        opened.append(open_files() - before)
+
+    with pytest.raises(grpc.aio.AioRpcError):
+        await CurationStub(nodes[0].channel).Submit(parts())
+    assert opened[0] < 10
+
+
+def open_files() -> int:
+    return len(os.listdir("/dev/fd"))  # noqa: PTH208 - some of them are gone when they are looked at
+
+
+@pytest.mark.parametrize("asked", [0, 1], ids=["asked at the leader", "asked elsewhere"])
+@pytest.mark.parametrize("sent", [0, 1], ids=["nothing came", "the request came"])
+async def test_a_submit_that_stalls_is_ended_with_a_sentence(
+    nodes: tuple[Node, Node], monkeypatch: pytest.MonkeyPatch, asked: int, sent: int
+) -> None:
+    monkeypatch.setattr("realign_daemon.rpc.upload.IDLE_S", 0.1)
+
+    async def parts() -> AsyncIterator[pb.SubmitRequest]:
+        for _ in range(sent):
+            yield pb.SubmitRequest(request=pb.JobRequest(sources=[pb.Source(name="a", sha256="a" * 64, size_bytes=2)]))
+        await asyncio.Event().wait()
+
+    with pytest.raises(grpc.aio.AioRpcError, match=STALLED) as stalled:
+        await CurationStub(nodes[asked].channel).Submit(parts(), timeout=10)
+    assert stalled.value.code() is grpc.StatusCode.UNAVAILABLE
+
+
+async def test_an_upload_that_stalls_is_ended_and_goes_on_in_the_next_one(
+    nodes: tuple[Node, Node], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("realign_daemon.rpc.upload.IDLE_S", 0.1)
+    content = b"Sums are easy."
+    name = hashlib.sha256(content).hexdigest()
+
+    async def parts() -> AsyncIterator[files_pb2.UploadPart]:
+        yield files_pb2.UploadPart(sha256=name, size_bytes=len(content), data=content[:5])
+        await asyncio.Event().wait()
+
+    stub = FilesStub(nodes[0].channel)
+    with pytest.raises(grpc.aio.AioRpcError, match=STALLED):
+        await stub.Upload(parts(), timeout=10)
+    rest = files_pb2.UploadPart(sha256=name, size_bytes=len(content), offset=5, data=content[5:])
+    assert (await stub.Upload(iter([rest]))).blobs[0].whole
 
 
 @pytest.mark.parametrize("path", ["share:books/a.txt", "share:of-leader/a.txt", "node:leader/books/a.txt"])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -13,8 +14,9 @@ from realign_daemon.engine.api import Generated, LocalModel
 from realign_daemon.engine.codec import decode_result, encode
 from realign_daemon.engine.environment import EngineSettings
 from realign_daemon.grouping import mlx_version
-from realign_daemon.groups.berth import sing
+from realign_daemon.groups import canary
 from realign_daemon.groups.references import References
+from realign_daemon.groups.singing import reference
 from realign_daemon.groups.starter import Starter
 
 QUESTIONS = 12
@@ -41,7 +43,8 @@ async def _found(model: LocalModel, folder: Path) -> Alone:
     try:
         await process.request({"op": "load", "path": str(model.path)}, stall_timeout_s=60.0)
         canaries = folder / "canaries.json"
-        found = await sing(lambda body: process.request(body, stall_timeout_s=60.0), model)
+        ask = partial(process.request, stall_timeout_s=60.0)
+        found = await reference(ask, model.model, canary.OF_ONE_NODE)
         References(canaries, mlx=mlx_version()).keep(model.model, found)
         bodies = (
             {"op": "task", "task": encode(question(model, seed)), "adapter": "", "adapter_path": ""}

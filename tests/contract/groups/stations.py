@@ -12,6 +12,7 @@ from pathlib import Path
 
 import grpc.aio
 import psutil
+from tests.contract.groups.cable import Cable
 
 from realign_daemon.cluster.addresses import Address
 from realign_daemon.config import Config, EngineConfig, NodeConfig
@@ -21,6 +22,7 @@ from realign_daemon.engine.process import EngineProcess
 from realign_daemon.engine.ranks import Backend, CanaryTaken, GroupWish, Parallelism, Rank, RankEvent
 from realign_daemon.engine.supervisor import EngineSupervisor
 from realign_daemon.grouping import Grouping
+from realign_daemon.groups.messages import Logprobs
 from realign_daemon.groups.starter import Starter
 from realign_daemon.platform import Platform
 from realign_daemon.rpc.channels import open_channel
@@ -54,7 +56,9 @@ class Station:
     objection: str = ""
     is_wanted: bool = False  # by a home that has other work for it
     others_at: str = "127.0.0.1"  # the host where it is connected to all others
+    cable: Cable | None = None  # through which its rank reaches the others
     lies: bool = False  # what its rank finds for a canary is not what it should
+    canaries: list[Logprobs] = field(default_factory=list[Logprobs])  # what its rank found for each
     listener: Listener
 
     def find(self, name: str) -> LocalModel | None:
@@ -136,10 +140,15 @@ async def _station(
 
     async def start_rank(rank: Rank | None, *, model: str, on_event: Callable[[RankEvent], None]) -> EngineProcess:
         def heard(event: RankEvent) -> None:
-            if isinstance(event, CanaryTaken) and station.lies:
-                event = replace(event, logprobs=tuple(tuple(figure - 5.0 for figure in row) for row in event.logprobs))
+            if isinstance(event, CanaryTaken):
+                station.canaries.append(event.logprobs)
+                if station.lies:
+                    lie = tuple(tuple(figure - 5.0 for figure in row) for row in event.logprobs)
+                    event = replace(event, logprobs=lie)
             on_event(event)
 
+        if rank is not None and station.cable is not None:
+            rank = await station.cable.plugged(rank)
         return await start(rank, model=model, on_event=heard)
 
     grouping = Grouping(

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, cast
 
 import pytest
+from tests.contract.groups.cable import cable
 from tests.contract.groups.stations import Stations, question, stations
 
 from realign_daemon.clock import SystemClock
@@ -27,6 +28,7 @@ from realign_daemon.work.messages import GroupLoss
 from realign_daemon.work.units import Unit, make_unit
 
 WORK_GOES_ON_S = 15.0
+STUCK_S = 12.0  # 8 s, a beat, a look, and the busy machine
 
 
 class Willing:
@@ -45,6 +47,7 @@ class Home:
     model: LocalModel
     ledger: Ledger
     dispatcher: Dispatcher
+    is_abandoned: bool = False  # what it runs was cancelled
     losses: list[GroupLoss] = field(default_factory=list[GroupLoss])
     progress: list[Progress] = field(default_factory=list[Progress])
 
@@ -63,6 +66,7 @@ class Home:
                 home=self.nodes.head.name,
                 changed=self.progress.append,
                 group_lost=self.losses.append,
+                is_abandoned=lambda: self.is_abandoned,
             )
         )
 
@@ -127,6 +131,28 @@ async def test_work_goes_on_within_seconds_of_a_killed_rank_and_no_unit_is_blame
         assert await its.ledger.failures([unit.key for unit in units]) == {}
 
 
+@pytest.mark.long
+async def test_ranks_that_live_and_no_longer_reach_each_other_cost_seconds_and_no_unit(
+    tmp_path: Path, real_model: LocalModel, canaries: Path
+) -> None:
+    units = [make_unit(question(real_model, seed)) for seed in range(200)]
+    async with (
+        cable() as their,
+        stations(tmp_path, real_model, real_model, canaries=canaries) as nodes,
+        home(tmp_path, nodes, real_model) as its,
+    ):
+        for node in nodes.all:
+            node.cable = their
+        running = asyncio.create_task(its.run(units))
+        await its.until(lambda: bool(its.progress) and its.progress[-1].done > 0)
+        their.pull()
+        pulled_s = time.monotonic()
+        await its.until(lambda: bool(its.losses))
+        assert time.monotonic() - pulled_s < STUCK_S
+        assert "it got on with nothing for 8 s" in its.losses[0].cause
+        assert len((await running).results) == len(units)
+
+
 async def test_no_result_of_a_group_is_kept_whose_canary_was_bad(
     tmp_path: Path, real_model: LocalModel, canaries: Path
 ) -> None:
@@ -151,4 +177,19 @@ async def test_a_group_without_work_frees_a_node_that_is_wanted_elsewhere(
     async with stations(tmp_path, real_model, real_model, canaries=canaries) as nodes:
         await nodes.head.grouping.engine.load(real_model, nodes.wish())
         nodes.all[1].is_wanted = True
+        await nodes.until_nothing_is_left(within_s=8.0)
+
+
+async def test_a_group_whose_work_nobody_wants_any_more_frees_its_nodes_soon(
+    tmp_path: Path, real_model: LocalModel, canaries: Path
+) -> None:
+    units = [make_unit(question(real_model, seed)) for seed in range(400)]
+    async with (
+        stations(tmp_path, real_model, real_model, canaries=canaries) as nodes,
+        home(tmp_path, nodes, real_model) as its,
+    ):
+        its.is_abandoned = True
+        running = asyncio.create_task(its.run(units))
+        await its.until(lambda: bool(its.progress) and its.progress[-1].done > 0)
+        running.cancel()
         await nodes.until_nothing_is_left(within_s=8.0)

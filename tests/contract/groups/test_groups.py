@@ -14,14 +14,18 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests import far_model
+from tests.contract.groups.cable import cable
 from tests.contract.groups.conftest import Alone
 from tests.contract.groups.stations import Stations, question, stations
 
-from realign_daemon.engine.api import Generated, LocalModel, ModelId, Sampler
+from realign_daemon.engine.api import Generate, Generated, LocalModel, Message, ModelId, Sampler
 from realign_daemon.engine.errors import GroupDied
 from realign_daemon.engine.models import LocalModels
 from realign_daemon.engine.ranks import Parallelism
+from realign_daemon.engine.supervisor import needed_bytes
 from realign_daemon.grouping import mlx_version
+from realign_daemon.groups import canary
 from realign_daemon.groups.messages import Prepare, Prepared, Start, Started, Stop
 from realign_daemon.rpc.channels import open_channel
 from realign_daemon.rpc.group_link import GroupLinks
@@ -30,6 +34,7 @@ from realign_daemon.rpc.group_link import GroupLinks
 # a busy test machine.
 DEADLINE_S = 6.0
 FORMED_AGAIN_S = 15.0
+STUCK_S = 12.0  # 8 s, a beat, a look, and the busy machine
 
 
 async def losses_of(work: Sequence[Awaitable[Any]]) -> list[GroupDied]:
@@ -39,6 +44,14 @@ async def losses_of(work: Sequence[Awaitable[Any]]) -> list[GroupDied]:
     assert losses
     assert len(losses) == sum(isinstance(one, BaseException) for one in found)
     return losses
+
+
+async def confirmed(nodes: Stations, task: Generate) -> None:
+    """Its result has come, and a canary after it was good."""
+    await nodes.head.grouping.engine.perform(task)
+    confirmation = nodes.head.grouping.engine.confirmation()
+    assert confirmation is not None
+    await confirmation
 
 
 async def until_working(nodes: Stations, model: LocalModel) -> list[asyncio.Task[Any]]:
@@ -69,6 +82,7 @@ async def test_a_group_computes_what_a_node_alone_does(
             assert one.text == other.text
             assert one.logprob == pytest.approx(other.logprob, abs=1e-3)
         parts = [node.grouping.engine.status().group for node in nodes.all]
+        assert not any(part and part.lacks_reference for part in parts)
         assert [part and (part.rank, part.nodes) for part in parts] == [(rank, wish.nodes) for rank in range(size)]
         assert nodes.all[1].grouping.berth.serves() == f"it is rank 1 of {size} of pocket, which node-0 leads"
         await engine.close()
@@ -90,6 +104,21 @@ async def test_a_rank_that_dies_or_hangs_costs_seconds_and_its_node_is_named(
         assert {loss.lost for loss in losses} == {(f"node-{rank}",)}
         cause = "killed by SIGKILL" if sign is signal.SIGKILL else "a signal had stopped its process"
         assert f"rank {rank} on node-{rank}: {cause}" in losses[0].cause
+        await nodes.until_nothing_is_left()
+
+
+async def test_ranks_that_lose_each_other_while_they_rest_do_not_keep_the_work_that_comes_then(
+    tmp_path: Path, real_model: LocalModel, canaries: Path
+) -> None:
+    async with cable() as their, stations(tmp_path, real_model, real_model, canaries=canaries) as nodes:
+        for node in nodes.all:
+            node.cable = their
+        await nodes.head.grouping.engine.load(real_model, nodes.wish())
+        their.pull()
+        began_s = time.monotonic()
+        (loss,) = await losses_of([nodes.head.grouping.engine.perform(question(real_model, 1))])
+        assert time.monotonic() - began_s < STUCK_S
+        assert "it got on with nothing for 8 s" in loss.cause
         await nodes.until_nothing_is_left()
 
 
@@ -170,12 +199,50 @@ async def test_results_since_the_last_good_canary_are_thrown_away_when_the_next_
         engine = nodes.head.grouping.engine
         await engine.load(real_model, nodes.wish())
         nodes.all[1].lies = True
-        await engine.perform(question(real_model, 1))
-        confirmation = engine.confirmation()
-        assert confirmation is not None
         with pytest.raises(GroupDied, match="canary") as caught:
-            await confirmation
+            await confirmed(nodes, question(real_model, 1))
         assert caught.value.thrown_away == 1
+
+
+async def test_without_a_reference_a_group_finds_the_same_again_and_a_canary_is_as_long_as_the_work_before_it(
+    tmp_path: Path, real_model: LocalModel
+) -> None:
+    far = replace(real_model, path=far_model.lengthen(tmp_path / "far"))
+    long_text = (Message(role="user", content="1+1=" * 100),)
+    async with stations(tmp_path, far, far) as nodes:
+        for node in nodes.all:
+            node.spare_bytes = needed_bytes(far) - 1
+        found = nodes.all[1].canaries
+        await nodes.head.grouping.engine.load(far, nodes.wish(parallelism="pipeline"))
+        await confirmed(nodes, question(far, 1))
+        part = nodes.head.grouping.engine.status().group
+        assert part is not None
+        assert part.lacks_reference
+        short, *others = found
+        assert [canary.difference(other, short) for other in others] == ["", ""]
+        found.clear()
+        await confirmed(nodes, replace(question(far, 2), messages=long_text))
+        long, again = found
+        assert canary.difference(again, long) == ""
+        assert canary.difference(long, short) != ""
+        found.clear()
+        await confirmed(nodes, question(far, 3))
+        assert [canary.difference(other, short) for other in found] == [""]  # as is what was done since
+        nodes.all[1].lies = True
+        with pytest.raises(GroupDied, match="canary"):
+            await confirmed(nodes, question(far, 4))
+
+
+async def test_a_node_that_alone_read_shorter_canaries_only_is_not_at_odds_with_one_that_read_longer_ones(
+    tmp_path: Path, real_model: LocalModel, canaries: Path
+) -> None:
+    async with stations(tmp_path, real_model, real_model, canaries=canaries) as nodes:
+        known = nodes.all[0].grouping.berth.references
+        known.keep(real_model.model, known.of(real_model.model) * 2)
+        await nodes.head.grouping.engine.load(real_model, nodes.wish())
+        part = nodes.head.grouping.engine.status().group
+        assert part is not None
+        assert not part.lacks_reference
 
 
 @pytest.mark.parametrize(

@@ -8,10 +8,11 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from tests.contract.journal.peers import Network, Peer, alike, job, peers
+from tests.contract.journal.peers import PLENTY_BYTES, Network, Peer, alike, job, peers
 
 from realign_daemon.decision.amnesia import is_amnesiac
 from realign_daemon.decision.ballot import Ballot
+from realign_daemon.decision.claim import Claim
 from realign_daemon.decision.messages import Prepare, Promised, Refused
 from realign_daemon.decision.store import DecisionStore
 from realign_daemon.engine.api import Sha256, Trained
@@ -19,6 +20,7 @@ from realign_daemon.engine.codec import encode
 from realign_daemon.journal import files, replicator
 from realign_daemon.journal.decisions import noted_decision
 from realign_daemon.journal.entries import Position, Ref
+from realign_daemon.journal.facts import asked
 from realign_daemon.journal.journal import Batch, Item
 from realign_daemon.work.ledger import Execution
 from realign_daemon.work.units import UnitKey
@@ -122,16 +124,21 @@ async def test_a_file_that_is_here_already_counts_as_new_once_a_thing_names_it(t
         assert b.blobs.path(source).stat().st_mtime > long_ago_s
 
 
-async def test_of_things_that_wait_for_their_files_only_so_many_are_in_memory_and_all_come(
+async def test_a_file_on_its_way_holds_up_nothing_that_comes_after_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(replicator, "BYTES_IN_HAND", 100)
-    async with peers(tmp_path, "a") as (a,):
-        adapter = a.blobs.put_bytes(b"an adapter")
-        for number in range(5):
-            await a.add(f"k{number}", value=trained(adapter), kind="trained")
-        async with Peer("b", tmp_path / "b", a.network) as b:
-            await alike(b, a)
+    monkeypatch.setattr(files, "LARGE_BYTES", 1_000)
+    monkeypatch.setattr(files, "LARGE_WAIT_S", 60.0)  # for a third node, which never comes
+    async with peers(tmp_path, "a", "b") as (a, b):
+        model = a.blobs.put_bytes(b"m" * 2_000)
+        await a.add("large", value=trained(model), kind="trained")
+        await a.add("small")
+        await a.journal.put(Ref(kind="tombstone", ref="J"), asked("somebody", 1.0))
+        await b.until(lambda: _holds(b, "small"))
+        await a.add("later")
+        await b.until(lambda: _holds(b, "later"))
+        assert Ref(kind="tombstone", ref="J") in await b.held()
+        assert not await _holds(b, "large")
 
 
 async def test_a_thing_whose_file_nobody_has_any_more_is_held_all_the_same(tmp_path: Path) -> None:
@@ -197,16 +204,41 @@ async def test_an_older_version_elsewhere_is_no_copy(tmp_path: Path) -> None:
         assert holders == (0,)
 
 
-async def test_a_node_without_room_waits_and_goes_on_when_there_is_some(tmp_path: Path) -> None:
+async def test_a_node_without_room_takes_in_all_that_is_small_and_the_rest_when_there_is_some(tmp_path: Path) -> None:
     network = Network()
     async with Peer("a", tmp_path / "a", network) as a:
+        source = a.blobs.put_bytes(b"a source")
+        await a.add("large")
+        await a.ledger.add_job(job("with-a-file", blobs=(source,)))
         b = Peer("b", tmp_path / "b", network)
         b.room_bytes = 0
         async with b:
-            await a.ledger.add_job(job("J"))
-            assert await a.replicator.copies(Ref(kind="job", ref="J"), within_s=0.5) == 1
-            b.room_bytes = 2**40
+            await a.ledger.add_job(job("J"))  # behind what has to wait
             assert await a.replicator.copies(Ref(kind="job", ref="J"), within_s=10.0) == 2
+            assert b.replicator.lacks_room
+            assert not await _holds(b, "large")
+            assert await b.ledger.job("with-a-file") is None
+            assert (await b.journal.position("a")).seq == 0
+            b.room_bytes = PLENTY_BYTES
+            await alike(a, b)
+            assert b.blobs.has(source)
+            assert not b.replicator.lacks_room
+
+
+async def test_a_node_without_room_hears_that_a_job_was_adopted_whose_files_it_has(tmp_path: Path) -> None:
+    async with peers(tmp_path, "a", "b") as (a, b):
+        source = a.blobs.put_bytes(b"a source")
+        await a.ledger.add_job(job("J", blobs=(source,)))
+        await alike(a, b)
+        b.room_bytes = 0
+        await a.add("large")
+        adopted = await a.ledger.begin_next("J", after=0, voters=("a",), config_epoch=1)
+        await b.until(lambda: _is_claimed(b, adopted))
+        assert not await _holds(b, "large")
+
+
+async def _is_claimed(node: Peer, claim: Claim | None) -> bool:
+    return (await node.ledger.claims())["J"] == claim
 
 
 async def test_a_file_that_does_not_fit_keeps_its_thing_out_until_there_is_room(

@@ -18,6 +18,7 @@ from realign_daemon.models.hub import Hub
 from realign_daemon.models.manifest import Manifest, content_id
 from realign_daemon.models.pulls import Pulls
 from realign_daemon.models.store import ModelStore
+from realign_daemon.models.transfer import LEAST_PACE, Pace
 from realign_daemon.rpc.model_link import RemoteCopy
 from realign_daemon.rpc.models_servicer import ModelsServicer
 from realign_daemon.testing.inline_worker import InlineWorker
@@ -61,6 +62,7 @@ class Node:
     folder: Path
     world: World
     users: dict[ModelId, tuple[str, ...]] = field(default_factory=dict[ModelId, tuple[str, ...]])
+    pace: Pace = LEAST_PACE
 
     def __post_init__(self) -> None:
         self.folder.mkdir(exist_ok=True)
@@ -77,6 +79,7 @@ class Node:
             shelf=self.shelf,
             users=self.used_by,
             clock=SystemClock(),
+            pace=self.pace,
         )
 
     def servicer(self) -> ModelsServicer:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import errno
 import os
 import shutil
 from collections.abc import AsyncGenerator
+from itertools import groupby
 from pathlib import Path
 
 import pytest
@@ -17,6 +19,7 @@ from realign_daemon.engine.api import Sha256
 from realign_daemon.errors import BadInput, Damaged, Full, NotFound, Unreachable, WrongState
 from realign_daemon.models.arrival import HUB, Arrived, Wanted
 from realign_daemon.models.store import ARRIVING, ModelStore
+from realign_daemon.models.transfer import Pace
 from realign_daemon.rpc.model_link import RemoteCopy
 from realign_proto.v1 import models_pb2 as pb
 from realign_proto.v1.models_pb2_grpc import ModelsStub
@@ -275,3 +278,52 @@ async def test_a_revision_that_no_hub_has_the_like_of_is_not_sent_there(hub: Mod
     with pytest.raises(BadInput, match="is no revision; give a branch, a tag or a commit"):
         await world.nodes["left"].pull(revision="x" * 251)
     assert hub.asked == []
+
+
+class Trickle(RemoteCopy):
+    """Gives what it has of a file but for the last bytes; for these it takes all the time in the world, or not."""
+
+    def __init__(self, world: World, node: str) -> None:
+        super().__init__(node=node, model=CONTENT, channel=lambda: world.channel(node))
+        self.offsets: list[int] = []
+        self.is_stuck = True
+
+    async def read(self, file: str, offset: int) -> AsyncGenerator[bytes]:
+        if file == WEIGHTS:
+            self.offsets.append(offset)
+        async for data in super().read(file, offset):
+            if file == WEIGHTS and self.is_stuck:
+                yield data[: len(data) // 2]
+                self.is_stuck = False  # the next time it is asked
+                await asyncio.Event().wait()
+            yield data
+
+
+async def test_a_node_that_gives_a_model_too_slowly_is_left_for_the_next_which_goes_on_where_it_was(
+    world: World,
+) -> None:
+    for name in ("left", "middle"):
+        world.nodes[name].shelve(FILES)
+    right = world.nodes["right"]
+    right.pace = Pace(size_bytes=1_000_000, seconds=0.3)
+    right.open()
+    slow, other = Trickle(world, "left"), Trickle(world, "middle")
+    other.is_stuck = False
+    world.copies = lambda asking, wanted: [slow, other]
+    arrived = await right.pull()
+    assert [source for source, _ in groupby(one.source for one in arrived)] == ["left", "middle"]
+    assert other.offsets[0] > 0
+    assert right.found() == wanted_files()
+
+
+async def test_where_all_nodes_are_slow_the_first_is_asked_once_more_and_waited_for(world: World) -> None:
+    for name in ("left", "middle"):
+        world.nodes[name].shelve(FILES)
+    right = world.nodes["right"]
+    right.pace = Pace(size_bytes=1_000_000, seconds=0.3)
+    right.open()
+    slow, other = Trickle(world, "left"), Trickle(world, "middle")
+    world.copies = lambda asking, wanted: [slow, other]
+    arrived = await right.pull()
+    assert [source for source, _ in groupby(one.source for one in arrived)] == ["left", "middle", "left"]
+    assert right.found() == wanted_files()

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
+from collections import Counter
 from collections.abc import AsyncGenerator
 from pathlib import Path
 
@@ -21,14 +23,17 @@ from tests.contract.trust.guarded_node import (
 
 from realign_client.errors import ClientError
 from realign_client.reach import accepts
+from realign_daemon.cluster.addresses import Address
+from realign_daemon.rpc.channels import open_channel
 from realign_daemon.rpc.tls import secure_channel
 from realign_daemon.trust.authority import Authority
 from realign_daemon.trust.keys import mint_key
-from realign_proto.handshake import MEMBER
+from realign_proto.handshake import JOIN, MEMBER
 from realign_proto.token import Token
-from realign_proto.v1 import cluster_pb2, status_pb2
+from realign_proto.v1 import cluster_pb2, status_pb2, trust_pb2
 from realign_proto.v1.cluster_pb2_grpc import ClusterStub
 from realign_proto.v1.status_pb2_grpc import StatusStub
+from realign_proto.v1.trust_pb2_grpc import JoinPortStub, JoinStub
 
 pytestmark = pytest.mark.deadline(60)
 
@@ -157,7 +162,32 @@ async def test_an_invitation_works_once_and_in_its_time_only(
         "this invitation was used already; ask for a new invitation",
         "this invitation has expired; ask for a new invitation",
     ]
-    assert await studio.denials() == [f"stranger: {sentence}" for sentence in said]
+    assert await studio.denials() == [f"stranger: {said[0]}"]  # and how many more, with the next after a minute
+
+
+@pytest.mark.parametrize("is_invited", [False, True])
+async def test_strangers_who_ask_in_vain_close_the_port_and_leave_one_line(
+    studio: GuardedNode, *, is_invited: bool
+) -> None:
+    async with studio.owner() as client:
+        invitation = await client.trust.invite("node", ttl_s=60)
+    at, token = Address.parse(invitation.addresses[0]), Token.parse(invitation.token)
+    async with open_channel(at) as channel:
+        described = await JoinPortStub(channel).Describe(trust_pb2.DescribeRequest(), timeout=5)
+    secret = token.secret_text if is_invited else "a" * len(token.secret_text)
+    request = trust_pb2.EnrolRequest(secret=secret, csr_pem=b"none", name="mini")
+
+    async with secure_channel(
+        Address(host=at.host, port=described.tls_port), roots=described.authority_pem, name=JOIN
+    ) as channel:
+        asked = (JoinStub(channel).Enrol(request, timeout=10) for _ in range(20))
+        answers = await asyncio.gather(*asked, return_exceptions=True)
+
+    codes = Counter(answer.code() for answer in answers if isinstance(answer, grpc.aio.AioRpcError))
+    refused = grpc.StatusCode.PERMISSION_DENIED
+    assert codes == ({grpc.StatusCode.INVALID_ARGUMENT: 5, refused: 15} if is_invited else {refused: 20})
+    assert len(await studio.denials()) == 1
+    await until(lambda: not accepts(invitation.addresses[0]))
 
 
 async def test_the_secret_goes_to_no_other_cluster_than_the_tokens(studio: GuardedNode, laptop: GuardedNode) -> None:

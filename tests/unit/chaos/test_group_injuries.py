@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 import random
+from collections import Counter
 from pathlib import Path
 
 import pytest
 from tests.chaos.injuries import KINDS, Injury, What, injuries, victim
 from tests.chaos.pauses import Course
-from tests.chaos.rows import read_rows
+from tests.chaos.recovery import unlikeness
+from tests.chaos.rows import Rows, read_rows
 
 COURSE = Course(formed_unix_s=(10.0, 30.0), kept_unix_s=(12.0, 19.0, 20.5, 34.0))
 
@@ -60,3 +62,14 @@ def test_rows_of_other_text_are_counted_once_each(tmp_path: Path) -> None:
     assert reference.unlike(read_rows(rows("same", "z", "x", "y"))) == 0
     assert reference.unlike(read_rows(rows("other", "x", "y", "other"))) == 1
     assert reference.unlike(read_rows(rows("fewer", "x"))) == 2
+
+
+def test_a_pipeline_makes_the_very_rows_of_one_node_and_a_tensor_group_all_but_two_with_their_units() -> None:
+    reference = Rows(train=Counter(map(str, range(40))), valid=Counter(), units=Counter(map(str, range(120))))
+
+    assert unlikeness(0, reference, is_exact=True) == []
+    assert unlikeness(1, reference, is_exact=True) != []
+    assert unlikeness(6, reference, is_exact=False) == []
+    assert unlikeness(7, reference, is_exact=False) == [
+        "7 rows or units differ from those of a node that holds the model alone"
+    ]

@@ -79,7 +79,7 @@ def test_the_status_document_has_the_keys_of_the_contract() -> None:
         "leader": {"id", "name", "term", "since"},
         "benchmark": {"gflops", "bandwidth_gbs", "models", "measured_at"},
         "engine": {"state", "model", "pid", "rss_bytes"},
-        "ledger": {"rows", "under_replicated"},
+        "ledger": {"rows", "under_replicated", "lacks_room"},
         "disk": {"free_bytes"},
     }
     for section, keys in expected.items():

@@ -219,6 +219,13 @@ def test_status_says_what_keeps_a_node_from_working_and_that_it_slept() -> None:
     assert second.startswith("right slept for 3h 0m, until ")
 
 
+def test_status_says_that_a_full_disk_keeps_out_what_other_nodes_made() -> None:
+    ledger = status_pb2.LedgerState(rows=7, lacks_room=True)
+    said = "no results or files of other nodes are taken in; free some space"
+    assert any(said in line for line in status_lines(status_pb2.NodeStatus(ledger=ledger)))
+    assert not any(said in line for line in status_lines(status_pb2.NodeStatus()))
+
+
 def test_a_witness_is_called_one_while_it_lives() -> None:
     facts = facts_pb2.NodeFacts(name="nas", witness=True)
     members = [status_pb2.Member(id=state, name="nas", state=state, facts=facts) for state in ("alive", "dead")]

@@ -14,6 +14,7 @@ from realign_daemon.curation.job import Job
 from realign_daemon.curation.record import JobRecord, NodeRecord, StageRecord
 from realign_daemon.curation.roster import Roster
 from realign_daemon.curation.spec import ModelPin
+from realign_daemon.engine.api import ModelId
 from realign_daemon.models.arrival import Arrived
 from realign_daemon.testing.job_home import OneColleague
 from realign_daemon.testing.manual_clock import ManualClock
@@ -90,6 +91,25 @@ async def test_a_job_whose_main_machine_leaves_is_planned_over_the_others_and_ag
     planning.cancel()
     assert [kind for kind, _ in world.told] == ["replanned", "replanned"]
     assert world.told[-1][1] == "planned again: home, studio"
+
+
+@pytest.mark.parametrize(("usable_gb", "batch_size"), [(0.012, 2), (8.0, 8)])
+def test_each_node_of_the_crew_runs_together_what_the_plan_says(usable_gb: float, batch_size: int) -> None:
+    world = World(colleague("home", usable_gb=usable_gb))
+    (member,) = world.roster.living(PIN.model)
+    assert world.job.record.plan is not None
+    (planned,) = world.job.record.plan["nodes"]
+    assert member.batch_size == planned["batch_size"] == batch_size
+
+
+def test_a_node_has_as_many_requests_at_a_server_as_its_owner_lets_it() -> None:
+    far = replace(PIN, name="big-70b@gpu", model=ModelId("far"), weight_bytes=0, endpoint="http://gpu.lan:8000")
+    asks = replace(HOME.holdings[0], name=far.name, model=far.model, weight_bytes=0, endpoint=far.endpoint)
+    world = World(replace(HOME, holdings=(*HOME.holdings, asks)))
+    world.job.spec = replace(world.job.spec, roles=world.job.spec.roles | {"judge": far})
+    world.roster.plan()
+    (member,) = world.roster.living(far.model)
+    assert member.batch_size == 0
 
 
 async def test_a_job_that_no_living_node_can_go_on_with_waits_and_goes_on_when_one_returns() -> None:

@@ -8,9 +8,10 @@ from typing import Any
 import pytest
 from tests.unit.curation.test_roster import World, colleague
 
-from realign_daemon.cluster.facts import MeasuredLink, NodeId, RdmaPort
+from realign_daemon.cluster.facts import Cable, MeasuredLink, NodeId
 from realign_daemon.curation import intake
 from realign_daemon.curation.colleague import Colleague, cluster_facts
+from realign_daemon.curation.roster import NO_REFERENCE
 from realign_daemon.engine.api import ModelId, ModelShape
 from realign_daemon.engine.ranks import GroupWish
 from realign_daemon.errors import NothingFits
@@ -31,7 +32,9 @@ def small(name: str, *others: str, usable_gb: float = 0.0055) -> Colleague:
     return replace(
         one,
         holdings=tuple(replace(held, shape=SHAPE) for held in one.holdings),
-        rdma=tuple(RdmaPort(node=NodeId(f"id-{other}"), device=f"rdma_{other}") for other in others),
+        rdma=tuple(
+            Cable(device=f"rdma_{other}", domain=f"{name}-{other}", peer_domain=f"{other}-{name}") for other in others
+        ),
     )
 
 
@@ -94,7 +97,7 @@ def test_where_nothing_is_left_the_job_waits_names_what_would_fit_and_tries_agai
     assert crew_of(world) == []
     (warning,) = [text for kind, text in world.told if kind == "warning"]
     assert "no living node can go on" in warning
-    assert "add --bits" in warning
+    assert "name a conversion of it" in warning
 
     world.clock.advance(LAST_RESORT_RESTS_S[1] - 1)
     assert crew_of(world) == []
@@ -120,6 +123,16 @@ def test_results_that_a_canary_threw_away_are_told_in_the_record() -> None:
     ]
 
 
+def test_a_group_that_no_node_alone_could_vouch_for_is_told_once_in_the_record() -> None:
+    world = World(ONE, TWO, **NO_TRAINING)
+    assert wish_of(world).nodes[0] == "id-a"
+    assert world.job.record.warnings == []
+    world.neighbourhood.present = (replace(ONE, lacks_reference=True), TWO)
+    for _ in range(2):
+        wish_of(world)
+    assert world.job.record.warnings == [NO_REFERENCE.format(PIN.name)]
+
+
 def test_a_group_whose_member_leaves_is_planned_again_over_those_that_are_there() -> None:
     world = World(ONE, TWO, THREE, **NO_TRAINING)
     assert wish_of(world).nodes == ("id-a", "id-b")
@@ -133,6 +146,18 @@ def test_a_group_that_works_goes_on_as_it_is_whoever_comes_and_whatever_memory_i
     world.neighbourhood.present = (small("a"), small("b", usable_gb=0.004), small("c"))
     assert wish_of(world) == before
     assert before.split == (2, 4)
+
+
+def test_a_group_stands_and_runs_as_many_sequences_as_its_nodes_have_memory_for_now() -> None:
+    world = World(small("a", usable_gb=0.0065), small("b", usable_gb=0.0065), **NO_TRAINING)
+    (before,) = crew_of(world)
+    world.neighbourhood.present = (small("a"), small("b"))
+    world.roster.plan()
+    (now,) = crew_of(world)
+    assert (before.batch_size, now.batch_size) == (2, 1)
+    assert now.group == before.group
+    assert world.job.record.plan is not None
+    assert world.job.record.plan["group"]["step"]["batch_size"] == now.batch_size
 
 
 def test_a_group_that_was_formed_again_as_a_last_resort_goes_on_when_another_node_comes() -> None:

@@ -14,7 +14,7 @@ from realign_daemon.engine.api import Filled, Message, Thinking
 from realign_daemon.engine.codec import decode_result, encode, unpack
 from realign_daemon.engine.schema import parse
 
-ALL = Abilities(top_logprobs=10, template_arguments=True, seeds=True, schemas=True)
+ALL = Abilities(top_logprobs=10, template_arguments=True, efforts=True, seeds=True, schemas=True)
 HELLO = (Message(role="user", content="Hello"),)
 SCHEMA = (
     '{"type":"object","properties":{"a":{"type":"string","maxLength":3}},"required":["a"],"additionalProperties":false}'
@@ -38,6 +38,13 @@ def test_a_server_is_asked_for_what_it_takes_and_for_nothing_else() -> None:
         "max_tokens": 9,
         "stream": False,
     }
+
+
+def test_a_model_that_is_not_to_reason_is_told_so_in_every_way_and_one_that_is_may_do_it_as_it_likes() -> None:
+    told, free = (body_of("m", HELLO, ALL, temperature=0.0, max_tokens=9, thinks=thinks) for thinks in (False, True))
+    assert (told["chat_template_kwargs"], told["reasoning_effort"]) == ({"enable_thinking": False}, "none")
+    assert free["chat_template_kwargs"] == {"enable_thinking": True}
+    assert "reasoning_effort" not in free
 
 
 def test_a_greedy_request_names_no_seed_which_would_keep_it_from_a_batch() -> None:
@@ -78,13 +85,25 @@ def test_an_answer_that_a_filter_took_is_none() -> None:
         generated(read_reply(answer("", finish_reason="content_filter")), "off")
 
 
+@pytest.mark.parametrize("count", [float("inf"), float("nan"), 1e300, -3, "seven", [], None])
+def test_a_number_of_tokens_is_one_that_can_be_noted_or_the_reply_is_none(count: object) -> None:
+    said = answer("x") | {"usage": {"prompt_tokens": count}}
+    try:
+        assert 0 <= read_reply(said).prompt_tokens < 2**31
+    except NoReply:
+        assert count not in (1e300, -3, None)
+
+
 @given(
     st.recursive(
         st.none() | st.booleans() | st.floats() | st.text(),
         lambda inner: (
             st.lists(inner)
             | st.dictionaries(
-                st.sampled_from(["choices", "message", "content", "usage", "logprobs", "top_logprobs"]), inner
+                st.sampled_from(
+                    ["choices", "message", "content", "usage", "prompt_tokens", "logprobs", "top_logprobs"]
+                ),
+                inner,
             )
         ),
         max_leaves=20,

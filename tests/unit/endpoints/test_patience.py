@@ -20,7 +20,15 @@ def test_a_wait_is_never_nothing_and_never_above_its_bound(tries: int, seed: int
 
 @pytest.mark.parametrize(
     ("header", "wait_s"),
-    [("7", 7.0), ("0.5", 0.5), ("-3", 0.0), ("Thu, 01 Jan 1970 00:01:40 GMT", 40.0), ("soon", None), ("", None)],
+    [
+        ("7", 7.0),
+        ("0.5", 0.5),
+        ("-3", 0.0),
+        ("Thu, 01 Jan 1970 00:01:40 GMT", 40.0),
+        ("soon", None),
+        ("", None),
+        ("Thu, 01 Jan 99999999999999999999 00:00:00 GMT", None),
+    ],
 )
 def test_a_server_may_ask_for_a_wait_in_seconds_or_by_a_date(header: str, wait_s: float | None) -> None:
     assert asked_s(header, now_unix_s=60.0) == wait_s

@@ -17,6 +17,10 @@ from realign_daemon.endpoints.url import read_url
         ("https://API.Example.com/v1", "https://api.example.com"),
         ("https://example.com:443/llm/v1", "https://example.com/llm"),
         ("http://[::1]:11434", "http://[::1]:11434"),
+        ("http://gpu.lan/v1/v1", "http://gpu.lan"),
+        ("http://gpu.lan/v1/chat/completions", "http://gpu.lan"),
+        ("http://gpu.lan/llm/v1/models/", "http://gpu.lan/llm"),
+        ("http://gpu.lan./models", "http://gpu.lan./models"),
     ],
 )
 def test_the_same_server_is_written_one_way(text: str, shown: str) -> None:
@@ -41,6 +45,9 @@ def test_the_same_server_is_written_one_way(text: str, shown: str) -> None:
         "http://host\r\nX: y",
         "http://host/%2e%2e",
         "http://" + "a" * 600,
+        "http://" + "a" * 64 + ".lan",
+        "http://a..b",
+        "http://.lan",
     ],
 )
 def test_what_is_no_plain_web_address_is_refused(text: str) -> None:

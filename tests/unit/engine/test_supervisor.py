@@ -175,6 +175,8 @@ def test_the_childs_environment_can_be_overridden_and_holds_no_rank() -> None:
     assert (plain["MLX_METAL_PREALLOCATE"], plain["MLX_METAL_FAST_SYNCH"]) == ("1", "1")
     assert (plain["TOKENIZERS_PARALLELISM"], plain["HF_HUB_OFFLINE"]) == ("false", "1")
     assert "MLX_RANK" not in plain
+    for name in ("JACCL_RING", "MLX_JACCL_RING", "JACCL_COORDINATOR", "MLX_JACCL_COORDINATOR", "MLX_IBV_DEVICES"):
+        assert name not in child_environment({name: "1"}, EngineSettings(), in_group=True)
     own = child_environment(inherited, EngineSettings(env={"MLX_METAL_FAST_SYNCH": "", "OMP_NUM_THREADS": "4"}))
     assert "MLX_METAL_FAST_SYNCH" not in own
     assert own["OMP_NUM_THREADS"] == "4"

@@ -37,6 +37,10 @@ def only_file(folder: Path) -> Path:
     return found
 
 
+def inodes(folder: Path) -> set[int]:
+    return {path.stat().st_ino for path in folder.rglob("*") if path.is_file()}
+
+
 def files(folder: Path) -> list[bytes]:
     return sorted(path.read_bytes() for path in folder.rglob("*") if path.is_file())
 
@@ -50,7 +54,25 @@ async def test_a_content_in_pieces_is_handed_over_once_it_is_whole(tmp_path: Pat
     await store.hand_over("ann", [NAME])
     assert BlobStore(tmp_path).read(NAME) == CONTENT
     assert store.held("bob", NAME) == WHOLE
+    await store.release("ann", [NAME])
     assert files(tmp_path) == [CONTENT]
+    assert store.held("ann", NAME) == WHOLE
+
+
+async def test_what_no_job_came_to_name_counts_as_before_and_takes_its_room_once(tmp_path: Path) -> None:
+    store = staging(tmp_path, client_bytes=150)
+    await store.take("ann", piece(0, 100))
+    for _ in range(2):  # the submit was refused both times
+        await store.hand_over("ann", [NAME])
+    assert len(inodes(tmp_path)) == 1
+    with pytest.raises(Full, match="you have 100 bytes in 1 files here"):
+        await store.take("ann", piece(0, 1, b"y" * 100, Sha256("a" * 64)))
+    BlobStore(tmp_path).path(NAME).unlink()  # a sweep of what nothing names
+    assert store.held("ann", NAME) == WHOLE
+    await store.hand_over("ann", [NAME])
+    await store.release("ann", [NAME])
+    assert BlobStore(tmp_path).read(NAME) == CONTENT
+    await store.take("ann", piece(0, 1, b"y" * 100, Sha256("a" * 64)))
 
 
 async def test_an_upload_goes_on_after_a_restart_where_it_stopped(tmp_path: Path) -> None:
@@ -102,6 +124,7 @@ async def test_what_two_clients_sent_is_kept_once_and_counted_for_neither(tmp_pa
         await store.take(client, piece(0, 100))
     for client in ("ann", "bob"):
         await store.hand_over(client, [NAME])
+        await store.release(client, [NAME])
     assert files(tmp_path) == [CONTENT]
     other = b"y" * 100
     for client in ("ann", "bob"):
@@ -118,7 +141,8 @@ async def test_two_streams_of_one_client_send_the_same_content_at_once(tmp_path:
         return await store.take("ann", piece(90, 100))
 
     assert await asyncio.gather(send(), send()) == [WHOLE, WHOLE]
-    await asyncio.gather(store.hand_over("ann", [NAME]), store.hand_over("ann", [NAME]))
+    for step in (store.hand_over, store.release):
+        await asyncio.gather(step("ann", [NAME]), step("ann", [NAME]))
     assert files(tmp_path) == [CONTENT]
 
 
@@ -150,6 +174,7 @@ async def test_a_client_has_no_more_waiting_than_it_may_and_is_told_before_the_f
     await store.take("bob", piece(0, 1, other, other_name))
     await store.take("ann", piece(60, 100))
     await store.hand_over("ann", [NAME])
+    await store.release("ann", [NAME])
     assert (await store.take("ann", piece(0, 100, other, other_name))).is_whole
     with pytest.raises(Full, match="larger than the 150"):
         await store.take("bob", piece(0, 1, b"z" * 151))

@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from realign_daemon.engine.api import ModelId
+from realign_daemon.cluster.facts import Cable, NodeFacts, NodeId
+from realign_daemon.engine.api import LocalModel, ModelId, ModelShape
 from realign_daemon.engine.ranks import Parallelism
+from realign_daemon.engine.supervisor import CHILD_BYTES
 from realign_daemon.groups.addresses import host_of, is_at, port_facing
-from realign_daemon.groups.berth import share_of
-from realign_daemon.groups.cables import matrix_of, read_cables
-from realign_daemon.groups.messages import Cable, Prepare
+from realign_daemon.groups.berth import rank_bytes, share_of
+from realign_daemon.groups.cables import matrix_of
+from realign_daemon.groups.messages import Prepare
 from realign_daemon.groups.references import References
-from realign_daemon.groups.residue import unreturned_bytes
+from realign_daemon.rpc.neighbours import planner_facts
+from realign_planner.batching import group_batch_size
+from realign_planner.fit import GroupFit, fit_group
+from realign_planner.models import ModelFacts
 
 GB = 10**9
 
@@ -42,6 +48,47 @@ def test_the_shares_of_all_ranks_make_one_model(split: tuple[int, ...]) -> None:
     assert all(share_of(asked("data", rank, len(split))) == 1.0 for rank in ranks)
 
 
+LLAMA_2 = LocalModel(
+    name="meta-llama/Llama-2-7b-chat-hf",
+    model=ModelId("f" * 64),
+    path=Path("/nowhere"),
+    params_b=6.7,
+    active_params_b=6.7,
+    bits=4,
+    weight_bytes=3_800_000_000,
+    shape=ModelShape(layers=32, heads=32, kv_heads=32, kv_values=8192, tensor=True, pipeline=False),
+)
+
+
+@pytest.mark.parametrize("parallelism", ["tensor", "pipeline"])
+def test_a_rank_takes_its_part_of_the_weights_and_of_the_cache_that_is_planned(parallelism: Parallelism) -> None:
+    wanted = asked(parallelism, 0, 2)
+    cache_bytes = 2048 * 32 * 8192 * 2  # of one sequence
+    for batch_size in (1, 8):
+        planned = (3_800_000_000 + batch_size * cache_bytes) // 2
+        assert rank_bytes(LLAMA_2, replace(wanted, batch_size=batch_size)) == planned + CHILD_BYTES
+
+
+@given(st.integers(2_000_000_000, 40_000_000_000))
+def test_a_batch_that_is_planned_for_the_free_memory_of_two_nodes_is_admitted_by_both(free_bytes: int) -> None:
+    one = NodeFacts(node_id=NodeId("a"), name="a", memory_bytes=64 * GB, usable_bytes=48 * GB, free_bytes=free_bytes)
+    members = [planner_facts(node) for node in (one, replace(one, name="b"))]
+    model = ModelFacts(
+        name="m", repo=None, params_b=7.0, active_params_b=7.0, bits=4, layers=32, kv_values=8192, heads=32, kv_heads=32
+    )
+    layout = fit_group(model, members)
+    if isinstance(layout, GroupFit):
+        batch_size = group_batch_size(layout, members)
+        assert rank_bytes(LLAMA_2, replace(asked("tensor", 0, 2), batch_size=batch_size)) <= free_bytes
+
+
+def test_a_rank_whose_batch_or_cache_nobody_knows_takes_one_sequence_or_a_fifth_of_its_weights() -> None:
+    wanted = asked("tensor", 0, 2)
+    assert rank_bytes(LLAMA_2, wanted) == rank_bytes(LLAMA_2, replace(wanted, batch_size=1))
+    unknown = rank_bytes(replace(LLAMA_2, shape=None), replace(wanted, batch_size=8))
+    assert unknown == int(3_800_000_000 * 1.2 / 2) + CHILD_BYTES
+
+
 def test_each_rank_gets_the_devices_that_lead_to_each_other_one_and_parallel_cables_in_one_order() -> None:
     first = (
         Cable(device="rdma_en5", domain="A1", peer_domain="B1"),
@@ -54,10 +101,6 @@ def test_each_rank_gets_the_devices_that_lead_to_each_other_one_and_parallel_cab
     )
     assert matrix_of((first, second)) == (((), ("rdma_en5", "rdma_en3")), (("rdma_en8", "rdma_en9"), ()))
     assert matrix_of((first, ())) == (((), ()), ((), ()))
-
-
-def test_without_the_systems_programs_there_are_no_cables() -> None:
-    assert read_cables(lambda _: "") == ()
 
 
 def test_a_port_is_one_of_the_address_that_the_other_side_reaches() -> None:
@@ -90,10 +133,3 @@ def test_a_reference_is_one_of_the_same_weights_and_the_same_mlx(tmp_path: Path)
     assert References(file, mlx="1").of(ModelId("e" * 64)) == ()
     References(file, mlx="1").forget(model)
     assert References(file, mlx="1").of(model) == ()
-
-
-def test_memory_counts_as_lost_when_half_of_what_was_held_stays_wired() -> None:
-    assert unreturned_bytes(before=10 * GB, after=50 * GB, held=60 * GB) == 40 * GB
-    assert unreturned_bytes(before=10 * GB, after=30 * GB, held=60 * GB) == 0
-    assert unreturned_bytes(before=10 * GB, after=10 * GB + 2**29, held=2**28) == 0
-    assert unreturned_bytes(before=10 * GB, after=9 * GB, held=60 * GB) == 0

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from realign_daemon.groups.watchdog import (
     FORMATION_S,
     LEAST_STEP_S,
+    RECENT_S,
     SETTLE_S,
     SILENCE_S,
     STEPS_PATIENCE,
@@ -43,6 +44,19 @@ class World:
             if (lost := self.watchdog.verdict(now_s=self.now_s)) is not None:
                 return lost
         return None
+
+    def step_of(self, seconds: float) -> Lost | None:
+        """The first verdict while all ranks are in one step, and at its end."""
+        self.stuck = set(range(len(self.steps)))
+        lost = self.pass_time(seconds)
+        self.stuck = set()
+        return lost or self.pass_time(1.0)
+
+    def found_after_s(self) -> float:
+        """How long it takes until somebody is blamed."""
+        began_s = self.now_s
+        assert self.pass_time(600.0) is not None
+        return self.now_s - began_s
 
     def _beat(self, rank: int) -> None:
         self.steps[rank] += rank not in self.stuck
@@ -85,31 +99,70 @@ def test_ranks_that_wait_for_each_other_are_given_up_and_the_last_is_named(data:
     assert LEAST_STEP_S <= world.now_s - began_s <= LEAST_STEP_S + 2.0
 
 
-def test_a_group_with_nothing_to_do_may_stand_still_for_ever() -> None:
+def test_a_group_with_nothing_to_do_is_given_up_when_its_ranks_no_longer_meet_whatever_waits_for_them() -> None:
     world = World(2)
-    world.busy, world.stuck = False, {0, 1}
+    world.busy = False
     assert world.pass_time(600.0) is None
-    world.busy = True  # the wait was no step
-    assert world.pass_time(LEAST_STEP_S - 1.0) is None
+    world.stuck = {0, 1}
+    with world.watchdog.allowing(90.0):
+        assert world.found_after_s() <= LEAST_STEP_S + 2.0
 
 
-def test_a_step_may_take_five_times_the_slowest_one() -> None:
+def test_where_one_rank_gets_on_the_others_may_wait_for_it() -> None:
+    world = World(3)
+    world.stuck = {0, 2}
+    assert world.pass_time(120.0) is None
+    world.stuck = {0, 1, 2}
+    assert world.found_after_s() <= LEAST_STEP_S + 2.0
+
+
+def test_a_step_may_take_three_times_the_slowest_one_of_late() -> None:
     world = World(2)
+    assert world.step_of(6.0) is None
     world.stuck = {0, 1}
-    assert world.pass_time(6.0) is None
-    world.stuck = set()
-    assert world.pass_time(3.0) is None
-    world.stuck = {0, 1}
-    assert world.pass_time(STEPS_PATIENCE * 6.0 - 1.0) is None
-    assert world.pass_time(STEPS_PATIENCE * 2.0) is not None
+    assert STEPS_PATIENCE * 6.0 <= world.found_after_s() <= STEPS_PATIENCE * 7.0 + 2.0
 
 
-def test_a_load_may_be_silent_for_as_long_as_it_was_allowed() -> None:
+@given(st.floats(LEAST_STEP_S, 60.0), st.floats(RECENT_S + 2.0, 300.0))
+def test_a_slow_step_is_forgotten_after_a_while_of_fast_ones(step_s: float, fast_s: float) -> None:
     world = World(2)
-    world.watchdog.allow(90.0)
+    with world.watchdog.allowing(2 * step_s):
+        assert world.step_of(step_s) is None
+    assert world.pass_time(fast_s) is None
     world.stuck = {0, 1}
-    assert world.pass_time(89.0) is None
-    assert world.pass_time(3.0) is not None
+    assert world.found_after_s() <= LEAST_STEP_S + 2.0
+
+
+@given(st.floats(1.0, 60.0))
+def test_steps_that_are_alike_are_never_too_long_however_long_they_are(step_s: float) -> None:
+    world = World(2)
+    with world.watchdog.allowing(2 * step_s + 2.0):
+        assert world.step_of(step_s) is None
+    for _ in range(4):
+        assert world.step_of(step_s) is None
+
+
+def test_what_a_load_took_is_forgotten_at_once_and_the_longest_pass_never() -> None:
+    world = World(2)
+    with world.watchdog.allowing(90.0):
+        assert world.step_of(80.0) is None
+    world.watchdog.loaded(4.0, now_s=world.now_s)
+    world.stuck = {0, 1}
+    assert STEPS_PATIENCE * 4.0 <= world.found_after_s() <= STEPS_PATIENCE * 4.0 + 2.0
+    world = World(2)
+    world.watchdog.loaded(4.0, now_s=world.now_s)
+    assert world.pass_time(3600.0) is None
+    assert world.step_of(STEPS_PATIENCE * 4.0 - 1.0) is None
+
+
+def test_a_load_may_be_silent_for_as_long_as_it_was_allowed_whatever_else_is_asked_meanwhile() -> None:
+    world = World(2)
+    with world.watchdog.allowing(90.0):
+        with world.watchdog.allowing(LEAST_STEP_S):
+            assert world.pass_time(1.0) is None
+        world.stuck = {0, 1}
+        assert world.pass_time(89.0) is None
+        assert world.pass_time(3.0) is not None
 
 
 @given(st.data())

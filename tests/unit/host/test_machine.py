@@ -3,27 +3,48 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from realign_daemon.cluster.facts import NodeId
+from realign_daemon.cluster.facts import Cable, NodeId
 from realign_daemon.config import BenchmarkConfig, Config, NodeConfig, PowerConfig
 from realign_daemon.engine.models import LocalModels
 from realign_daemon.host.benchmark import Benchmarks
-from realign_daemon.host.machine import Machine
+from realign_daemon.host.facts import read_facts
+from realign_daemon.host.machine import CABLES_EVERY_S, Machine
 from realign_daemon.host.pause import Pause
+from realign_daemon.host.senses import SENSES, Senses
 from realign_daemon.host.sleep import Sleep, SleepWatch
 from realign_daemon.testing.manual_clock import ManualClock
 from realign_daemon.testing.scripted_engine import ScriptedEngine
 from realign_daemon.work.blobs import BlobStore
 
+GB = 10**9
 PAUSED = "its owner has paused it"
 
 
+CABLE = Cable(device="rdma_en5", domain="A", peer_domain="B")
+SHARED = Senses(
+    facts=lambda: replace(read_facts(), memory_bytes=100 * GB, usable_bytes=90 * GB),
+    free_bytes=lambda: 60 * GB,
+    is_in_use=lambda: True,
+    pressure=lambda: "normal",
+    cables=lambda: (CABLE,),
+)
+
+
 class World:
-    def __init__(self, folder: Path) -> None:
-        self.clock = ManualClock()
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        user_free_fraction: float = 0.0,
+        senses: Senses = SENSES,
+        clock: ManualClock | None = None,
+    ) -> None:
+        self.clock = clock or ManualClock()
         self.pause = Pause(folder, self.clock)
         self.sleep = SleepWatch(self.clock)
         engine = ScriptedEngine(BlobStore(folder / "blobs"))
@@ -33,7 +54,7 @@ class World:
             version="1",
             config=Config(
                 node=NodeConfig(name="left", data_dir=folder),
-                power=PowerConfig(battery_floor_fraction=0.0, user_free_fraction=0.0),  # whatever machine tests run on
+                power=PowerConfig(battery_floor_fraction=0.0, user_free_fraction=user_free_fraction),
                 benchmark=BenchmarkConfig(model="none"),
             ),
             engine=engine,
@@ -43,6 +64,7 @@ class World:
             pause=self.pause,
             sleep=self.sleep,
             is_working=lambda: False,
+            senses=senses,
         )
 
 
@@ -62,6 +84,31 @@ async def test_a_paused_node_says_so_in_its_facts_and_takes_no_work(world: World
     assert (facts.paused, facts.pause_left_s, facts.refusal) == (True, 7200.0, PAUSED)
     assert world.machine.reason_to_refuse() == PAUSED
     assert world.machine.reason_to_rest() == "the node is paused"
+
+
+async def test_plans_see_no_more_memory_than_a_model_gets_where_somebody_is_logged_in(tmp_path: Path) -> None:
+    machine = World(tmp_path, user_free_fraction=0.25, senses=SHARED).machine
+    await machine.start()
+    facts = machine.facts()
+    assert (facts.usable_bytes, facts.free_bytes) == (75 * GB, 35 * GB)
+    assert machine.spare_bytes() == 35 * GB
+
+
+async def test_a_node_tells_of_its_cables_once_it_has_looked(tmp_path: Path) -> None:
+    looks = asyncio.Queue[float]()
+
+    class Clock(ManualClock):
+        async def sleep(self, seconds: float) -> None:
+            looks.put_nowait(seconds)
+            await super().sleep(seconds)
+
+    machine = World(tmp_path, senses=SHARED, clock=Clock()).machine
+    await machine.start()
+    assert machine.facts().rdma == ()
+    looking = asyncio.create_task(machine.watch_cables())
+    assert await looks.get() == CABLES_EVERY_S
+    assert machine.facts().rdma == (CABLE,)
+    looking.cancel()
 
 
 async def test_a_node_says_that_its_machine_slept(world: World) -> None:

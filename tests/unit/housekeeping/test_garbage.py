@@ -18,6 +18,7 @@ from realign_daemon.housekeeping.garbage import (
     JobFacts,
     ResultFacts,
     find_garbage,
+    find_unnamed,
 )
 from realign_daemon.work.units import UnitKey
 
@@ -115,3 +116,12 @@ def test_where_there_is_no_job_all_that_is_old_goes(inventory: Inventory, keep_s
     named = {name for one in left.results for name in one.files}
     assert all(blob.since_unix_s >= NOW - kept_for for blob in left.blobs if blob.name not in named)
     assert all(one.used_unix_s >= NOW - keep_s for one in left.computations)
+
+
+@given(inventory=inventories, keep_s=lengths)
+def test_what_goes_by_itself_would_go_as_garbage_and_is_named_by_no_result_that_stays(
+    inventory: Inventory, keep_s: float
+) -> None:
+    unnamed = find_unnamed(inventory, now_unix_s=NOW, keep_s=keep_s)
+    assert set(unnamed) <= set(find_garbage(inventory, now_unix_s=NOW, keep_s=keep_s).blobs)
+    assert not {one.name for one in unnamed} & {name for result in inventory.results for name in result.files}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from pathlib import Path
 
 import pytest
@@ -15,8 +15,9 @@ from realign_daemon.engine.api import Sha256
 from realign_daemon.housekeeping import inventory
 from realign_daemon.housekeeping.burials import Burials
 from realign_daemon.housekeeping.folders import files_of, remove_folders
-from realign_daemon.housekeeping.garbage import ARRIVING_S, KEPT_S
-from realign_daemon.housekeeping.sweep import Sweep, Swept, Used, keep
+from realign_daemon.housekeeping.garbage import ARRIVING_S, KEPT_S, UNNAMED_S
+from realign_daemon.housekeeping.sweep import LOOK_EVERY_S, Amount, Sweep, Swept, Used, keep
+from realign_daemon.models.store import ARRIVING, GONE, ModelStore
 from realign_daemon.testing.job_home import JobHome
 
 
@@ -35,6 +36,7 @@ def sweep_of(home: JobHome, used: Used | None = None) -> Sweep:
         blobs=home.blobs,
         checkpoints=home.folder / "checkpoints",
         uploads=NoUploads(),
+        arriving=ModelStore(home.folder, now_unix_s=0.0),
         ask_homes=ask,
         clock=home.clock,
     )
@@ -52,6 +54,13 @@ def grow_old(home: JobHome, seconds: float) -> None:
     then = home.clock.unix() - seconds - 1.0
     for path in home.blobs.folder.glob("??/*"):
         os.utime(path, (then, then))
+
+
+async def until(home: JobHome, condition: Callable[[], bool]) -> None:
+    """Lets hours pass, each with as long as the threads of the sweep need."""
+    while not condition():
+        await home.clock.run_for(LOOK_EVERY_S)
+        await home.ledger.counts()
 
 
 def counts(swept: Swept) -> dict[str, int]:
@@ -136,6 +145,39 @@ async def test_a_file_that_a_submit_is_about_to_name_stays(tmp_path: Path) -> No
         keep([home.blobs.path(wanted), home.blobs.path(Sha256("0" * 64))])
         await sweep_of(home).collect(0.0)
         assert (home.blobs.has(old), home.blobs.has(wanted)) == (False, True)
+
+
+async def test_a_file_that_nothing_names_goes_by_itself_after_a_day_and_no_other_does(tmp_path: Path) -> None:
+    async with JobHome(tmp_path, work=Script().work) as home, asyncio.TaskGroup() as tasks:
+        job = await ended(home)
+        adapter, unnamed = home.blobs.put_bytes(b"an adapter"), home.blobs.put_bytes(b"of a refused submit")
+        await home.database.run(
+            lambda c: c.execute(
+                "INSERT INTO results VALUES (?, ?, 'trained', ?, 'n', 0, 0, 0)", ("k", "h", b"\xda@" + adapter.encode())
+            )
+        )
+        results = (await home.ledger.counts())["results"]
+        home.clock.set_unix(home.blobs.path(unnamed).stat().st_mtime)
+        sweeping = tasks.create_task(sweep_of(home).run())
+        await home.clock.run_for(0.0)
+        home.clock.advance(UNNAMED_S - LOOK_EVERY_S)
+        young = home.blobs.put_bytes(b"has just come")
+        os.utime(home.blobs.path(young), (home.clock.unix(), home.clock.unix()))
+        await until(home, lambda: not home.blobs.has(unnamed))
+        sweeping.cancel()
+        assert all(home.blobs.has(name) for name in (*job.spec.files, adapter, young))
+        assert (await home.ledger.counts())["results"] == results
+
+
+async def test_a_clock_that_is_set_makes_no_file_old_at_once(tmp_path: Path) -> None:
+    async with JobHome(tmp_path) as home, asyncio.TaskGroup() as tasks:
+        unnamed = home.blobs.put_bytes(b"on its way")
+        home.clock.set_unix(home.blobs.path(unnamed).stat().st_mtime + 10 * UNNAMED_S)
+        sweeping = tasks.create_task(sweep_of(home).run())
+        await home.clock.run_for(LOOK_EVERY_S)
+        assert home.blobs.has(unnamed)
+        await until(home, lambda: not home.blobs.has(unnamed))
+        sweeping.cancel()
 
 
 async def test_what_the_worker_computed_goes_once_nobody_has_asked_for_it_for_so_long(tmp_path: Path) -> None:
@@ -241,3 +283,22 @@ def test_a_folder_is_found_by_its_mark_and_no_link_is_followed(tmp_path: Path) -
     assert [file.path for file in remove_folders(root, ["dpo-1"])] == ["row"]
     assert sorted(path.name for path in root.iterdir()) == ["link", "theirs"]
     assert (outside / "row").read_text() == "row"
+
+
+async def test_a_model_that_was_left_half_is_listed_with_its_size_and_goes_and_one_that_comes_stays(
+    tmp_path: Path,
+) -> None:
+    async with JobHome(tmp_path, work=Script().work) as home:
+        sweep, arriving = sweep_of(home), home.folder / ARRIVING
+        for name, age_s in (("left", 8 * 86_400.0), ("coming", 6 * 86_400.0), (f"{GONE}tiny", 0.0)):
+            file = arriving / name / "model.safetensors"
+            file.parent.mkdir()
+            file.write_bytes(b"x" * 1000)
+            for path in (file, file.parent):
+                os.utime(path, (0.0, home.clock.unix() - age_s))
+        linked = arriving / f"{GONE}tiny" / "link.safetensors"
+        linked.hardlink_to(arriving / "coming" / "model.safetensors")
+        found = await sweep.find(KEPT_S)
+        assert found.amounts == (Amount(kind="partial_models", count=2, size_bytes=2000),)
+        assert await sweep.collect(KEPT_S) == found
+        assert [folder.name for folder in arriving.iterdir()] == ["coming"]

@@ -216,6 +216,13 @@ def test_two_different_results_of_one_unit_are_both_kept() -> None:
         assert connection.execute("SELECT COUNT(*) FROM results").fetchone() == (2,)
 
 
+@pytest.mark.parametrize("name", ["", "../key", "F" * 64])
+def test_a_result_that_names_no_content_is_none(name: str) -> None:
+    adapter = Trained(adapter=Sha256(name), steps=1, points=(), step_losses=(), trained_tokens=1)
+    with pytest.raises(ValueError, match="names no content"):
+        RESULTS.blobs(result(value=encode(adapter), kind="trained")[1])
+
+
 def test_the_files_of_a_thing_are_named() -> None:
     adapter = Trained(adapter=Sha256(FILE), steps=1, points=(), step_losses=(), trained_tokens=1)
     assert RESULTS.blobs(result(value=encode(adapter), kind="trained")[1]) == (FILE,)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 from tests.model_hub import COMMIT, ModelHub
@@ -42,6 +43,13 @@ async def test_a_model_that_a_node_has_is_asked_of_nobody(hub: ModelHub) -> None
     request = Request(text="Curate SFT pairs", model="pocket")
     assert await completed(request) == request
     assert hub.asked == []
+
+
+@pytest.mark.parametrize("wish", [{"bits": 4}, {"text": "Curate SFT pairs with 4-bit weights"}])
+def test_weights_of_other_bits_than_wanted_are_not_passed_off_as_those(wish: dict[str, Any]) -> None:
+    request = replace(Request(text="Curate SFT pairs", model="pocket"), **wish)
+    with pytest.raises(BadInput, match=r"the weights of pocket have \d+ bits, not 4, .* conversion of it to 4 bits"):
+        prepare_plan(request, (node(),))
 
 
 async def test_a_model_that_has_room_on_no_disk_fits_nowhere(hub: ModelHub) -> None:

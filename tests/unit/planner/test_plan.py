@@ -180,7 +180,8 @@ def test_what_does_not_fit_says_what_it_needs_and_the_bits_at_which_it_would() -
         "bytes": 75_046_088_640,
         "strategy": "single_machine",
         "nodes": ["a"],
-        "text": "At 8 bits it needs 75.0 GB and would run on a: add --bits 8.",
+        "text": "At 8 bits it needs 75.0 GB and would run on a: "
+        "name a conversion of it to 8 bits, or look at its plan with --bits 8.",
     }
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -34,6 +35,14 @@ def test_two_equal_nodes_on_a_fast_link_train_together() -> None:
     assert found.predicted is not None
     seconds = {stage.stage: stage.expected_s for stage in found.predicted.stages}
     assert seconds["train"] == pytest.approx(shared.group_s)
+
+
+def test_a_link_whose_speed_is_a_guess_is_not_trained_over() -> None:
+    guess = replace(rdma("a", "b"), basis="prior")
+    assert training(plan("sft Qwen 7B", pair(guess), passages=1000)).nodes == ("a",)
+    known = replace(rdma("a", "b"), kind="network")
+    shared = training(plan("sft Qwen 7B", pair(guess, known), passages=1000))
+    assert (shared.nodes, shared.backend) == (("a", "b"), "ring")
 
 
 @pytest.mark.parametrize(

@@ -9,13 +9,13 @@ from realign_daemon.cluster.addresses import Address
 from realign_daemon.cluster.beats import Beat, JobDigest
 from realign_daemon.cluster.facts import (
     BootId,
+    Cable,
     HostBenchmark,
     KnownModel,
     MeasuredLink,
     MeasuredModel,
     NodeFacts,
     NodeId,
-    RdmaPort,
 )
 from realign_daemon.cluster.greeting import Greeting, Welcome
 from realign_daemon.engine.api import BatchPoint, EngineStatus, GroupPart, ModelId, ModelShape
@@ -87,6 +87,7 @@ engines = st.builds(
         backend=text,
         parallelism=text,
         nodes=st.lists(text, max_size=3).map(tuple),
+        lacks_reference=st.booleans(),
     ),
 )
 links = st.builds(
@@ -130,7 +131,7 @@ def beats(draw: st.DrawFn) -> Beat:
         features=draw(st.frozensets(text, max_size=2)),
         witness=draw(st.booleans()),
         links=tuple(draw(st.lists(links, max_size=2))),
-        rdma=tuple(draw(st.lists(st.builds(RdmaPort, node=nodes, device=text), max_size=2))),
+        rdma=tuple(draw(st.lists(st.builds(Cable, device=text, domain=text, peer_domain=text), max_size=2))),
     )
     return Beat(
         node=node,

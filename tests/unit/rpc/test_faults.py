@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import errno
+import sqlite3
+from pathlib import Path
 from urllib.parse import quote
 
 import grpc
@@ -38,6 +41,34 @@ def test_no_two_errors_that_a_caller_tells_apart_look_the_same_on_the_wire() -> 
 
 def test_an_error_that_is_no_realign_error_says_nothing_of_itself() -> None:
     assert fault_of(ValueError("secret")).message == INTERNAL_MESSAGE
+
+
+def full_disk(folder: Path) -> sqlite3.OperationalError:
+    """As SQLite raises it."""
+    connection = sqlite3.connect(folder / "small.sqlite")
+    connection.execute("PRAGMA max_page_count=1")
+    with pytest.raises(sqlite3.OperationalError) as full:
+        connection.execute("CREATE TABLE one (value)")
+    connection.close()
+    return full.value
+
+
+def test_a_full_disk_is_said_in_one_sentence_with_where_it_is(tmp_path: Path) -> None:
+    for error in (full_disk(tmp_path), OSError(errno.ENOSPC, "No space"), OSError(errno.EDQUOT, "Quota")):
+        fault = fault_of(error, node="studio")
+        assert fault.message == "the disk of studio is full; free some space there, then try again"
+        assert (fault.code, fault.exit_code) == (grpc.StatusCode.RESOURCE_EXHAUSTED, 1)
+
+
+def test_too_many_open_files_are_said_in_one_sentence() -> None:
+    for number in (errno.EMFILE, errno.ENFILE):
+        fault = fault_of(OSError(number, "Too many open files"))
+        assert fault.message == "this node has as many files open as it may; try again in a moment"
+
+
+@pytest.mark.parametrize("error", [OSError(errno.EIO, "secret"), sqlite3.OperationalError("database or disk is full")])
+def test_no_other_failure_of_a_disk_is_taken_for_a_full_one(error: Exception) -> None:
+    assert fault_of(error).message == INTERNAL_MESSAGE
 
 
 def test_an_error_class_without_a_status_of_its_own_takes_that_of_its_parent() -> None:

@@ -50,6 +50,7 @@ prepares = st.builds(
     model=text,
     model_id=text.map(ModelId),
     mlx=text,
+    batch_size=count,
 ) | st.builds(
     Prepare,
     group=text,
@@ -61,6 +62,7 @@ prepares = st.builds(
     model=text,
     model_id=text.map(ModelId),
     mlx=text,
+    batch_size=count,
 )
 starts = st.builds(
     Start,

@@ -7,14 +7,19 @@ from typing import Any, cast
 
 import pytest
 
-from realign_daemon.cluster.facts import NodeFacts, NodeId
+from realign_daemon.cluster.facts import KnownModel, MeasuredLink, NodeFacts, NodeId
 from realign_daemon.cluster.membership import MemberState
 from realign_daemon.cluster.standing import MemberView
 from realign_daemon.curation.replicas import Away
-from realign_daemon.engine.api import EngineStatus
+from realign_daemon.engine.api import EngineStatus, ModelId
+from realign_daemon.engine.supervisor import CHILD_BYTES
+from realign_daemon.host.power import Power
+from realign_daemon.models.arrival import Wanted
 from realign_daemon.rpc.neighbours import Neighbours, planner_facts
 
 NOW = 1_800_000_000.0
+
+GB = 10**9
 
 
 def member(name: str, state: MemberState = "alive", *, witness: bool = False) -> MemberView:
@@ -93,7 +98,44 @@ def test_a_paused_node_is_home_where_there_is_no_other() -> None:
 
 
 def test_what_the_engine_holds_is_free_for_what_is_planned() -> None:
-    facts = NodeFacts(node_id=NodeId("me"), name="me", memory_bytes=100, usable_bytes=90, free_bytes=20)
-    holding = replace(facts, engine=EngineStatus(state="ready", rss_bytes=60))
-    assert [planner_facts(one).free_bytes for one in (facts, holding)] == [20, 80]
+    facts = NodeFacts(node_id=NodeId("me"), name="me", memory_bytes=100 * GB, usable_bytes=90 * GB, free_bytes=20 * GB)
+    holding = replace(facts, engine=EngineStatus(state="ready", rss_bytes=60 * GB))
+    assert [planner_facts(one).free_bytes for one in (facts, holding)] == [20 * GB - CHILD_BYTES, 80 * GB - CHILD_BYTES]
     assert planner_facts(replace(facts, free_bytes=0)).free_bytes is None
+
+
+def holder(name: str, *, busy: bool = False, plugged_in: bool = True) -> MemberView:
+    model = KnownModel(
+        name="m",
+        sha256=ModelId("a" * 64),
+        params_b=1.0,
+        active_params_b=1.0,
+        bits=4,
+        weight_bytes=1,
+        templates="standard",
+    )
+    power = Power(source="ac" if plugged_in else "battery")
+    return fit(name, models=(model,), engine=EngineStatus(state="busy" if busy else "ready"), power=power)
+
+
+def test_weights_are_copied_from_an_idle_node_over_the_fastest_link_and_from_mains_where_links_are_alike() -> None:
+    rates = {"cable": 1.1e9, "mains": 110e6, "battery": 117e6, "wireless": 12e6, "busy": 5e9}
+    links = tuple(MeasuredLink(node=NodeId(name), latency_s=1e-3, bytes_per_s=rate) for name, rate in rates.items())
+    view = View(
+        fit("me", links=links),
+        holder("new"),
+        holder("busy", busy=True),
+        holder("wireless"),
+        holder("battery", plugged_in=False),
+        holder("mains"),
+        holder("cable", plugged_in=False),
+    )
+    copies = Neighbours(cast("Any", view)).copies(Wanted(name="m"))
+    assert [copy.node for copy in copies] == ["cable", "mains", "battery", "wireless", "new", "busy"]
+
+
+def test_a_model_that_a_node_asks_a_server_for_is_not_copied_from_it() -> None:
+    asking = holder("left")
+    model = replace(asking.facts.models[0], endpoint="http://gpu.lan")
+    view = View(member("me"), replace(asking, facts=replace(asking.facts, models=(model,))))
+    assert Neighbours(cast("Any", view)).copies(Wanted(name="m")) == ()

@@ -6,13 +6,13 @@ import asyncio
 
 import pytest
 
-from realign_daemon.errors import BadInput
+from realign_daemon.errors import BadInput, NotAllowed
 from realign_daemon.testing.manual_clock import ManualClock
 from realign_daemon.trust.invitation import Invitation, Invitations
-from realign_daemon.trust.principal import Refusal
 from realign_proto.token import Token
 
 DIGEST = b"\x01" * 32
+TOO_MANY = "too many enrolments have failed in the last minute; try again in a minute"
 WRONG = Token.mint(DIGEST).secret_text
 
 
@@ -20,12 +20,19 @@ def invite(invitations: Invitations, *, ttl_s: float = 3600.0) -> Token:
     return invitations.invite(authority_sha256=DIGEST, role="submit", name="ann", by="owner", ttl_s=ttl_s)
 
 
-async def redeem(invitations: Invitations, clock: ManualClock, secret: str) -> Invitation | Refusal:
-    """The answer, whenever it comes."""
-    task = asyncio.create_task(invitations.redeem(secret))
+def whatever(_: Invitation) -> None:
+    """Nothing else is wrong."""
+
+
+async def redeem(invitations: Invitations, clock: ManualClock, secret: str) -> Invitation | str:
+    """The invitation, or why there is none, whenever that is said."""
+    task = asyncio.create_task(invitations.redeem(secret, whatever))
     await clock.run_for(0.6)
     assert task.done()
-    return await task
+    try:
+        return (await task)[0]
+    except NotAllowed as refusal:
+        return str(refusal)
 
 
 async def test_an_invitation_lets_one_in_and_then_nobody() -> None:
@@ -33,12 +40,12 @@ async def test_an_invitation_lets_one_in_and_then_nobody() -> None:
     invitations = Invitations(clock)
     token = invite(invitations)
 
-    assert await invitations.redeem(token.secret_text) == Invitation(
+    assert await redeem(invitations, clock, token.secret_text) == Invitation(
         role="submit", name="ann", by="owner", expires_at_s=4600.0
     )
     assert (invitations.outstanding, invitations.is_open) == (0, False)
-    assert await redeem(invitations, clock, token.secret_text) == Refusal(
-        reason="this invitation was used already; ask for a new invitation"
+    assert await redeem(invitations, clock, token.secret_text) == (
+        "this invitation was used already; ask for a new invitation"
     )
 
 
@@ -49,7 +56,7 @@ async def test_two_who_come_at_once_with_one_invitation_are_not_both_let_in() ->
 
     answers = await asyncio.gather(*(redeem(invitations, clock, token.secret_text) for _ in range(2)))
 
-    assert sorted(type(answer).__name__ for answer in answers) == ["Invitation", "Refusal"]
+    assert sorted(type(answer).__name__ for answer in answers) == ["Invitation", "str"]
 
 
 async def test_an_invitation_expires_while_the_machine_sleeps_and_not_when_its_wall_clock_is_set() -> None:
@@ -59,8 +66,8 @@ async def test_an_invitation_expires_while_the_machine_sleeps_and_not_when_its_w
     clock.advance(60)
 
     assert not invitations.is_open
-    assert await redeem(invitations, clock, token.secret_text) == Refusal(
-        reason="this invitation has expired; ask for a new invitation"
+    assert await redeem(invitations, clock, token.secret_text) == (
+        "this invitation has expired; ask for a new invitation"
     )
 
 
@@ -70,29 +77,57 @@ async def test_a_wrong_secret_is_answered_late_and_uses_nothing_up(secret: str) 
     invitations = Invitations(clock)
     token = invite(invitations)
 
-    late = asyncio.create_task(invitations.redeem(secret))
+    late = asyncio.create_task(invitations.redeem(secret, whatever))
     await clock.run_for(0.4)
     assert not late.done()
     await clock.run_for(0.1)
-    assert isinstance(await late, Refusal)
-    assert isinstance(await invitations.redeem(token.secret_text), Invitation)
+    with pytest.raises(NotAllowed):
+        await late
+    assert isinstance(await redeem(invitations, clock, token.secret_text), Invitation)
 
 
-async def test_five_failures_close_the_port_for_a_minute_however_many_come_at_once() -> None:
+async def test_what_else_is_wrong_with_an_enrolment_is_looked_at_for_a_good_secret_only_and_answered_late() -> None:
+    clock = ManualClock()
+    invitations = Invitations(clock)
+    token, looked_at = invite(invitations), list[Invitation]()
+
+    def wrong(invitation: Invitation) -> None:
+        looked_at.append(invitation)
+        raise BadInput("the request is none")
+
+    for secret, error, looks in ((WRONG, NotAllowed, 0), (token.secret_text, BadInput, 1)):
+        late = asyncio.create_task(invitations.redeem(secret, wrong))
+        await clock.run_for(0.4)
+        assert not late.done()
+        await clock.run_for(0.1)
+        with pytest.raises(error):
+            await late
+        assert len(looked_at) == looks
+    assert isinstance(await redeem(invitations, clock, token.secret_text), Invitation)
+
+
+@pytest.mark.parametrize("is_invited", [False, True])
+async def test_five_failures_close_the_port_for_a_minute_however_many_come_at_once(*, is_invited: bool) -> None:
     clock = ManualClock()
     invitations = Invitations(clock)
     token = invite(invitations)
-    for failure in [asyncio.create_task(invitations.redeem(WRONG)) for _ in range(20)]:
-        await clock.run_for(0.5)
-        assert isinstance(await failure, Refusal)
+
+    def wrong(_: Invitation) -> None:
+        raise BadInput("the request is none")
+
+    secret = token.secret_text if is_invited else WRONG
+    failures = [asyncio.create_task(invitations.redeem(secret, wrong)) for _ in range(20)]
+    await clock.run_for(0.5)
+    expected = BadInput if is_invited else NotAllowed
+    assert {type(failure.exception()) for failure in failures[:5]} == {expected}
+    assert {str(failure.exception()) for failure in failures[5:]} == {TOO_MANY}
 
     assert not invitations.is_open
-    refused = await invitations.redeem(token.secret_text)
-    assert refused == Refusal(reason="too many wrong invitations were shown in the last minute; try again in a minute")
+    assert await redeem(invitations, clock, token.secret_text) == TOO_MANY
 
     clock.advance(60)
     assert invitations.is_open
-    assert isinstance(await invitations.redeem(token.secret_text), Invitation)
+    assert isinstance(await redeem(invitations, clock, token.secret_text), Invitation)
 
 
 def test_the_secret_is_not_kept() -> None:

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import base64
+from dataclasses import replace
 from functools import reduce
 from itertools import permutations
+from pathlib import Path
 
 import pytest
+from tests.unit.trust.nodes import Node
 from tests.unit.trust.trust_world import NOW, YEAR_S, authority, member
 
 from realign_daemon.errors import Damaged
+from realign_daemon.testing.manual_clock import ManualClock
 from realign_daemon.trust.member import Revocation
 from realign_daemon.trust.shared_facts import AUTHORITY, MEMBER, REVOCATION, Succession, merges
 
@@ -63,3 +68,26 @@ def test_an_authority_is_known_by_all_of_its_entry_so_no_forged_one_takes_its_pl
 
     assert real.ref != forged.ref
     assert Succession.load(MERGES[AUTHORITY](real.ref, real.dump(), None)) == real
+
+
+def off_the_curve(pem: bytes) -> bytes:
+    """The certificate with a key that is none: its point does not lie on P-256."""
+    begin, *lines, end = pem.splitlines(keepends=True)
+    der = bytearray(base64.b64decode(b"".join(lines)))
+    der[der.index(b"\x03\x42\x00\x04") + 4] ^= 1
+    return begin + base64.encodebytes(der) + end
+
+
+async def test_a_certificate_that_a_node_made_up_is_passed_over_by_all_others_and_ends_none(tmp_path: Path) -> None:
+    home = Node(tmp_path, ManualClock())
+    await home.trust.found("home")
+    forged = Succession(pem=off_the_curve(authority().pem), holder=home.trust.spki)
+    await home.facts.put(AUTHORITY, forged.ref, forged.dump())
+    before = home.trust.members.bundle
+
+    await home.trust.load()
+
+    assert home.trust.members.bundle == before
+    made_up = replace(ANN[0], certificate=replace(ANN[0].certificate, pem=off_the_curve(ANN[0].certificate.pem)))
+    with pytest.raises(Damaged):
+        MERGES[MEMBER](made_up.spki, made_up.dump(), None)

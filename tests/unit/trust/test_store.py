@@ -124,23 +124,47 @@ def test_a_crash_while_founding_leaves_a_machine_in_no_cluster(
     assert spki_hash(found.key.public_key()) == spki_hash(before.key.public_key())
 
 
-def test_a_crash_while_changing_the_authority_leaves_one_that_is_trusted(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    founded(tmp_path)
-    new = authority("home again")
-    both = Bundle(pems=(new.pem, authority().pem))
-    crashing_after(1, monkeypatch)
-    with pytest.raises(OSError):
-        TrustStore(tmp_path).keep_successor(new, both)
+def test_a_successor_waits_beside_the_authority_until_it_takes_its_place(tmp_path: Path) -> None:
+    store = founded(tmp_path)
+    before, new = store.load(), authority("home again")
 
-    found = TrustStore(tmp_path).load()
+    store.keep_successor(new)
+
+    waiting = store.load()
+    assert waiting.bundle == before.bundle
+    assert waiting.authority is not None
+    assert waiting.authority.pem == authority().pem
+    assert waiting.successor is not None
+    assert (waiting.successor.pem, key_pem(waiting.successor.key)) == (new.pem, key_pem(new.key))
+    assert stat.S_IMODE((tmp_path / "trust" / "authority.next.key").stat().st_mode) == 0o600
+
+    store.keep_bundle(Bundle(pems=(new.pem, authority().pem)))
+    store.succeed()
+    store.succeed()
+
+    found = store.load()
     assert found.authority is not None
-    assert (found.authority.pem, found.bundle) == (new.pem, both)
+    assert (found.authority.pem, key_pem(found.authority.key)) == (new.pem, key_pem(new.key))
+    assert found.successor is None
+
+
+def test_an_authority_that_a_crash_left_while_another_cluster_was_founded_is_not_taken_for_this_ones(
+    tmp_path: Path,
+) -> None:
+    store = TrustStore(tmp_path)
+    certificate_pem = issued(store.load(), authority("joined"))
+    founded(tmp_path)
+    store.keep_certificate(certificate_pem, authority("joined").bundle)
+
+    found = store.load()
+
+    assert found.authority is None
+    assert found.bundle == authority("joined").bundle
 
 
 def test_who_has_left_keeps_the_key_and_nothing_else(tmp_path: Path) -> None:
     store = founded(tmp_path)
+    store.keep_successor(authority("home again"))
     before = store.load()
 
     store.forget()

@@ -14,7 +14,7 @@ import pytest
 
 from realign_daemon.errors import DiskFailed
 from realign_daemon.work.ballast import Ballast
-from realign_daemon.work.database import Database
+from realign_daemon.work.database import Database, connect
 
 ADD = "INSERT INTO computations VALUES (?, zeroblob(?), 0)"
 
@@ -83,6 +83,36 @@ async def test_a_full_disk_costs_the_ballast_and_the_next_commit_works(database:
     await database.run(adding("after"))
     assert await database.run(keys) == ["after", "before"]
     assert await database.run(lambda connection: connection.execute("PRAGMA integrity_check").fetchone()) == ("ok",)
+
+
+class GivesWay(Ballast):
+    """What it gives up is room for the database of this connection at once."""
+
+    connection: sqlite3.Connection
+
+    def drop(self) -> bool:
+        is_given_up = super().drop()
+        if is_given_up:
+            limit(2**20)(self.connection)
+        return is_given_up
+
+
+async def test_what_meets_a_full_disk_succeeds_with_the_room_of_the_ballast(tmp_path: Path) -> None:
+    ballast = GivesWay(tmp_path / "ballast", least_free_bytes=0, size_bytes=2**20)
+    ballast.keep()
+
+    def connected(path: Path) -> sqlite3.Connection:
+        ballast.connection = connect(path)
+        return ballast.connection
+
+    database = Database(tmp_path / "ledger.sqlite", ballast=ballast, connect=connected)
+    await database.open()
+    used = await database.run(lambda connection: connection.execute("PRAGMA page_count").fetchone()[0])
+    await database.run(limit(used))
+    await database.run(adding("much", 2**18))
+    assert await database.run(keys) == ["much"]
+    assert not (tmp_path / "ballast").exists()
+    await database.close()
 
 
 async def test_a_full_disk_is_no_failure_of_the_disk(database: Database) -> None:

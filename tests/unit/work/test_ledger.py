@@ -12,7 +12,7 @@ from realign_daemon.engine.codec import pack
 from realign_daemon.journal.kind import merged
 from realign_daemon.journal.results import RESULTS, result_hash
 from realign_daemon.work.database import Database
-from realign_daemon.work.ledger import Execution, Ledger, StoredJob, StoredResult
+from realign_daemon.work.ledger import COUNTED_EVERY_S, Execution, Ledger, StoredJob, StoredResult
 from realign_daemon.work.units import UnitKey
 
 
@@ -84,6 +84,28 @@ async def test_of_several_results_of_a_unit_every_node_reads_the_same(ledger: Le
         await database.run(lambda c, ref=ref, payload=payload: merged(c, RESULTS, ref, pack(payload)))
     least = min(kinds, key=result_hash)
     assert await ledger.results([UnitKey("a")]) == {UnitKey("a"): kinds[least]}
+
+
+async def test_the_count_of_results_is_right_within_seconds_whatever_came_or_went(
+    ledger: Ledger, database: Database
+) -> None:
+    await ledger.add_results([result("a")], now_unix_s=2.0, computed=True)
+    assert await ledger.result_count(now_s=0.0) == 1
+    payload = {"kind": "generated", "result": b"r", "node": "n", "started_unix_s": 1.0, "busy_s": 1.0, "tokens": 1}
+    await database.run(lambda c: merged(c, RESULTS, f"b/{result_hash(b'r')}", pack(payload)))
+    assert await ledger.result_count(now_s=COUNTED_EVERY_S - 0.1) == 1
+    assert await ledger.result_count(now_s=COUNTED_EVERY_S) == 2
+    await database.run(lambda c: c.execute("DELETE FROM results WHERE unit_key='a'"))
+    assert await ledger.result_count(now_s=2 * COUNTED_EVERY_S) == 1
+
+
+async def test_what_failed_is_found_without_a_look_at_what_succeeded(ledger: Ledger, database: Database) -> None:
+    queries: list[str] = []
+    await database.run(lambda connection: connection.set_trace_callback(queries.append))
+    await ledger.failures([UnitKey("a")])
+    (query,) = (query for query in queries if "executions" in query)
+    steps = await database.run(lambda connection: connection.execute(f"EXPLAIN QUERY PLAN {query}").fetchall())
+    assert [step[3] for step in steps] == ["SEARCH executions USING INDEX executions_by_uid (uid>?)"]
 
 
 async def test_a_job_that_got_another_home_is_not_this_nodes_to_change(database: Database) -> None:

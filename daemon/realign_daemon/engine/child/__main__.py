@@ -61,7 +61,7 @@ def _serve(options: dict[str, Any], replies: BinaryIO) -> None:
     peers = Peers()
     if rank is not None:
         peers = Peers(rank, form(rank, own, outbox))
-        inbox = SharedInbox(own, peers)
+        inbox = SharedInbox(own, peers, outbox.went_round)
         outbox.formed()
     loop = Loop(
         inbox,

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import io
 import time
+from collections.abc import Callable
 from typing import Any, cast
 
 import mlx.core as mx
@@ -28,9 +29,9 @@ class SharedInbox:
     not wait for the step after that, which MLX has begun by then.
     """
 
-    def __init__(self, inbox: Inbox, peers: Peers) -> None:
-        """`inbox` is this rank's own."""
-        self._inbox, self._peers = inbox, peers
+    def __init__(self, inbox: Inbox, peers: Peers, on_round: Callable[[], None] = lambda: None) -> None:
+        """`inbox` is this rank's own; `on_round` is called when the ranks have met while there is nothing to do."""
+        self._inbox, self._peers, self._on_round = inbox, peers, on_round
         self._mine = b""
         self._announced: mx.array | None = None
 
@@ -44,6 +45,7 @@ class SharedInbox:
             if taken or not wait:
                 self._announce(self._inbox.take(wait=False))
                 return taken
+            self._on_round()
             self._announce(self._nap(nap_s))
             nap_s = min(2 * nap_s, _LONGEST_NAP_S)
 

@@ -5,24 +5,38 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import time
+from collections.abc import Iterator, Sequence
 from typing import Any, cast
 
 import mlx.core as mx
 from mlx_lm.generate import PromptProcessingBatch
 from mlx_lm.models.cache import make_prompt_cache
 
-from realign_daemon.engine.child.load import FullPrecisionLogits
+from realign_daemon.engine.child.duty import Duty
+from realign_daemon.engine.child.load import FullPrecisionLogits, Loaded
 from realign_daemon.engine.child.shape import padded
 
-# Tokens in one forward pass, all rows together. Bounds the activations: 8192 tokens through the feed-forward layer
-# of a 7B model (18944 wide, 16 bits) are 0.3 GB.
-_PASS_TOKENS = 8192
+_FEW_TOKENS = 8
 
 
-def prefill_step_tokens(rows: int) -> int:
+def prefill_step_tokens(model: FullPrecisionLogits, rows: int) -> int:
     """How many tokens of every row go through the model at once."""
-    return max(1, _PASS_TOKENS // rows)
+    return max(1, model.pass_tokens // rows)
+
+
+def full_pass_s(loaded: Loaded, duty: Duty) -> float:
+    """How long the largest pass that there ever is takes, rests of all ranks included, once everything is in place."""
+
+    def taken_s(tokens: int) -> float:
+        began_s = time.perf_counter()
+        with duty.step():
+            mx.eval(Rows(loaded.model, 1).next_logits([[0] * tokens]))
+        return time.perf_counter() - began_s
+
+    most = min(loaded.model.pass_tokens, loaded.vocabulary.context_tokens)
+    taken_s(min(_FEW_TOKENS, most))
+    return taken_s(most)
 
 
 class Rows:
@@ -39,7 +53,7 @@ class Rows:
             cast("Any", model),
             list(range(count)),
             caches,
-            prefill_step_size=prefill_step_tokens(count),
+            prefill_step_size=prefill_step_tokens(model, count),
             samplers=cast("Any", [None] * count),  # nothing is sampled, but dropping rows drops these, too
             logits_processors=cast("Any", [None] * count),
         )
@@ -59,8 +73,13 @@ class Rows:
         self._feed([list(prompt[:-1]) for prompt in prompts])
         longest = _width([len(completion) for completion in completions])
         inputs = [[prompt[-1], *completion[:-1]] for prompt, completion in zip(prompts, completions, strict=True)]
-        padded = mx.array([row + [0] * (longest - len(row)) for row in inputs])
-        return self._model(padded, cache=self._batch.prompt_cache)
+        tokens = mx.array([row + [0] * (longest - len(row)) for row in inputs])
+        logits: list[mx.array] = []
+        for part in self._passes(tokens):
+            logits.append(self._model(part, cache=self._batch.prompt_cache))
+            mx.eval(logits[-1])
+            self._model.on_pass()
+        return mx.concatenate(logits, axis=1)
 
     def keep(self, indices: Sequence[int]) -> None:
         """Drops all other rows."""
@@ -76,12 +95,18 @@ class Rows:
         caches = self._batch.prompt_cache
         for cache in caches:
             cache.prepare(lengths=[len(row) for row in rows], right_padding=padding)
-        step_tokens = prefill_step_tokens(len(rows))
-        for start in range(0, width, step_tokens):
-            self._model(tokens[:, start : start + step_tokens], cache=caches)
+        for part in self._passes(tokens):
+            self._model(part, cache=caches)
             mx.eval([cache.state for cache in caches])
+            self._model.on_pass()
         for cache in caches:
             cache.finalize()
+
+    def _passes(self, tokens: mx.array) -> Iterator[mx.array]:
+        """[rows, tokens] cut into what goes through the model at once."""
+        rows, width = tokens.shape
+        step_tokens = prefill_step_tokens(self._model, rows)
+        return (tokens[:, start : start + step_tokens] for start in range(0, width, step_tokens))
 
 
 def _width(lengths: Sequence[int]) -> int:

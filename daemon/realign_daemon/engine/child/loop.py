@@ -18,6 +18,7 @@ from realign_daemon.engine.child.canary import sing
 from realign_daemon.engine.child.checkpoint import CheckpointFile
 from realign_daemon.engine.child.divided import DividedAdapters
 from realign_daemon.engine.child.duty import Duty
+from realign_daemon.engine.child.forward import full_pass_s
 from realign_daemon.engine.child.fuse import fuse
 from realign_daemon.engine.child.load import Loaded, load
 from realign_daemon.engine.child.lora import Adapters
@@ -224,7 +225,7 @@ class Loop:
         if problem:
             raise BadTask(problem)
         self._tell_memory()
-        self._outbox.value(task_id, "loaded")
+        self._outbox.value(task_id, 0.0 if self._peers.is_alone else full_pass_s(self._model.loaded, self._duty))
 
     def _opened(self, folder: Path) -> _Model:
         on_weight = self._outbox.step_done

@@ -77,6 +77,10 @@ class Outbox:
         """There is nothing to do."""
         self._busy = False
 
+    def went_round(self) -> None:
+        """This rank, which has nothing to do either, has met all others."""
+        self._steps += 1
+
     def step_began(self) -> None:
         """Work starts after waiting; the wait is no step."""
         self._busy = True

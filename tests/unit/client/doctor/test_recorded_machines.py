@@ -52,6 +52,7 @@ EXPECTED = {
     "firewall_blocks_all": ("firewall", "firewall_blocks"),
     "firewall_blocks_python": ("firewall", "firewall_blocks"),
     "one_way": ("reach", "not_reachable"),
+    "copied_node": ("reach", "not_reachable"),
     "clock": ("clock", "clock_wrong"),
     "peers_clock": ("clock", "clock_wrong"),
     "apple_python": ("python", "apple_python"),
@@ -189,14 +190,19 @@ def note(folder: Path, **fields: str) -> None:
         log.write(f"{line}\n")
 
 
-@pytest.mark.parametrize(("device", "state"), [("rdma_en2", "ok"), ("rdma_en3", "skipped")])
+@pytest.mark.parametrize(
+    ("device", "far_end", "state"),
+    [("rdma_en2", "B", "ok"), ("rdma_en3", "B", "skipped"), ("rdma_en2", "C", "skipped")],
+)
 def test_without_a_peers_recording_the_daemons_own_look_at_the_cable_counts(
-    device: str, state: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    device: str, far_end: str, state: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     folder = pair(tmp_path / "mac")
     (folder / "peers" / "studio").rename(tmp_path / "elsewhere")
     status = json.loads((folder / "daemon_status").read_text())
-    status["members"][0]["facts"]["rdma"] = [{"device": device}]
+    own, other = (member["facts"] for member in status["members"])
+    own["rdma"] = [{"device": device, "domain": "A", "peer_domain": "B"}]
+    other["rdma"] = [{"device": "rdma_en4", "domain": far_end, "peer_domain": "A"}]
     (folder / "daemon_status").write_text(json.dumps(status))
 
     assert states(examined(folder, capsys))["cable"] == state
