@@ -50,7 +50,7 @@ class Colleague:
     links: tuple[MeasuredLink, ...] = ()  # to other nodes
     rdma: tuple[Cable, ...] = ()  # to other Macs
     knows_groups: bool = True  # a node of an older version does not
-    lacks_reference: bool = False  # it leads a group, and no node alone has found what that should compute
+    unvouched: str = ""  # model of the group that it leads, when no node alone has found what that should compute
 
     def holds(self, model: ModelId) -> bool:
         """True when the weights are on the node's disk."""

@@ -150,9 +150,11 @@ class Roster:
             node.state = "working" if node_id in planned & alive else "lost"
         crew = self._trainers if trains else self._crews.get(model, ())
         self._show_groups(crew, {colleague.node_id: colleague.facts.name for colleague in colleagues})
-        unvouched = {colleague.node_id for colleague in colleagues if colleague.lacks_reference}
+        name = next((pin.name for pin in self._job.spec.pins if pin.model == model), "")
+        unvouched = {
+            colleague.node_id for colleague in colleagues if name and colleague.unvouched.lower() == name.lower()
+        }
         if any(member.group and member.node in unvouched for member in crew):
-            name = next(pin.name for pin in self._job.spec.pins if pin.model == model)
             self._warn(NO_REFERENCE.format(name))
         having = {colleague.node_id for colleague in colleagues if self._supply.has(colleague, model)}
         return [member for member in crew if having.issuperset(_nodes_of(member))]

@@ -236,7 +236,7 @@ def _colleague(member: MemberView, *, is_unique: bool) -> Colleague:
         links=member.facts.links,
         rdma=member.facts.rdma,
         knows_groups=GROUPS in member.facts.features,
-        lacks_reference=group is not None and group.lacks_reference,
+        unvouched=member.facts.engine.model if group is not None and group.lacks_reference else "",
         room_bytes=max(0, member.facts.disk_free_bytes - WORK_FLOOR_BYTES),
     )
 

@@ -127,7 +127,10 @@ def test_a_group_that_no_node_alone_could_vouch_for_is_told_once_in_the_record()
     world = World(ONE, TWO, **NO_TRAINING)
     assert wish_of(world).nodes[0] == "id-a"
     assert world.job.record.warnings == []
-    world.neighbourhood.present = (replace(ONE, lacks_reference=True), TWO)
+    world.neighbourhood.present = (replace(ONE, unvouched="another model"), TWO)
+    wish_of(world)
+    assert world.job.record.warnings == []
+    world.neighbourhood.present = (replace(ONE, unvouched=PIN.name), TWO)
     for _ in range(2):
         wish_of(world)
     assert world.job.record.warnings == [NO_REFERENCE.format(PIN.name)]
