@@ -198,3 +198,23 @@ async def test_who_is_cancelled_just_as_its_call_fails_is_cancelled_and_does_not
     dialling.cancel()
     with pytest.raises(asyncio.CancelledError):
         await dialling
+
+
+class Freed(Ended):
+    """A channel whose memory is gone once it is closed, as grpc.aio's is: a stub that is made then reads it."""
+
+    is_closed = False
+
+    def __getattribute__(self, name: str) -> object:
+        assert name == "close" or not object.__getattribute__(self, "is_closed"), f"{name} of a closed channel"
+        return object.__getattribute__(self, name)
+
+    async def close(self, _: float | None) -> None:
+        self.is_closed = True
+
+
+async def test_a_stub_that_is_made_for_a_closed_channel_leaves_it_alone() -> None:
+    channel = kept(cast("Channel", Freed()))
+    await channel.close()
+    with pytest.raises(grpc.aio.AioRpcError, match=CLOSED):
+        await CurationStub(channel).ListJobs(pb.ListJobsRequest())

@@ -1,7 +1,8 @@
 """Kept channel: one that its callers hold over an await, while others may close it.
 
 On a closed channel gRPC raises UsageError for a new call, and cancels those under way, which a caller cannot tell from
-own cancelling. Here both fail as calls to a node that cannot be reached.
+own cancelling. Here both fail as calls to a node that cannot be reached. A stub that is made for a closed channel reads
+memory that was freed, and may end the process (github.com/grpc/grpc/pull/43455): here it does not touch the channel.
 """
 
 from __future__ import annotations
@@ -51,27 +52,31 @@ class _KeptChannel:
 
     def unary_unary(self, *method: Any, **options: Any) -> Callable[..., _KeptCall]:  # noqa: ANN401 - a stub's
         """See grpc.aio.Channel."""
-        return partial(_KeptCall, self, self._channel.unary_unary(*method, **options))
+        return self._kept("unary_unary", *method, **options)
 
     def unary_stream(self, *method: Any, **options: Any) -> Callable[..., _KeptCall]:  # noqa: ANN401 - a stub's
         """See grpc.aio.Channel."""
-        return partial(_KeptCall, self, self._channel.unary_stream(*method, **options))
+        return self._kept("unary_stream", *method, **options)
 
     def stream_unary(self, *method: Any, **options: Any) -> Callable[..., _KeptCall]:  # noqa: ANN401 - a stub's
         """See grpc.aio.Channel."""
-        return partial(_KeptCall, self, self._channel.stream_unary(*method, **options))
+        return self._kept("stream_unary", *method, **options)
 
     def stream_stream(self, *method: Any, **options: Any) -> Callable[..., _KeptCall]:  # noqa: ANN401 - a stub's
         """See grpc.aio.Channel."""
-        return partial(_KeptCall, self, self._channel.stream_stream(*method, **options))
+        return self._kept("stream_stream", *method, **options)
+
+    def _kept(self, kind: str, *method: Any, **options: Any) -> Callable[..., _KeptCall]:  # noqa: ANN401 - a stub's
+        begin = None if self.is_closed else getattr(self._channel, kind)(*method, **options)
+        return partial(_KeptCall, self, begin)
 
 
 class _KeptCall:
     """As much of a call, of any of the four kinds, as this package uses."""
 
-    def __init__(self, channel: _KeptChannel, begin: Callable[..., Any], *request: Any, **options: Any) -> None:  # noqa: ANN401 - a stub's
+    def __init__(self, channel: _KeptChannel, begin: Callable[..., Any] | None, *request: Any, **options: Any) -> None:  # noqa: ANN401 - a stub's
         self._channel = channel
-        self._call: Any = None if channel.is_closed else begin(*request, **options)
+        self._call: Any = None if begin is None or channel.is_closed else begin(*request, **options)
 
     def __await__(self) -> Generator[Any, Any, Any]:
         return self._answer().__await__()
