@@ -88,6 +88,7 @@ class Guard:
             host=lambda: self._wanted().host,
             changed=view.announce_anew,
             clock=clock,
+            node_name=config.node.name,
         )
         servicer = TrustServicer(
             trust,

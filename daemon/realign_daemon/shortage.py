@@ -4,7 +4,13 @@ from __future__ import annotations
 
 import errno
 import sqlite3
+from collections.abc import Generator
+from contextlib import contextmanager
 from typing import Literal
+
+import structlog
+
+log = structlog.get_logger()
 
 Shortage = Literal["disk", "files"]
 
@@ -23,6 +29,17 @@ def shortage(error: BaseException) -> Shortage | None:
     if isinstance(error, sqlite3.DatabaseError):
         return "disk" if sqlite_name(error) in _SQLITE else None
     return _SYSTEM.get(error.errno or 0) if isinstance(error, OSError) else None
+
+
+@contextmanager
+def outlasted(event: str) -> Generator[None]:
+    """Passes over what fails for a shortage, with a warning: it is done again and again."""
+    try:
+        yield
+    except (OSError, sqlite3.DatabaseError) as error:
+        if shortage(error) is None:
+            raise
+        log.warning(event, reason=str(error))
 
 
 def sqlite_name(error: sqlite3.DatabaseError) -> str:

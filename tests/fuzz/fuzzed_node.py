@@ -199,7 +199,9 @@ async def _joining(stack: AsyncExitStack, data_dir: Path) -> tuple[dict[str, grp
     registrar = Registrar(trust, clock)
     audit = AuditTable(database, clock)
     servicer = JoinServicer(trust, registrar, audit=audit, addresses=tuple, clock=clock)
-    ports = JoinPorts(trust, servicer, host=lambda: "127.0.0.1", changed=lambda: None, clock=SystemClock())
+    ports = JoinPorts(
+        trust, servicer, host=lambda: "127.0.0.1", changed=lambda: None, clock=SystemClock(), node_name="fuzzed"
+    )
     invited = [registrar.invite(role="node", name="", ttl_s=INVITED_S, by=OWNER) for _ in range(INVITATIONS)]
     place, *_ = await ports.open()
     _started(stack, ports.run(), "join ports")

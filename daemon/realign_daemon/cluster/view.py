@@ -31,6 +31,7 @@ from realign_daemon.cluster.timing import DEFAULT, Timing
 from realign_daemon.errors import WrongState
 from realign_daemon.rpc.channels import Channel, OpenChannel, open_channel
 from realign_daemon.rpc.kept_channel import keeping
+from realign_daemon.shortage import outlasted
 
 log = structlog.get_logger()
 
@@ -73,7 +74,8 @@ class ClusterView:
         self.identity = identity
         self._tag = tag
         self._clock = clock
-        self._own_addresses = own_addresses
+        self._find_addresses = own_addresses
+        self._addresses: tuple[Address, ...] = ()
         self._self_facts = self_facts
         self._jobs = jobs
         self._discovery = discovery
@@ -343,6 +345,11 @@ class ClusterView:
     def _tell(self, event: ClusterEvent) -> None:
         for subscription in tuple(self._subscriptions.values()):
             subscription.put(event)
+
+    def _own_addresses(self) -> tuple[Address, ...]:
+        with outlasted("cluster.addresses_not_seen"):
+            self._addresses = self._find_addresses()
+        return self._addresses
 
     def _learn(self, finding: Finding) -> None:
         self._book.find(finding)

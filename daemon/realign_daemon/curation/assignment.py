@@ -71,6 +71,10 @@ class JobNode:
     reopen: Callable[[Sequence[ModelPin]], Awaitable[None]] | None = None  # asks again for what servers have of them
 
 
+LOOK_EVERY_S = 0.25
+FIRST_LOOKS = 20  # after a start other nodes are heard, and servers have answered, by then
+
+
 class Moved(Exception):
     """The job has got another home: this run of it is of no use."""
 
@@ -143,7 +147,15 @@ class Assignment:
         await self._node.output.write(desk, material, state="cancelled")
 
     async def _work(self, turn: Turn) -> None:
-        await self._be_supplied(turn)
+        asking = asyncio.create_task(self._ask_servers(), name=f"servers.{self._job.spec.job_id}")
+        try:
+            await self._be_supplied(turn, asking)
+            await self._run_stages()
+        finally:
+            asking.cancel()
+            await asyncio.gather(asking, return_exceptions=True)
+
+    async def _run_stages(self) -> None:
         await self._roster.measure()
         self._roster.plan()
         replanning = asyncio.create_task(self._roster.keep_planned(), name=f"replan.{self._job.spec.job_id}")
@@ -160,20 +172,31 @@ class Assignment:
             replanning.cancel()
             await asyncio.gather(replanning, return_exceptions=True)
 
-    async def _be_supplied(self, turn: Turn) -> None:
+    async def _be_supplied(self, turn: Turn, asking: asyncio.Task[None]) -> None:
         """Waits for the job's models, which servers may have, too; queued, as others may work meanwhile."""
-        record, pins = self._job.record, self._job.spec.pins
-        served = self._node.reopen if any(pin.endpoint for pin in pins) else None
-        while served is not None or not self._roster.is_supplied:
+        record = self._job.record
+        await self._first_look()
+        while not self._roster.is_supplied:
             self._stop_watch()
             record.state = "queued"
             turn.give()
-            if served is not None:
-                await served(pins)
-                served = None
+            await asking
             await self._roster.be_supplied()
             await self._until_its_turn(turn)
             record.state, record.started_unix_s = "running", self._node.clock.unix()
+
+    async def _ask_servers(self) -> None:
+        pins = self._job.spec.pins
+        if self._node.reopen is not None and any(pin.endpoint for pin in pins):
+            await self._node.reopen(pins)
+
+    async def _first_look(self) -> None:
+        """Keeps the turn for a while where servers are about to answer, or nodes that had the models to be heard."""
+        is_hopeful = self._job.record.pilot is not None or any(pin.endpoint for pin in self._job.spec.pins)
+        looks = FIRST_LOOKS if is_hopeful else 0
+        while looks and not self._roster.is_supplied:
+            looks -= 1
+            await self._node.clock.sleep(LOOK_EVERY_S)
 
     async def _until_its_turn(self, turn: Turn) -> None:
         stage = self._job.record.stages[0]

@@ -116,9 +116,10 @@ def _check_bits(request: Request, prepared: Prepared) -> None:
     planned = prepared.models
     for pinned in (*prepared.roles.values(), *prepared.judges):
         if planned[pinned.model].bits == wanted != pinned.bits and not pinned.endpoint:
+            aside = "" if request.bits else f"; give --bits {pinned.bits} if the request means other bits than these"
             raise BadInput(
                 f"the weights of {pinned.name} have {pinned.bits} bits, not {wanted}, and nothing is converted "
-                f"unasked: name a conversion of it to {wanted} bits, by its hub id or its folder"
+                f"unasked: name a conversion of it to {wanted} bits, by its hub id or its folder{aside}"
             )
 
 

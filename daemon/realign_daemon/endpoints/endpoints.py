@@ -82,7 +82,7 @@ class Endpoints:
             while True:
                 for post in self._all():
                     if not post.is_settled and not post.looking.locked():
-                        tasks.create_task(self._look(post), name=f"endpoint.look {post.server.settings.name}")
+                        tasks.create_task(self._look_safely(post), name=f"endpoint.look {post.server.settings.name}")
                 await self._clock.sleep(LOOK_EVERY_S)
 
     async def open(self, url: str, remote: str = "", *, templates: str = "") -> LocalModel:
@@ -126,16 +126,32 @@ class Endpoints:
             known, engine = post.met.get(model.remote, (None, None))
             if engine is None or str(post.server.settings.url) != model.endpoint or known != model:
                 continue
-            if self._clock.continuous() - post.up.get(model.remote, float("-inf")) > KNOWN_S:
-                await self._ask_again(post, model, engine)
+            await self._confirm(post, model, engine)
             return engine
         raise EndpointGone(model=model.name, endpoint=model.endpoint, cause="does not have this model any more")
+
+    async def confirm(self, engine: EndpointEngine) -> None:
+        """Like serve, for a model that is in use: a long job leaves its server no moment without requests."""
+        for post in self._all():
+            model, known = post.met.get(engine.remote, (None, None))
+            if model is not None and known is engine:
+                await self._confirm(post, model, engine)
 
     def lose(self, engine: EndpointEngine) -> None:
         """Notes that a server has stopped to answer: it has to answer again before it is given anything."""
         for post in self._all():
             if post.server is engine.server:
                 post.up.clear()
+
+    async def _confirm(self, post: Post, model: LocalModel, engine: EndpointEngine) -> None:
+        if self._clock.continuous() - post.up.get(model.remote, float("-inf")) <= KNOWN_S:
+            return
+        is_first = not post.confirming.locked()
+        async with post.confirming:  # of many units that find it due one asks
+            if is_first:
+                await self._ask_again(post, model, engine)
+            elif model.remote not in post.up:
+                raise EndpointGone(model=model.name, endpoint=model.endpoint, cause="does not answer as it did")
 
     async def _ask_again(self, post: Post, model: LocalModel, engine: EndpointEngine) -> None:
         """Has the model answer as the one that it was. One that does not stays known, and is asked again next time."""
@@ -149,6 +165,13 @@ class Endpoints:
         if found.model != model.model:
             raise EndpointGone(model=model.name, endpoint=model.endpoint, cause="has another model under this name now")
         post.note_met(model, engine, self._clock.continuous())
+
+    async def _look_safely(self, post: Post) -> None:
+        try:
+            await self._look(post)
+        except Exception as error:  # noqa: BLE001 - the boundary of a server: a defect in one is none of the node's
+            # Its text may hold the key.
+            log.error("endpoint.crashed", endpoint=post.server.settings.name, kind=type(error).__name__)  # noqa: TRY400
 
     async def _look(self, post: Post, *, only: str = "") -> None:
         """Has each model that is wanted and was not met answer, whatever the others do; or only one of them."""
@@ -211,7 +234,7 @@ class Endpoints:
         return [*self._posts, *self._opened]
 
     def _post(self, settings: EndpointSettings, *, is_configured: bool) -> Post:
-        key = self._environment.get(settings.api_key_env, "") if settings.api_key_env else ""
+        key = self._environment.get(settings.api_key_env, "").strip() if settings.api_key_env else ""
         if settings.api_key_env and not (key and key.isascii() and key.isprintable()):
             log.warning("endpoint.no_key", endpoint=settings.name, variable=settings.api_key_env)
             key = ""

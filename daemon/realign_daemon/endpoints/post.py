@@ -42,6 +42,7 @@ class Post:
     complaint: str = ""  # what was told last of the server as a whole
     looking: asyncio.Lock = field(default_factory=asyncio.Lock)
     meeting: asyncio.Lock = field(default_factory=asyncio.Lock)
+    confirming: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     @property
     def is_settled(self) -> bool:

@@ -46,6 +46,7 @@ class RoutingEngine:
         if engine is None:
             return await self._own.perform(task, progress=progress)
         try:
+            await self._endpoints.confirm(engine)
             return await engine.perform(task)
         except (EndpointGone, TookTooLong):
             self._endpoints.lose(engine)

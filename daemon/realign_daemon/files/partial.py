@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import hashlib
 from pathlib import Path
 
@@ -50,8 +51,8 @@ class Partial:
         if new := data[here - offset :]:
             with self.path.open("ab", buffering=0) as file:
                 written = file.write(new)
-            if written < len(new):  # the disk is full; the next piece goes on behind what was written
-                raise OSError(f"only {written} of {len(new)} bytes were written")
+            if written < len(new):  # the next piece goes on behind what was written
+                raise OSError(errno.ENOSPC, f"only {written} of {len(new)} bytes were written")
 
     async def check(self) -> None:
         """Returns when the content is right and on the disk itself.

@@ -16,6 +16,7 @@ from realign_daemon.clock import Clock
 from realign_daemon.engine.api import Sha256
 from realign_daemon.errors import BadInput, Full
 from realign_daemon.files.partial import ARRIVING, Partial, arriving
+from realign_daemon.shortage import outlasted
 from realign_daemon.work.blobs import CHUNK_BYTES, BlobStore
 
 log = structlog.get_logger()
@@ -78,7 +79,8 @@ class Staging:
     async def run(self) -> None:
         """Removes what nobody came back for, now and every few hours, until cancelled."""
         while True:
-            self.sweep()
+            with outlasted("uploads.not_swept"):
+                self.sweep()
             await self._clock.sleep(SWEEP_S)
 
     def sweep(self) -> None:

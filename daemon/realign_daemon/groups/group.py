@@ -116,8 +116,9 @@ class Group:
         finally:
             self._in_flight -= 1
             self._idle_since_s = self._now()
-        if body["op"] == "task":  # a canary is sung for results from before, too
+        if body["op"] in ("task", "train"):  # a canary is sung for results from before, too
             self._is_given_up = False
+        if body["op"] == "task":
             self._scale.worked(canary.context_tokens(cast("bytes", body["task"]), decode_result(reply["result"])))
         return reply
 

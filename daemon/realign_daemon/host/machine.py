@@ -33,6 +33,7 @@ from realign_daemon.host.pressure import Pressure
 from realign_daemon.host.senses import SENSES, Disk, Senses
 from realign_daemon.host.sleep import SleepWatch
 from realign_daemon.models.manifest import Manifest
+from realign_daemon.shortage import outlasted
 
 log = structlog.get_logger()
 
@@ -118,10 +119,14 @@ class Machine:
     async def start(self) -> None:
         """Looks at the machine for the first time."""
         self._host = await asyncio.to_thread(self._senses.facts)
-        await self.refresh()
+        await self._refresh()
 
     async def refresh(self) -> None:
-        """Looks again at what changes."""
+        """Looks again at what changes. Where no more files can be opened it stays as it was."""
+        with outlasted("machine.not_seen"):
+            await self._refresh()
+
+    async def _refresh(self) -> None:
         self._now = await asyncio.to_thread(self._look)
         if self._clock.continuous() - self._models_at_s >= MODELS_EVERY_S:
             await self.look_for_models()
@@ -220,8 +225,7 @@ class Machine:
 
     def spare_bytes(self) -> int:
         """Memory that a model may take now: what is free, less what is kept for whoever is logged in."""
-        free = self._senses.free_bytes() - reserved_bytes(self._now.situation, self._config.power)
-        return max(0, min(free, self._at_most(free) + CHILD_BYTES))
+        return self._spare(self._senses.free_bytes() - reserved_bytes(self._now.situation, self._config.power))
 
     @property
     def replicas_room_bytes(self) -> int:
@@ -245,7 +249,7 @@ class Machine:
             os=host.os,
             memory_bytes=host.memory_bytes,
             usable_bytes=self._at_most(min(host.usable_bytes, host.memory_bytes - reserved)),
-            free_bytes=self._at_most(max(1, situation.free_bytes - reserved)),
+            free_bytes=max(1, self._spare(situation.free_bytes - reserved)),
             cpu_cores=host.cpu_cores,
             gpu_cores=host.gpu_cores,
             portable=host.portable,
@@ -263,6 +267,10 @@ class Machine:
             links=links,
             rdma=self._cables,
         )
+
+    def _spare(self, free_bytes: int) -> int:
+        """What of it models may take, and the process that loads them, which the owner's limit does not count."""
+        return max(0, min(free_bytes, self._at_most(free_bytes) + CHILD_BYTES))
 
     def _at_most(self, count: int) -> int:
         """So many bytes, as far as the owner lets models have them."""

@@ -99,7 +99,8 @@ class Admission:
             return pb.SubmitReply(
                 job_id=earlier.job_id, warnings=told.get("warnings", ()), plan_json=plan_json, copies=2
             )
-        self._check_queue()
+        if not earlier:  # what comes again waits already
+            self._check_queue()
         await self._sources.receive(wire, parts, client)
         await self._sources.bring(wire)
         await asyncio.to_thread(keep, map(self._blobs.path, contents(wire)))

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-import sqlite3
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import suppress
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any, NoReturn, cast
 
 import grpc
@@ -14,7 +13,8 @@ import grpc.aio
 import structlog
 
 from realign_daemon.clock import Clock
-from realign_daemon.errors import DiskFailed, Full, NotAllowed, RealignError
+from realign_daemon.errors import Full, NotAllowed, RealignError
+from realign_daemon.rpc.auditing import record
 from realign_daemon.rpc.caller import CALLER
 from realign_daemon.rpc.context import Context
 from realign_daemon.rpc.doors import Door
@@ -199,13 +199,8 @@ class Authorisation(grpc.aio.ServerInterceptor):
             await self._record(Deed(actor=principal.label, role=principal.role, method=method, object=what))
 
     async def _record(self, deed: Deed) -> None:
-        """Writes the audit. Where its disk takes no more the log has the line: what was done is done."""
-        if self._audit is None:
-            return
-        try:
-            await self._audit.record(deed)
-        except (sqlite3.OperationalError, DiskFailed) as error:
-            log.error("audit.not_written", **asdict(deed), reason=str(error), remedy="free some disk space")  # noqa: TRY400 - a state, no surprise
+        if self._audit is not None:
+            await record(self._audit, deed)
 
 
 async def _abort(context: Context, error: RealignError) -> NoReturn:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import os
-import sqlite3
 from collections.abc import Callable, Iterator
-from contextlib import suppress
 from pathlib import Path
 
 from realign_daemon.clock import Clock
+from realign_daemon.rpc.auditing import record
 from realign_daemon.rpc.authorisation import STRANGER
+from realign_daemon.shortage import outlasted
 from realign_daemon.trust.audit import AuditTrail, Deed
 from realign_daemon.trust.denials import Denials
 
@@ -52,15 +52,16 @@ class Handshakes:
         """Audits what comes from now on, until cancelled, or until there is no log."""
         offset, dialled = self._log.stat().st_size if self._log.exists() else 0, False
         while self._log.exists():
-            lines, offset = await asyncio.to_thread(_read, self._log, offset)
+            lines: list[str] = []
+            with outlasted("handshakes.not_read"):
+                lines, offset = await asyncio.to_thread(_read, self._log, offset)
             await self._clock.sleep(LOOK_EVERY_S)
             dialled, dialled_before = self._dials_in_vain(), dialled
             for reason in _reasons(lines, is_unclear=dialled or dialled_before):
                 deed = Deed(actor=STRANGER, role="", method=METHOD, outcome=reason)
                 written = self._denials[reason].note(deed, now_s=self._clock.continuous())
                 if written is not None:
-                    with suppress(sqlite3.OperationalError):  # a full disk has no room for it
-                        await self._audit.record(written)
+                    await record(self._audit, written)
 
 
 def _read(log: Path, offset: int) -> tuple[list[str], int]:

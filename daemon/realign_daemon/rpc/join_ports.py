@@ -12,7 +12,7 @@ from realign_daemon.clock import Clock
 from realign_daemon.cluster.addresses import Address
 from realign_daemon.cluster.discovery import own_addresses
 from realign_daemon.rpc.join_servicer import JoinPortServicer, JoinServicer
-from realign_daemon.rpc.listener import Listener
+from realign_daemon.rpc.listener import AddToServer, Listener
 from realign_daemon.rpc.tls import joiners_credentials
 from realign_daemon.trust.authority import JOIN_S
 from realign_daemon.trust.keys import mint_key
@@ -43,6 +43,7 @@ class JoinPorts:
         host: Callable[[], str],
         changed: Callable[[], None],
         clock: Clock,
+        node_name: str,
     ) -> None:
         """`host` is where the daemon listens; `changed` is called when `port` is another one."""
         self._trust = trust
@@ -50,6 +51,7 @@ class JoinPorts:
         self._host = host
         self._changed = changed
         self._clock = clock
+        self._node_name = node_name
         self._opening = asyncio.Lock()
         self._open: _Open | None = None
 
@@ -87,16 +89,19 @@ class JoinPorts:
         now = self._clock.unix()
         certificate_pem = authority.issue_for_join(key.public_key(), now_unix_s=now)
         any_port = Address(host=self._host(), port=0)
-        within = Listener((self._servicer.add_to,), concurrent_calls=CONCURRENT_CALLS)
+        within = self._listener(self._servicer.add_to)
         tls_port = await within.open(any_port, joiners_credentials(key, certificate_pem))
         describing = JoinPortServicer(authority.pem, tls_port)
-        outside = Listener((describing.add_to,), concurrent_calls=CONCURRENT_CALLS)
+        outside = self._listener(describing.add_to)
         port = await outside.open(any_port)
         return _Open(
             listeners=(outside, within),
             address=Address(host=any_port.host, port=port),
             until_s=self._clock.continuous() + JOIN_S / 2,
         )
+
+    def _listener(self, add_to: AddToServer) -> Listener:
+        return Listener((add_to,), concurrent_calls=CONCURRENT_CALLS, node_name=self._node_name)
 
     async def _close(self) -> None:
         async with self._opening:

@@ -3,15 +3,14 @@
 
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import Callable
-from contextlib import suppress
 
 import grpc.aio
 
 from realign_daemon.clock import Clock
 from realign_daemon.cluster.addresses import Address
 from realign_daemon.errors import RealignError
+from realign_daemon.rpc.auditing import record
 from realign_daemon.rpc.context import Context
 from realign_daemon.trust.audit import AuditTrail, Deed
 from realign_daemon.trust.denials import Denials
@@ -96,5 +95,4 @@ class JoinServicer(JoinService):
 
     async def _record(self, deed: Deed | None) -> None:
         if deed is not None:
-            with suppress(sqlite3.OperationalError):  # a full disk has no room for it; who was let in is in
-                await self._audit.record(deed)
+            await record(self._audit, deed)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Self
@@ -126,6 +126,7 @@ class JobHome:
         voters: Voters | None = None,
         living: Callable[[], tuple[str, ...]] | None = None,
         colleagues: Colleagues | None = None,
+        reopen: Callable[[Sequence[ModelPin]], Awaitable[None]] | None = None,
     ) -> None:
         """Without `voters` and `living` the node is alone and decides for itself."""
         self.folder = folder
@@ -173,6 +174,7 @@ class JobHome:
             output=self.output,
             freeze=lambda _: Frozen(template_versions={}, suites=self.blobs.put_bytes(b""), replay=None),
             work=work,
+            reopen=reopen,
         )
         self.jobs = Jobs(self._node, max_queued=MOST_QUEUED)
         self.data_sets = DataSets(ledger=self.ledger, output=self.output)

@@ -202,8 +202,10 @@ class Trust:
         await self._facts.put(AUTHORITY, succession.ref, succession.dump())
 
     async def keep_certificate(self, pem: bytes, bundle: Bundle) -> None:
-        """Shows a renewed certificate from now on."""
+        """Shows a renewed certificate from now on, and trusts what the bundle adds to whom it trusts now."""
         async with self._keeping:
+            if set(bundle.pems) <= set(self.members.bundle.pems):  # given before the authority was changed
+                bundle = self.members.bundle
             await asyncio.to_thread(self._store.keep_certificate, pem, bundle)
             self.holdings = self._store.load()
             await self._take_in()

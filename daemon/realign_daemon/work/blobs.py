@@ -6,7 +6,8 @@ import errno
 import hashlib
 import os
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from realign_daemon.durable_file import flush_folder, flush_to_disk
@@ -49,9 +50,9 @@ class BlobStore:
 
     def put_bytes(self, data: bytes) -> Sha256:
         """Stores bytes and gives their hash."""
-        incoming = self.incoming()
-        incoming.write(data)
-        return incoming.finish()
+        with self._incoming() as incoming:
+            incoming.write(data)
+            return incoming.finish()
 
     def put_file(self, source: Path) -> Sha256:
         """Copies a file in, removes the source, and gives the hash."""
@@ -60,11 +61,19 @@ class BlobStore:
         return sha256
 
     def _copy(self, source: Path) -> Sha256:
-        incoming = self.incoming()
-        with source.open("rb") as file:
+        with self._incoming() as incoming, source.open("rb") as file:
             while data := file.read(CHUNK_BYTES):
                 incoming.write(data)
-        return incoming.finish()
+            return incoming.finish()
+
+    @contextmanager
+    def _incoming(self) -> Generator[Incoming]:
+        """Nothing of it stays when it does not come to its end."""
+        incoming = self.incoming()
+        try:
+            yield incoming
+        finally:
+            incoming.discard()
 
     def adopt(self, file: Path, sha256: Sha256) -> None:
         """Takes in a file of the store's own file system. The caller knows it to be right and on the disk itself."""
@@ -143,5 +152,6 @@ class Incoming:
 
     def discard(self) -> None:
         """Forgets the pieces. Nothing after finish."""
-        self._file.close()
+        with suppress(OSError):  # what waits to be written finds no room, and is not wanted
+            self._file.close()
         self._temporary.unlink(missing_ok=True)

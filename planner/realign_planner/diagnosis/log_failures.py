@@ -34,6 +34,7 @@ _PROOFS = re.compile(r'"group\.(?:formed|over)"')  # see self_test
 _NO_ROUTE = re.compile(r"errno:?[ =]*65\b|\(65\)|\(error: 65\)|EHOSTUNREACH|No route to host", re.IGNORECASE)
 
 _NAME_TAKEN = re.compile(r"announces itself under this node's name")  # daemon: cluster/discovery
+_ANNOUNCED = re.compile(r'"discovery\.announced"')  # under its name: what was said of it before is over
 
 
 def failures_in(log: str) -> Mapping[str, str]:
@@ -49,13 +50,15 @@ def no_route_in(log: str) -> str:
 
 
 def name_taken_in(log: str) -> str:
-    """Where the log shows, since the daemon's start, that another machine goes by this node's name; else ""."""
-    return _last(_NAME_TAKEN, since_start(log))
+    """Where the log shows that another machine goes by this node's name, since the node last had it; else ""."""
+    lines = since_start(log)
+    had = next((at for at in range(len(lines) - 1, -1, -1) if _ANNOUNCED.search(lines[at])), -1)
+    return _last(_NAME_TAKEN, lines[had + 1 :])
 
 
 def telling_lines(log: str) -> list[str]:
     """The lines that doctor reads anything from: all that a recording keeps of a log."""
-    patterns = (*_PATTERNS.values(), _NO_ROUTE, _NAME_TAKEN, _PROOFS)
+    patterns = (*_PATTERNS.values(), _NO_ROUTE, _NAME_TAKEN, _ANNOUNCED, _PROOFS)
     return [line for line in since_start(log) if any(pattern.search(line) for pattern in patterns)]
 
 

@@ -91,10 +91,8 @@ def _reach(topic: Topic, situation: Situation) -> Check:
     others, no_route = _others(situation), no_route_in(situation.log or "")
     here = [f"{node.name} does not reach this node" for node in others if node.dials_here is False]
     there = [f"this node does not reach {node.name}" for node in others if node.is_dialled is False]
-    if taken := name_taken_in(situation.log or ""):
-        return topic.failed("not_reachable", taken)
-    if here or there:
-        return topic.failed("not_reachable", ", ".join(here + there))
+    if problems := [*filter(None, [name_taken_in(situation.log or "")]), *here, *there]:
+        return topic.failed("not_reachable", ", ".join(problems))
     if no_route and (not others or _OF_GROUP.search(no_route)):
         return topic.failed("not_reachable", no_route)
     if situation.cluster is None:

@@ -72,4 +72,7 @@ async def test_a_node_whose_name_is_taken_finds_the_others_and_is_announced_once
             assert await heard.get() == found_at(OWN, 7412)
     taken = [entry for entry in logs if entry["event"] == "discovery.name_taken"]
     assert [(entry["log_level"], entry["node"]) for entry in taken] == [("warning", OWN)]
-    assert name_taken_in(json.dumps(taken[0]))  # by which doctor knows it
+    last = next(entry for entry in logs if entry["event"] == "discovery.announced")
+    told = json.dumps(taken[0])  # by which doctor knows it, and that it is over
+    assert name_taken_in(told)
+    assert not name_taken_in(f"{told}\n{json.dumps(last)}")

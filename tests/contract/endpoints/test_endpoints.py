@@ -33,8 +33,8 @@ class Quick(SystemClock):
         await asyncio.sleep(0)
 
 
-def endpoints_of(*configured: EndpointSettings) -> Endpoints:
-    return Endpoints(configured, environment={"FAR_KEY": KEY}, clock=Quick(), chance=random.Random(1))
+def endpoints_of(*configured: EndpointSettings, key: str = KEY) -> Endpoints:
+    return Endpoints(configured, environment={"FAR_KEY": key}, clock=Quick(), chance=random.Random(1))
 
 
 def model_list(*names: str) -> Callable[[Any], Awaitable[None]]:
@@ -67,7 +67,8 @@ async def test_a_server_that_is_not_there_is_said_so_at_once() -> None:
         await endpoints_of().open(server.url)
 
 
-async def test_the_key_goes_to_its_own_server_only() -> None:
+@pytest.mark.parametrize("written", [KEY, f" {KEY}\n"])
+async def test_the_key_goes_to_its_own_server_only(written: str) -> None:
     async def asked_with(server: ScriptedServer) -> set[str]:
         return {one.headers.get("authorization", "") for one in server.asked}
 
@@ -76,7 +77,7 @@ async def test_the_key_goes_to_its_own_server_only() -> None:
         scripted(model_list("m"), says(200, completion("x"))) as other,
     ):
         settings = EndpointSettings(name="own", url=read_url(own.url), api_key_env="FAR_KEY")
-        endpoints = endpoints_of(settings)
+        endpoints = endpoints_of(settings, key=written)
         await endpoints.open(own.url)
         await endpoints.open(other.url)
         assert await asked_with(own) == {f"bearer {KEY}"}

@@ -196,8 +196,11 @@ async def test_weights_that_were_swapped_under_a_running_server_are_noticed_befo
         endpoints = Endpoints((), environment={}, clock=clock, chance=random.Random(1))
         model = await endpoints.open(server.url)
         models["m"] = says(200, completion("other"))
-        assert await endpoints.serve(model)
+        engine = await endpoints.serve(model)
         clock.advance(KNOWN_S + 1)
+        in_use = await asyncio.gather(*(endpoints.confirm(engine) for _ in range(4)), return_exceptions=True)
+        assert [type(error) for error in in_use] == [EndpointGone] * 4
+        assert server.asked[-1].line.startswith("POST")
         with pytest.raises(EndpointGone, match="another model"):
             await endpoints.serve(model)
         assert endpoints.models == (model,)

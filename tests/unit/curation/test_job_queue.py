@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -22,6 +22,7 @@ STAGES = [stage.name for stage in WORKFLOW.stages]
 NOWHERE = "org/Nowhere-0.001B"
 (POCKET,) = OneColleague().alive()[0].holdings
 FETCHABLE = replace(POCKET, name=HUB_NAME)
+JUDGE = replace(POCKET, name="judge@server", model=ModelId("e" * 64), endpoint="http://server")
 LOST = replace(POCKET, name=NOWHERE, model=ModelId("f" * 64))
 
 
@@ -32,9 +33,11 @@ class Fetching(OneColleague):
         super().__init__()
         self.held = held
         self.comes = asyncio.Event()
+        self.looked_at = asyncio.Event()
 
     def alive(self) -> tuple[Colleague, ...]:
         (one,) = super().alive()
+        self.looked_at.set()
         return (replace(one, holdings=self.held, room_bytes=2**33),)
 
     async def fetch(self, node_id: str, pin: ModelPin) -> AsyncGenerator[Arrived]:
@@ -89,3 +92,30 @@ async def test_a_job_that_waits_for_its_model_keeps_no_other_from_running_and_ca
         again = await home.submit()
         await home.until_ended(again)
         assert again.record.state == "completed"
+
+
+async def test_a_job_that_had_its_model_keeps_its_turn_until_nodes_are_heard_after_a_restart(tmp_path: Path) -> None:
+    script = Script()
+    script.held = STAGES[0]
+    async with JobHome(tmp_path, work=script.work, colleagues=Fetching(FETCHABLE, POCKET)) as home:
+        older = await home.submit(model=HUB_NAME, offered=(FETCHABLE,))
+        await script.reached.wait()
+        younger = await home.submit()
+    node = Fetching(POCKET)
+    async with JobHome(tmp_path, work=Script().work, colleagues=node) as home:
+        older, younger = (home.jobs.get(job.spec.job_id) for job in (older, younger))
+        await node.looked_at.wait()
+        node.held = (FETCHABLE, POCKET)
+        await home.clock.run_for(1.0)
+        await home.until(younger, lambda job: job.record.state == "running")
+        assert older.record.state == "completed"
+
+
+async def test_a_job_whose_model_is_served_does_not_wait_for_the_servers_of_its_home(tmp_path: Path) -> None:
+    async def silent(_: Sequence[ModelPin]) -> None:
+        await asyncio.Event().wait()
+
+    async with JobHome(tmp_path, work=Script().work, colleagues=Fetching(POCKET, JUDGE), reopen=silent) as home:
+        job = await home.submit(judge=JUDGE.name)
+        await home.until_ended(job)
+        assert job.record.state == "completed"

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from realign_daemon.cluster.facts import Cable, NodeId
-from realign_daemon.config import BenchmarkConfig, Config, NodeConfig, PowerConfig
+from realign_daemon.config import BenchmarkConfig, Config, EngineConfig, NodeConfig, PowerConfig
 from realign_daemon.engine.models import LocalModels
 from realign_daemon.host.benchmark import Benchmarks
 from realign_daemon.host.facts import read_facts
@@ -17,6 +18,7 @@ from realign_daemon.host.machine import CABLES_EVERY_S, Machine
 from realign_daemon.host.pause import Pause
 from realign_daemon.host.senses import SENSES, Senses
 from realign_daemon.host.sleep import Sleep, SleepWatch
+from realign_daemon.rpc.neighbours import planner_facts
 from realign_daemon.testing.manual_clock import ManualClock
 from realign_daemon.testing.scripted_engine import ScriptedEngine
 from realign_daemon.work.blobs import BlobStore
@@ -43,6 +45,7 @@ class World:
         user_free_fraction: float = 0.0,
         senses: Senses = SENSES,
         clock: ManualClock | None = None,
+        model_memory_gb: float = 0.0,
     ) -> None:
         self.clock = clock or ManualClock()
         self.pause = Pause(folder, self.clock)
@@ -56,6 +59,7 @@ class World:
                 node=NodeConfig(name="left", data_dir=folder),
                 power=PowerConfig(battery_floor_fraction=0.0, user_free_fraction=user_free_fraction),
                 benchmark=BenchmarkConfig(model="none"),
+                engine=EngineConfig(model_memory_gb=model_memory_gb),
             ),
             engine=engine,
             models=LocalModels((), folder / "models.json"),
@@ -92,6 +96,34 @@ async def test_plans_see_no_more_memory_than_a_model_gets_where_somebody_is_logg
     facts = machine.facts()
     assert (facts.usable_bytes, facts.free_bytes) == (75 * GB, 35 * GB)
     assert machine.spare_bytes() == 35 * GB
+
+
+async def test_plans_see_as_much_memory_as_the_owners_limit_leaves_a_model(tmp_path: Path) -> None:
+    machine = World(tmp_path, senses=SHARED, model_memory_gb=8.0).machine
+    await machine.start()
+    facts = machine.facts()
+    assert facts.usable_bytes == 8 * GB
+    assert planner_facts(facts).free_bytes == 8 * GB
+    assert machine.spare_bytes() == facts.free_bytes
+
+
+async def test_a_machine_that_can_open_no_more_files_is_as_it_was_seen_last(tmp_path: Path) -> None:
+    fails: list[int] = []
+
+    def free_bytes() -> int:
+        if fails:
+            raise OSError(fails[0], "no")
+        return 60 * GB
+
+    machine = World(tmp_path, senses=replace(SHARED, free_bytes=free_bytes)).machine
+    await machine.start()
+    before = machine.facts()
+    fails.append(errno.EMFILE)
+    await machine.refresh()
+    assert machine.facts() == before
+    fails[0] = errno.EIO
+    with pytest.raises(OSError, match="no"):
+        await machine.refresh()
 
 
 async def test_a_node_tells_of_its_cables_once_it_has_looked(tmp_path: Path) -> None:

@@ -45,10 +45,15 @@ async def test_a_model_that_a_node_has_is_asked_of_nobody(hub: ModelHub) -> None
     assert hub.asked == []
 
 
-@pytest.mark.parametrize("wish", [{"bits": 4}, {"text": "Curate SFT pairs with 4-bit weights"}])
-def test_weights_of_other_bits_than_wanted_are_not_passed_off_as_those(wish: dict[str, Any]) -> None:
+@pytest.mark.parametrize(
+    ("wish", "advice"),
+    [({"bits": 4}, "folder$"), ({"text": "Curate SFT pairs on the 4-bit adder"}, r"give --bits \d+")],
+)
+def test_weights_of_other_bits_than_wanted_are_not_passed_off_as_those(wish: dict[str, Any], advice: str) -> None:
     request = replace(Request(text="Curate SFT pairs", model="pocket"), **wish)
-    with pytest.raises(BadInput, match=r"the weights of pocket have \d+ bits, not 4, .* conversion of it to 4 bits"):
+    with pytest.raises(
+        BadInput, match=r"the weights of pocket have \d+ bits, not 4, .* conversion of it to 4 bits.*" + advice
+    ):
         prepare_plan(request, (node(),))
 
 

@@ -127,6 +127,15 @@ async def test_two_changes_that_are_begun_at_once_are_one(home: Node) -> None:
     assert len(home.trust.members.bundle.pems) == 2
 
 
+async def test_a_certificate_that_was_renewed_before_a_change_takes_nothing_of_it_back(home: Node) -> None:
+    renewed = pem_and_bundle(await home.registrar.renew_own(home.trust.holdings.key.public_key()))
+    await home.registrar.rotate()
+    await home.trust.keep_certificate(*renewed)
+
+    assert_whole(home)
+    assert len(home.trust.holdings.bundle.pems) == 2
+
+
 async def test_a_member_whose_disk_is_full_trusts_the_new_authority_all_the_same_and_keeps_it_later(
     home: Node, tmp_path: Path, clock: ManualClock
 ) -> None:

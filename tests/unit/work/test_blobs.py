@@ -31,6 +31,21 @@ def test_bytes_that_are_not_what_was_announced_are_not_kept(tmp_path: Path) -> N
     assert not [path for path in tmp_path.rglob("*") if path.is_file()]
 
 
+@pytest.mark.parametrize("put", ["put_file", "put_bytes"])
+def test_what_found_no_room_takes_none_and_is_still_where_it_was(
+    tmp_path: Path, put: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(_: int) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(blobs, "flush_to_disk", full)
+    source, store = tmp_path / "adapter", BlobStore(tmp_path / "blobs")
+    source.write_bytes(b"weights")
+    with pytest.raises(OSError, match="No space left"):
+        getattr(store, put)(source if put == "put_file" else b"weights")
+    assert [path for path in tmp_path.rglob("*") if path.is_file()] == [source]
+
+
 def test_damage_on_disk_is_noticed_on_reading(tmp_path: Path) -> None:
     store = BlobStore(tmp_path)
     name = store.put_bytes(b"whole")
