@@ -11,7 +11,7 @@ from dataclasses import dataclass
 # which a cold disk may keep from listening; JACCL's rank waits for ever.
 FORMATION_S = 20.0
 SILENCE_S = 4.0  # four beats
-LEAST_STEP_S = 8.0
+LEAST_STEP_S = 6.0
 # Times the slowest step of late. Steps are alike, as a long text goes through in passes (see engine.child.load); but
 # a batch grows, and somebody may begin to use the machine.
 STEPS_PATIENCE = 3.0
