@@ -36,10 +36,15 @@ def main(arguments: Sequence[str] | None = None) -> None:
         os.umask(0o077)
         folder = config.node.data_dir
         with native_words_in(folder / NATIVE_LOG), logs.set_up(file=folder / "realignd.log"):
-            asyncio.run(_serve(config))
+            _main(config)
     except RealignError as error:
         sys.stderr.write(f"realignd: {error}\n")
         sys.exit(error.exit_code)
+
+
+def _main(config: Config) -> None:
+    try:
+        asyncio.run(_serve(config))
     except BaseExceptionGroup as errors:
         _explain(errors)
         if errors.subgroup(DiskFailed) is not None:

@@ -260,5 +260,5 @@ class EngineSupervisor:
 def _rss_bytes(pid: int) -> int:
     try:
         return int(psutil.Process(pid).memory_info().rss)
-    except psutil.Error:
+    except (psutil.Error, OSError):  # it is gone, or no file can be opened to look
         return 0

@@ -10,6 +10,7 @@ from realign_daemon.durable_file import replace_file
 from realign_daemon.engine.api import ModelId
 from realign_daemon.groups.canary import VERSION
 from realign_daemon.groups.messages import Logprobs
+from realign_daemon.shortage import outlasted
 
 
 class References:
@@ -42,4 +43,5 @@ class References:
             return {}  # a reference can be found out again
 
     def _save(self, kept: dict[str, list[list[float]]]) -> None:
-        replace_file(self._file, json.dumps(kept).encode())
+        with outlasted("reference.not_kept"):
+            replace_file(self._file, json.dumps(kept).encode())

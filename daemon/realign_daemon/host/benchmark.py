@@ -16,6 +16,7 @@ import structlog
 from realign_daemon.durable_file import replace_file
 from realign_daemon.engine.api import ComputeBenchmark, Engine, LocalModel, ModelBenchmark, ModelId
 from realign_daemon.engine.codec import structured
+from realign_daemon.shortage import outlasted
 
 _log = structlog.get_logger()
 _T = TypeVar("_T")
@@ -98,7 +99,8 @@ class Benchmarks:
         entry = {"value": asdict(cast("Any", value)), "measured_at": measured_at, "conditions": self._conditions}
         self._kept[key] = entry
         self._read_out.pop(key, None)
-        replace_file(self._file, json.dumps(self._kept, indent=1, sort_keys=True).encode())
+        with outlasted("benchmark.not_kept"):
+            replace_file(self._file, json.dumps(self._kept, indent=1, sort_keys=True).encode())
         _log.info("benchmark.measured", key=key, conditions=self._conditions)
         return Measured(value=value, measured_at=measured_at, conditions=self._conditions)
 

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import errno
 import json
 from datetime import UTC, datetime
 from pathlib import Path
 
+import pytest
+
 from realign_daemon.engine.api import ComputeBenchmark, LocalModel, ModelBenchmark, ModelId
+from realign_daemon.host import benchmark
 from realign_daemon.host.benchmark import Benchmarks, software
 from realign_daemon.testing.scripted_engine import ScriptedEngine
 from realign_daemon.work.blobs import BlobStore
@@ -49,6 +53,17 @@ async def test_a_benchmark_is_measured_once_and_survives_a_restart(tmp_path: Pat
     assert (await later.model(MODEL), await later.compute()) == (first, compute)
     assert (later.known_model(MODEL.model), later.known_compute()) == (first, compute)
     assert engine.measured == 2
+
+
+async def test_a_benchmark_that_a_full_disk_does_not_keep_counts_until_the_daemon_ends(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(benchmark, "replace_file", full)
+    measured = benchmarks(CountingEngine(BlobStore(tmp_path / "blobs")), tmp_path)
+    assert await measured.model(MODEL) == measured.known_model(MODEL.model)
 
 
 async def test_it_is_measured_again_by_force_or_when_software_duty_or_model_changed(tmp_path: Path) -> None:
