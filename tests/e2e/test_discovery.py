@@ -11,9 +11,9 @@ from realign_client import bonjour
 from realign_daemon.cluster.addresses import Address
 from realign_daemon.cluster.announcement import Announcement, mark
 from realign_daemon.cluster.discovery import Discovery, find_join
-from realign_daemon.cluster.facts import NodeId
 from realign_daemon.cluster.membership import PeerJoined
 from realign_daemon.testing.loopback_node import loopback_node
+from realign_daemon.trust.keys import mint_key, node_id
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -52,7 +52,9 @@ async def test_three_nodes_of_one_tag_find_each_other_and_agree_on_a_leader(tmp_
 async def test_a_node_of_another_tag_on_the_same_machine_is_never_met(tmp_path: Path) -> None:
     tag = secrets.token_hex(8)
     async with AsyncExitStack() as stack, asyncio.timeout(20):
-        stranger = await stack.enter_async_context(loopback_node(tmp_path / "stranger", tag="other", discovery=True))
+        stranger = await stack.enter_async_context(
+            loopback_node(tmp_path / "stranger", tag=f"not {tag}", discovery=True)
+        )
         first = await stack.enter_async_context(loopback_node(tmp_path / "first", tag=tag, discovery=True))
         events = first.view.subscribe()
         second = await stack.enter_async_context(loopback_node(tmp_path / "second", tag=tag, discovery=True))
@@ -67,7 +69,7 @@ async def test_a_node_of_another_tag_on_the_same_machine_is_never_met(tmp_path: 
 
 async def test_who_has_an_invitation_finds_where_to_ask_and_others_do_not(tmp_path: Path) -> None:
     digest, address = secrets.token_bytes(32), Address(host="127.0.0.1", port=7411)
-    said = Announcement(node=NodeId("b" * 26), name="studio", marks=(mark(digest),), join_port=7412)
+    said = Announcement(node=node_id(mint_key().public_key()), name="studio", marks=(mark(digest),), join_port=7412)
     announcing = asyncio.create_task(
         Discovery(lambda: said, addresses=lambda: (address,)).run(lambda _: None), name="announcing"
     )

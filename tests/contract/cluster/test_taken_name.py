@@ -7,7 +7,7 @@ import json
 import secrets
 from collections.abc import AsyncGenerator, Callable, MutableMapping
 from contextlib import AsyncExitStack, asynccontextmanager
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from structlog.testing import capture_logs
@@ -15,10 +15,13 @@ from structlog.testing import capture_logs
 from realign_daemon.cluster.addresses import Address
 from realign_daemon.cluster.announcement import Announcement
 from realign_daemon.cluster.discovery import Discovery, Finding, PeerFound, PeerGone
-from realign_daemon.cluster.facts import NodeId
+from realign_daemon.trust.keys import mint_key, node_id
 from realign_planner.diagnosis.log_failures import name_taken_in
 
-OWN, OTHER = NodeId("b" * 26), NodeId("c" * 26)
+if TYPE_CHECKING:
+    from realign_daemon.cluster.facts import NodeId
+
+OWN, OTHER = (node_id(mint_key().public_key()) for _ in range(2))
 
 
 @pytest.fixture
