@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import socket
 import subprocess
 import sys
 import time
@@ -14,6 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from realign_daemon.engine.models import POCKET_FOLDER
+from realign_daemon.groups.addresses import free_port
 
 READY_S = 60.0
 
@@ -21,9 +21,7 @@ READY_S = 60.0
 @contextmanager
 def mlx_server(folder: Path) -> Generator[str]:
     """Its URL, once it answers; `folder` takes what it says."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = free_port("127.0.0.1")
     command = [sys.executable, "-m", "mlx_lm", "server", "--model", str(POCKET_FOLDER), "--port", str(port)]
     with (folder / "mlx_server.log").open("wb") as said:
         process = subprocess.Popen(

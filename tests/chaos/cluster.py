@@ -5,10 +5,8 @@ from __future__ import annotations
 import asyncio
 import json
 import random
-import socket
 import time
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +16,7 @@ from tests.chaos.outcome import NotInTime
 from tests.chaos.remains import Remains, read_remains
 
 from realign_daemon.engine.pocket import sentences, world
+from realign_daemon.groups.addresses import free_port
 from realign_proto.v1 import status_pb2
 
 POLL_S = 0.1
@@ -169,19 +168,13 @@ def peers(
     folder: Path, names: Collection[str], settings: Callable[[str], Mapping[str, str]] = lambda _: {}
 ) -> list[Daemon]:
     """Daemons on loopback that know each other's ports, not started yet; each with its own environment variables."""
-    ports = dict(zip(names, _free_ports(len(names)), strict=True))
+    ports = {name: free_port("127.0.0.1") for name in names}
 
     def arguments(name: str) -> list[str]:
         others = [f"--peer=127.0.0.1:{port}" for other, port in ports.items() if other != name]
         return ["--no-discovery", f"--listen=127.0.0.1:{ports[name]}", *others]
 
     return [Daemon(folder / name, *arguments(name), settings=settings(name)) for name in names]
-
-
-def _free_ports(count: int) -> list[int]:
-    with ExitStack() as stack:
-        sockets = [stack.enter_context(socket.create_server(("127.0.0.1", 0))) for _ in range(count)]
-        return [int(one.getsockname()[1]) for one in sockets]
 
 
 def _states(jobs: dict[str, dict[str, Any]]) -> dict[str, str]:

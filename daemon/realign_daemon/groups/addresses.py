@@ -3,11 +3,30 @@
 from __future__ import annotations
 
 import asyncio
+import errno
+import secrets
 import socket
 from contextlib import closing
 
 _ANY_PORT = 9  # nothing is sent to it
 _PORTS = range(1024, 65536)  # that a process without privileges listens on
+_OWN_PORTS = range(20_000, 32_768)  # below those that connections go out from: Linux 32768 and up, macOS 49152 and up
+_TRIES = 64
+
+
+def free_port(host: str) -> int:
+    """A port of this machine's address, free just now; no connection that goes out takes it. Raises OSError."""
+    tries = _TRIES
+    while True:
+        tries -= 1
+        with closing(socket.socket(socket.AF_INET, socket.SOCK_STREAM)) as listener:
+            try:
+                listener.bind((host, port := secrets.choice(_OWN_PORTS)))
+            except OSError as error:
+                if error.errno != errno.EADDRINUSE or not tries:
+                    raise
+            else:
+                return port
 
 
 def port_facing(host: str) -> str:
@@ -19,9 +38,7 @@ def port_facing(host: str) -> str:
         with closing(socket.socket(socket.AF_INET, socket.SOCK_DGRAM)) as probe:
             probe.connect((host, _ANY_PORT))
             own = str(probe.getsockname()[0])
-        with closing(socket.socket(socket.AF_INET, socket.SOCK_STREAM)) as listener:
-            listener.bind((own, 0))
-            return f"{own}:{listener.getsockname()[1]}"
+        return f"{own}:{free_port(own)}"
     except OSError as error:
         message = f"it has no IPv4 address that reaches {host or 'the head'} ({error}): a ring needs one on each node"
         raise OSError(message) from error

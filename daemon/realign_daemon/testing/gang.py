@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import os
-import socket
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
@@ -26,6 +25,7 @@ from realign_daemon.engine.ranks import (
     Rank,
     RankEvent,
 )
+from realign_daemon.groups.addresses import port_facing
 
 _DEADLINE_S = 60.0  # a rank starts in 2 s; on two busy cores three of them took 6 s
 
@@ -90,13 +90,8 @@ class Gang:
 
 
 def loopback_ring(size: int, parallelism: Parallelism, *, split: tuple[int, ...] = ()) -> GroupPlan:
-    """A plan over ports that nobody listens on now. MLX wants numbers, so they are free again until it binds them."""
-    sockets = [socket.socket() for _ in range(size)]
-    for one in sockets:
-        one.bind(("127.0.0.1", 0))
-    hosts = tuple((f"127.0.0.1:{one.getsockname()[1]}",) for one in sockets)
-    for one in sockets:
-        one.close()
+    """A plan over ports that nobody listens on now. MLX wants numbers, so they are free until it binds them."""
+    hosts = tuple((port_facing("127.0.0.1"),) for _ in range(size))
     return GroupPlan(group="test", backend="ring", parallelism=parallelism, hosts=hosts, split=split)
 
 

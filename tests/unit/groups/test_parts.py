@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import socket
 from dataclasses import replace
+from itertools import chain, repeat
 from pathlib import Path
 
 import pytest
@@ -13,7 +15,7 @@ from realign_daemon.cluster.facts import Cable, NodeFacts, NodeId
 from realign_daemon.engine.api import LocalModel, ModelId, ModelShape
 from realign_daemon.engine.ranks import Parallelism
 from realign_daemon.engine.supervisor import CHILD_BYTES
-from realign_daemon.groups.addresses import host_of, is_at, port_facing
+from realign_daemon.groups.addresses import free_port, host_of, is_at, port_facing
 from realign_daemon.groups.berth import rank_bytes, share_of
 from realign_daemon.groups.cables import matrix_of
 from realign_daemon.groups.messages import Prepare
@@ -105,6 +107,21 @@ def test_each_rank_gets_the_devices_that_lead_to_each_other_one_and_parallel_cab
 
 def test_a_port_is_one_of_the_address_that_the_other_side_reaches() -> None:
     assert host_of(port_facing("127.0.0.1")) == "127.0.0.1"
+
+
+def test_a_port_that_somebody_listens_on_is_passed_over(monkeypatch: pytest.MonkeyPatch) -> None:
+    free = free_port("127.0.0.1")
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        taken = server.getsockname()[1]
+        offered = chain([taken, free], repeat(taken))
+
+        def offer(_: range) -> int:
+            return next(offered)
+
+        monkeypatch.setattr("secrets.choice", offer)
+        assert free_port("127.0.0.1") == free
+        with pytest.raises(OSError, match="in use"):
+            free_port("127.0.0.1")
 
 
 @pytest.mark.parametrize(
