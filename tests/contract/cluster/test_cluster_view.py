@@ -125,7 +125,7 @@ async def test_a_node_that_is_back_is_dialled_when_it_calls_however_long_the_nex
     async with loopback_node(tmp_path / "first", tag=TAG, timing=patient) as first:
         async with loopback_node(tmp_path / "second", tag=TAG, peers=(first.address,)) as second:
             node = second.view.identity.node
-            await until(lambda: first.view.channel(node) is not None)
+            await until(lambda: agree(first, second) and first.view.channel(node) is not None)
         events = first.view.subscribe()
         await event(events, PeerLost)
         async with loopback_node(
