@@ -121,7 +121,7 @@ async def test_a_node_that_comes_back_is_met_again_at_its_new_address(tmp_path: 
 async def test_a_node_that_is_back_is_dialled_when_it_calls_however_long_the_next_dial_was_to_wait(
     tmp_path: Path,
 ) -> None:
-    patient = replace(QUICK, redial_s=0.2, redial_max_s=1000.0, dead_s=1.6)  # dials after 0.2, 0.6, 1.4 and 3.0 s
+    patient = replace(QUICK, redial_s=1.5, redial_max_s=1000.0, dead_s=1.6)  # dials after 1.5 and 4.5 s
     async with loopback_node(tmp_path / "first", tag=TAG, timing=patient) as first:
         async with loopback_node(tmp_path / "second", tag=TAG, peers=(first.address,)) as second:
             node = second.view.identity.node
@@ -136,7 +136,7 @@ async def test_a_node_that_is_back_is_dialled_when_it_calls_however_long_the_nex
             took_s = asyncio.get_running_loop().time() - began_s
 
     assert back.address == second.address
-    assert took_s < 1.0
+    assert took_s < 2.0
 
 
 async def test_a_remembered_node_is_dialled_without_being_named_again(tmp_path: Path) -> None:

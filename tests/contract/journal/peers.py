@@ -31,7 +31,7 @@ from realign_daemon.work.executor import Executor
 from realign_daemon.work.ledger import Ledger, StoredJob, StoredResult
 from realign_daemon.work.units import UnitKey
 
-DEADLINE_S = 20.0
+DEADLINE_S = 60.0
 PLENTY_BYTES = 2**40
 
 
